@@ -1,0 +1,46 @@
+// A small file beside the database that tells how far the write-ahead log has been synced.
+//
+// Written after each sync, without a sync of its own: it survives whatever the process dies of, and never
+// tells more than is on the disk. After a crash of the machine it may be some seconds old; then damage
+// between the mark and the end of what was synced is cut like an unsynced tail, which is noted when the
+// database opens.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "replication/store.h"
+#include "storage/log_check.h"
+
+namespace rocksdb {
+class Env;
+class RandomRWFile;
+}  // namespace rocksdb
+
+namespace covey {
+
+class DurableMark {
+ public:
+  static constexpr const char* file_name = "SYNCED";
+
+  // Opens the mark of the database in `directory`, or makes a new one there.
+  static Result<std::unique_ptr<DurableMark>, StoreError> create(rocksdb::Env& env,
+                                                                 const std::string& directory);
+  static Result<std::unique_ptr<DurableMark>, StoreError> open(rocksdb::Env& env,
+                                                               const std::string& directory);
+  ~DurableMark();
+
+  LogPosition position() const { return position_; }
+  std::optional<StoreError> advance(LogPosition position);
+  std::optional<StoreError> sync();
+
+ private:
+  DurableMark(std::unique_ptr<rocksdb::RandomRWFile> file, uint64_t turn, LogPosition position);
+
+  std::unique_ptr<rocksdb::RandomRWFile> file_;
+  uint64_t turn_;  // which write this was; the file keeps the last two, so that a torn one leaves the other
+  LogPosition position_;
+};
+
+}  // namespace covey

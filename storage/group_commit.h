@@ -1,0 +1,70 @@
+// One thread that makes the writes of all shards durable: while one sync runs the next writes gather, and
+// share the next.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace covey {
+
+// Thread-safe. Each shard has a Progress; its own thread counts `written` up, the sync thread `durable`.
+class GroupCommit {
+ public:
+  struct Progress {
+    std::atomic<uint64_t> written{0};
+    std::atomic<uint64_t> durable{0};
+    std::function<void()> on_durable;
+  };
+  struct Actions {
+    // Makes all that was written before the call durable. False: that failed, and nothing becomes durable any
+    // more.
+    std::function<bool()> sync;
+    // Tries to end a state in which writes are refused. True: it has ended.
+    std::function<bool()> recover;
+  };
+
+  // interval_ms: at least so long between the ends of two syncs; 0: at once. Without a thread sync_now() does
+  // it all.
+  GroupCommit(Actions actions, uint32_t interval_ms, bool with_thread);
+  ~GroupCommit();  // stops the thread; what is not durable then stays so
+
+  // on_durable is called after `durable` has grown, on the sync thread, holding a lock: it only posts a
+  // message.
+  std::shared_ptr<Progress> add(std::function<void()> on_durable);
+  void remove(const std::shared_ptr<Progress>& progress);  // its on_durable is not called any more
+  void wrote(Progress& progress, uint64_t count);          // count: the shard's writes up to now
+  void recover_soon();                                     // once a second until it succeeds
+  bool sync_now();                                         // in the calling thread; false: failed
+  uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
+
+ private:
+  void run();
+  void request_sync();
+
+  const Actions actions_;
+  const uint32_t interval_ms_;
+
+  std::mutex sync_mutex_;  // one sync at a time; taken before shards_mutex_
+  bool failed_ = false;    // under sync_mutex_
+
+  std::mutex shards_mutex_;
+  std::vector<std::shared_ptr<Progress>> shards_;
+
+  std::mutex wake_mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;    // under wake_mutex_
+  bool recovering_ = false;  // under wake_mutex_
+  std::atomic<bool> sync_requested_{false};
+
+  std::atomic<uint64_t> syncs_{0};
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace covey

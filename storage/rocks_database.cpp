@@ -1,0 +1,166 @@
+#include "storage/rocks_database.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "storage/durable_mark.h"
+#include "storage/group_commit.h"
+#include "storage/log_check.h"
+#include "storage/rocks_options.h"
+#include "storage/rocks_status.h"
+#include "storage/rocks_store.h"
+
+namespace covey {
+
+Database::Database(DatabaseOptions options)
+    : options_(std::move(options)), env_(options_.env ? options_.env : rocksdb::Env::Default()) {}
+
+Result<std::unique_ptr<Database>, StoreError> Database::open(DatabaseOptions options) {
+  std::unique_ptr<Database> database(new Database(std::move(options)));
+  if (auto error = database->check_files()) return *error;
+  if (auto error = database->open_files()) return *error;
+  const bool with_thread = !database->options_.deterministic;
+  const uint32_t interval_ms =
+      database->options_.durability == Durability::interval ? database->options_.interval_ms : 0;
+  database->commit_ =
+      std::make_unique<GroupCommit>(GroupCommit::Actions{[raw = database.get()] { return raw->sync_logs(); },
+                                                         [raw = database.get()] { return raw->recover(); }},
+                                    interval_ms, with_thread);
+  return database;
+}
+
+// What RocksDB itself would take in silence: a missing CURRENT file (it would start anew and delete the
+// tables), and logs that have become shorter or damaged (it would drop the rest).
+std::optional<StoreError> Database::check_files() {
+  const auto made = env_->CreateDirIfMissing(options_.path);
+  if (!made.ok()) return to_store_error(made, options_.path);
+  std::vector<std::string> names;
+  const auto listed = env_->GetChildren(options_.path, &names);
+  if (!listed.ok()) return to_store_error(listed, options_.path);
+
+  const auto is = [](std::string_view wanted) {
+    return [wanted](const std::string& name) { return name == wanted; };
+  };
+  const bool has_current = std::any_of(names.begin(), names.end(), is("CURRENT"));
+  if (!has_current) {
+    const bool has_data = std::any_of(names.begin(), names.end(), [](std::string_view name) {
+      return name.ends_with(".sst") || name.ends_with(".log");
+    });
+    if (has_data)
+      return StoreError{StoreError::Kind::corruption,
+                        options_.path + "/CURRENT is missing, and tables or logs are there"};
+    auto mark = DurableMark::create(*env_, options_.path);
+    if (!mark) return mark.error();
+    mark_ = std::move(*mark);
+    return std::nullopt;
+  }
+
+  auto mark = DurableMark::open(*env_, options_.path);
+  if (!mark) return mark.error();
+  mark_ = std::move(*mark);
+  auto check = check_logs(*env_, options_.path, mark_->position());
+  if (check.damage) {
+    check.damage->message = options_.path + ": " + check.damage->message;
+    return check.damage;
+  }
+  notes_ = std::move(check.notes);
+  return std::nullopt;
+}
+
+std::optional<StoreError> Database::open_files() {
+  const auto setup = rocks_setup(options_, [this](const std::string& reason) { sync_failed(reason); });
+  rocksdb::DB* db = nullptr;
+  const auto status = rocksdb::DB::Open(setup.database, options_.path, setup.columns, &all_handles_, &db);
+  if (!status.ok()) return to_store_error(status, options_.path);
+  db_.reset(db);
+  std::copy_n(all_handles_.begin(), columns_.size(), columns_.begin());
+
+  // Recovery has put the old logs' contents into tables, so what is durable begins with the new log.
+  std::unique_ptr<rocksdb::LogFile> log;
+  const auto current = db_->GetCurrentWalFile(&log);
+  if (!current.ok()) return to_store_error(current, options_.path);
+  if (auto error = mark_->advance({log->LogNumber(), 0})) return error;
+  return mark_->sync();
+}
+
+Database::~Database() { stop(); }
+
+void Database::stop() {
+  if (!db_) return;
+  if (commit_) commit_->sync_now();
+  commit_.reset();
+  for (auto* handle : all_handles_) db_->DestroyColumnFamilyHandle(handle);
+  all_handles_.clear();
+  db_.reset();
+  mark_.reset();
+}
+
+std::unique_ptr<Store> Database::shard(std::function<void()> on_durable) {
+  return std::make_unique<RocksStore>(*this, std::move(on_durable));
+}
+
+Result<Done, StoreError> Database::sync() {
+  if (!commit_->sync_now()) return StoreError{StoreError::Kind::io, options_.path + ": an fsync has failed"};
+  return Done{};
+}
+
+Result<Done, StoreError> Database::close() {
+  auto synced = sync();
+  if (!synced) return synced;
+  if (auto error = mark_->sync()) return *error;
+  stop();
+  return Done{};
+}
+
+Result<Done, StoreError> Database::flush() {
+  const std::vector<rocksdb::ColumnFamilyHandle*> handles(columns_.begin(), columns_.end());
+  const auto status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return to_store_error(status, "writing tables");
+  return Done{};
+}
+
+uint64_t Database::syncs() const { return commit_->syncs(); }
+
+void Database::sync_failed(const std::string& reason) {
+  if (options_.on_sync_failure) return options_.on_sync_failure(reason);
+  std::fprintf(stderr, "covey: %s; what is on the disk is not known any more, stopping\n", reason.c_str());
+  std::abort();
+}
+
+// One sync at a time (GroupCommit sees to it). The log's size is taken first: those bytes the sync surely
+// covers, also when a shard writes on meanwhile or RocksDB begins the next log.
+bool Database::sync_logs() {
+  std::unique_ptr<rocksdb::LogFile> log;
+  const auto current = db_->GetCurrentWalFile(&log);
+  const auto status = db_->SyncWAL();
+  if (!status.ok()) {
+    sync_failed("syncing the log failed: " + status.ToString());
+    return false;
+  }
+  // A log that is gone has become tables; the next sync marks the next log.
+  if (!current.ok()) return true;
+  if (auto error = mark_synced(log->LogNumber(), log->SizeFileBytes())) {
+    sync_failed("noting the sync failed: " + error->message);
+    return false;
+  }
+  return true;
+}
+
+std::optional<StoreError> Database::mark_synced(uint64_t log, uint64_t log_bytes) {
+  const LogPosition before = mark_->position();
+  char name[32];
+  std::snprintf(name, sizeof name, "/%06llu.log", static_cast<unsigned long long>(log));
+  const auto end =
+      last_fragment_end(*env_, options_.path + name, log == before.log ? before.bytes : 0, log_bytes);
+  if (!end) return std::nullopt;
+  return mark_->advance({log, *end});
+}
+
+bool Database::recover() { return db_->Resume().ok(); }
+
+}  // namespace covey

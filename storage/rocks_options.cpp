@@ -1,0 +1,126 @@
+#include "storage/rocks_options.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace covey {
+
+namespace {
+
+// The persisted names of the columns, in the order of Column.
+constexpr std::array<const char*, column_count> column_names = {"objects",    "dots", "residual",
+                                                                "partitions", "node", "expiry"};
+
+// Sees the syncs of every file: logs, tables, the manifest.
+class SyncWatch final : public rocksdb::EventListener {
+ public:
+  explicit SyncWatch(std::function<void(const std::string&)> failed) : failed_(std::move(failed)) {}
+  bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnIOError(const rocksdb::IOErrorInfo& info) override {
+    using rocksdb::FileOperationType;
+    if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
+        info.operation == FileOperationType::kRangeSync)
+      failed_("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
+  }
+
+ private:
+  std::function<void(const std::string&)> failed_;
+};
+
+rocksdb::CompressionType first_supported(std::initializer_list<rocksdb::CompressionType> wanted) {
+  const auto supported = rocksdb::GetSupportedCompressions();
+  for (const auto type : wanted)
+    if (std::find(supported.begin(), supported.end(), type) != supported.end()) return type;
+  return rocksdb::kNoCompression;
+}
+
+rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cache>& cache,
+                                              bool with_filter) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = 16 << 10;
+  // Indexes and filters count as cache, so that memory has one limit; those of the newest tables stay in it.
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // Most reads are of single objects and many of keys that are not there: a filter spares those the disk.
+  if (with_filter) table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  return table;
+}
+
+rocksdb::DBOptions database_options(const DatabaseOptions& options,
+                                    std::function<void(const std::string&)> sync_failed) {
+  rocksdb::DBOptions db;
+  if (options.env) db.env = options.env;
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  // Damage must show itself: at writing, at reading, and as a missing or shortened log that had been closed.
+  db.paranoid_checks = true;
+  db.verify_sst_unique_id_in_manifest = true;
+  db.track_and_verify_wals_in_manifest = true;
+  // What was synced has been checked before RocksDB opens (storage/log_check.h); what was not may be cut
+  // anywhere.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // The checks know fresh logs of whole, uncompressed records, which reach the system with each write.
+  db.recycle_log_file_num = 0;
+  db.wal_compression = rocksdb::kNoCompression;
+  db.manual_wal_flush = false;
+  db.unordered_write = false;
+  // A column that is seldom written must not keep old logs for long: they are read at each start.
+  db.max_total_wal_size = 2 * options.write_buffer_bytes;
+  // Ends a cursor without deleting files in a shard's thread.
+  db.avoid_unnecessary_blocking_io = true;
+  db.max_background_jobs = 2;
+  // A table's background writes go out as they are made and not in one flood before its fsync.
+  db.bytes_per_sync = 1 << 20;
+  db.skip_stats_update_on_db_open = true;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  db.max_log_file_size = 1 << 20;
+  db.keep_log_file_num = 3;
+  db.listeners.push_back(std::make_shared<SyncWatch>(std::move(sync_failed)));
+  return db;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> column_options(const DatabaseOptions& options,
+                                                            const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions base;
+  base.write_buffer_size = std::max<uint64_t>(options.write_buffer_bytes / 2, 64 << 10);
+  base.max_write_buffer_number = 3;
+  base.level_compaction_dynamic_level_bytes = true;
+  base.compression = first_supported({rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
+  base.bottommost_compression = first_supported({rocksdb::kZSTD, rocksdb::kLZ4Compression});
+  base.disable_auto_compactions = options.deterministic;
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> columns;
+  for (size_t i = 0; i < column_names.size(); ++i) {
+    auto column = base;
+    const bool with_filter = i == static_cast<size_t>(Column::objects);
+    column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache, with_filter)));
+    columns.emplace_back(column_names[i], column);
+  }
+  base.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options(cache, false)));
+  columns.emplace_back(rocksdb::kDefaultColumnFamilyName, base);
+  return columns;
+}
+
+}  // namespace
+
+RocksSetup rocks_setup(const DatabaseOptions& options, std::function<void(const std::string&)> sync_failed) {
+  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  RocksSetup setup{database_options(options, std::move(sync_failed)), column_options(options, cache)};
+  setup.database.write_buffer_manager =
+      std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes, cache);
+  return setup;
+}
+
+}  // namespace covey

@@ -1,0 +1,20 @@
+// RocksDB's answers as ours. For storage/*.cpp only.
+#pragma once
+
+#include <rocksdb/status.h>
+
+#include <string>
+
+#include "replication/store.h"
+
+namespace covey {
+
+// `where`: the file or the operation, told first in the message.
+inline StoreError to_store_error(const rocksdb::Status& status, const std::string& where) {
+  StoreError::Kind kind = StoreError::Kind::io;
+  if (status.IsCorruption()) kind = StoreError::Kind::corruption;
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit) kind = StoreError::Kind::full;
+  return {kind, where + ": " + status.ToString()};
+}
+
+}  // namespace covey

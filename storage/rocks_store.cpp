@@ -1,0 +1,117 @@
+#include "storage/rocks_store.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <utility>
+
+#include "storage/rocks_status.h"
+
+namespace covey {
+
+namespace {
+
+rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+class RocksSnapshot final : public StoreSnapshot {
+ public:
+  explicit RocksSnapshot(rocksdb::DB& db) : snapshot_(&db) {}
+  const rocksdb::Snapshot* get() const { return snapshot_.snapshot(); }
+
+ private:
+  mutable rocksdb::ManagedSnapshot snapshot_;
+};
+
+class RocksCursor final : public StoreCursor {
+ public:
+  RocksCursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* column, std::string_view lower,
+              std::string_view upper, const rocksdb::Snapshot* snapshot)
+      : upper_(upper), upper_slice_(upper_) {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    if (!upper_.empty()) options.iterate_upper_bound = &upper_slice_;
+    options.snapshot = snapshot;
+    // Who takes a snapshot is about to walk through everything once: that must not push the cache's contents
+    // out.
+    options.fill_cache = snapshot == nullptr;
+    iterator_.reset(db.NewIterator(options, column));
+    // Without a seek the cursor stays invalid: an empty range.
+    if (upper_.empty() || lower < upper_) iterator_->Seek(slice(lower));
+  }
+
+  bool valid() const override { return iterator_->Valid(); }
+  void next() override {
+    COVEY_ASSERT(valid());
+    iterator_->Next();
+  }
+  std::string_view key() const override { return view(iterator_->key()); }
+  std::string_view value() const override { return view(iterator_->value()); }
+  std::optional<StoreError> error() const override {
+    const auto status = iterator_->status();
+    if (status.ok()) return std::nullopt;
+    return to_store_error(status, "reading on");
+  }
+
+ private:
+  const std::string upper_;
+  const rocksdb::Slice upper_slice_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+}  // namespace
+
+RocksStore::RocksStore(Database& database, std::function<void()> on_durable)
+    : database_(database), progress_(database.commit_->add(std::move(on_durable))) {}
+
+RocksStore::~RocksStore() { database_.commit_->remove(progress_); }
+
+Result<std::optional<std::string>, StoreError> RocksStore::get(Column column, std::string_view key) {
+  std::string value;
+  const auto status = database_.db_->Get(rocksdb::ReadOptions(),
+                                         database_.columns_[static_cast<size_t>(column)], slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return to_store_error(status, "reading");
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
+  rocksdb::WriteBatch writes;
+  for (const auto& operation : batch.operations()) {
+    auto* column = database_.columns_[static_cast<size_t>(operation.column)];
+    const auto status = operation.value ? writes.Put(column, operation.key, *operation.value)
+                                        : writes.Delete(column, operation.key);
+    if (!status.ok()) return to_store_error(status, "writing");
+  }
+  const auto status = database_.db_->Write(rocksdb::WriteOptions(), &writes);
+  if (!status.ok()) {
+    auto error = to_store_error(status, "writing");
+    if (error.kind == StoreError::Kind::full) database_.commit_->recover_soon();
+    return error;
+  }
+  ++written_.value;
+  if (database_.options_.durability == Durability::none) {
+    progress_->written.store(written_.value);
+  } else {
+    database_.commit_->wrote(*progress_, written_.value);
+  }
+  return written_;
+}
+
+Lsn RocksStore::durable() const {
+  if (database_.options_.durability == Durability::none) return written_;
+  return Lsn{progress_->durable.load()};
+}
+
+std::unique_ptr<StoreCursor> RocksStore::cursor(Column column, std::string_view lower, std::string_view upper,
+                                                const StoreSnapshot* snapshot) {
+  return std::make_unique<RocksCursor>(
+      *database_.db_, database_.columns_[static_cast<size_t>(column)], lower, upper,
+      snapshot ? static_cast<const RocksSnapshot*>(snapshot)->get() : nullptr);
+}
+
+std::unique_ptr<StoreSnapshot> RocksStore::snapshot() {
+  return std::make_unique<RocksSnapshot>(*database_.db_);
+}
+
+}  // namespace covey

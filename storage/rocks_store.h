@@ -1,0 +1,31 @@
+// A shard's Store in the node's shared database. Made by Database::shard.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "replication/store.h"
+#include "storage/group_commit.h"
+#include "storage/rocks_database.h"
+
+namespace covey {
+
+class RocksStore final : public Store {
+ public:
+  RocksStore(Database& database, std::function<void()> on_durable);
+  ~RocksStore() override;
+
+  Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;
+  Result<Lsn, StoreError> write(const StoreBatch& batch) override;
+  Lsn durable() const override;
+  std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
+                                      const StoreSnapshot* snapshot = nullptr) override;
+  std::unique_ptr<StoreSnapshot> snapshot() override;
+
+ private:
+  Database& database_;
+  std::shared_ptr<GroupCommit::Progress> progress_;
+  Lsn written_;
+};
+
+}  // namespace covey
