@@ -15,7 +15,7 @@ namespace {
 // Two records, each within a sector of its own: "covey-s1", turn, log, bytes (little endian), CRC-32C of
 // these.
 constexpr std::string_view magic = "covey-s1";
-constexpr size_t record_size = 36;
+constexpr size_t record_size = 52;
 constexpr uint64_t slot_size = 512;
 
 void append_number(std::string& out, uint64_t value, int bytes) {
@@ -28,32 +28,33 @@ uint64_t read_number(std::string_view bytes) {
   return value;
 }
 
-std::string encode(uint64_t turn, LogPosition position) {
+std::string encode(uint64_t turn, const SyncedPositions& positions) {
   std::string record(magic);
-  append_number(record, turn, 8);
-  append_number(record, position.log, 8);
-  append_number(record, position.bytes, 8);
+  for (const uint64_t number :
+       {turn, positions.log.log, positions.log.bytes, positions.manifest.log, positions.manifest.bytes})
+    append_number(record, number, 8);
   append_number(record, crc32c(record), 4);
   return record;
 }
 
 struct Record {
   uint64_t turn;
-  LogPosition position;
+  SyncedPositions positions;
 };
 
 std::optional<Record> decode(std::string_view bytes) {
   if (bytes.size() != record_size || !bytes.starts_with(magic)) return std::nullopt;
   if (crc32c(bytes.substr(0, record_size - 4)) != read_number(bytes.substr(record_size - 4)))
     return std::nullopt;
-  return Record{read_number(bytes.substr(8, 8)),
-                {read_number(bytes.substr(16, 8)), read_number(bytes.substr(24, 8))}};
+  const auto number = [bytes](size_t i) { return read_number(bytes.substr(magic.size() + 8 * i, 8)); };
+  return Record{number(0), {{number(1), number(2)}, {number(3), number(4)}}};
 }
 
 }  // namespace
 
-DurableMark::DurableMark(std::unique_ptr<rocksdb::RandomRWFile> file, uint64_t turn, LogPosition position)
-    : file_(std::move(file)), turn_(turn), position_(position) {}
+DurableMark::DurableMark(std::unique_ptr<rocksdb::RandomRWFile> file, uint64_t turn,
+                         SyncedPositions positions)
+    : file_(std::move(file)), turn_(turn), positions_(positions) {}
 
 DurableMark::~DurableMark() = default;
 
@@ -95,19 +96,35 @@ Result<std::unique_ptr<DurableMark>, StoreError> DurableMark::open(rocksdb::Env&
   }
   if (!newest)
     return StoreError{StoreError::Kind::corruption, path + " is damaged: neither record has its checksum"};
-  return std::unique_ptr<DurableMark>(new DurableMark(std::move(file), newest->turn, newest->position));
+  return std::unique_ptr<DurableMark>(new DurableMark(std::move(file), newest->turn, newest->positions));
 }
 
-std::optional<StoreError> DurableMark::advance(LogPosition position) {
-  if (position == position_) return std::nullopt;
-  const auto status = file_->Write((turn_ + 1) % 2 * slot_size, encode(turn_ + 1, position));
+SyncedPositions DurableMark::positions() const {
+  std::lock_guard lock(mutex_);
+  return positions_;
+}
+
+std::optional<StoreError> DurableMark::advance_log(LogPosition position) {
+  std::lock_guard lock(mutex_);
+  return write({position, positions_.manifest});
+}
+
+std::optional<StoreError> DurableMark::advance_manifest(LogPosition position) {
+  std::lock_guard lock(mutex_);
+  return write({positions_.log, position});
+}
+
+std::optional<StoreError> DurableMark::write(SyncedPositions positions) {
+  if (positions == positions_) return std::nullopt;
+  const auto status = file_->Write((turn_ + 1) % 2 * slot_size, encode(turn_ + 1, positions));
   if (!status.ok()) return to_store_error(status, file_name);
   ++turn_;
-  position_ = position;
+  positions_ = positions;
   return std::nullopt;
 }
 
 std::optional<StoreError> DurableMark::sync() {
+  std::lock_guard lock(mutex_);
   const auto status = file_->Sync();
   if (!status.ok()) return to_store_error(status, file_name);
   return std::nullopt;

@@ -1,4 +1,4 @@
-// A small file beside the database that tells how far the write-ahead log has been synced.
+// A small file beside the database that tells how far the write-ahead log and the manifest have been synced.
 //
 // Written after each sync, without a sync of its own: it survives whatever the process dies of, and never
 // tells more than is on the disk. After a crash of the machine it may be some seconds old; then damage
@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,13 @@ class RandomRWFile;
 
 namespace covey {
 
+struct SyncedPositions {
+  LogPosition log;
+  LogPosition manifest;
+  auto operator<=>(const SyncedPositions&) const = default;
+};
+
+// Thread-safe.
 class DurableMark {
  public:
   static constexpr const char* file_name = "SYNCED";
@@ -31,16 +39,19 @@ class DurableMark {
                                                                const std::string& directory);
   ~DurableMark();
 
-  LogPosition position() const { return position_; }
-  std::optional<StoreError> advance(LogPosition position);
+  SyncedPositions positions() const;
+  std::optional<StoreError> advance_log(LogPosition position);
+  std::optional<StoreError> advance_manifest(LogPosition position);
   std::optional<StoreError> sync();
 
  private:
-  DurableMark(std::unique_ptr<rocksdb::RandomRWFile> file, uint64_t turn, LogPosition position);
+  DurableMark(std::unique_ptr<rocksdb::RandomRWFile> file, uint64_t turn, SyncedPositions positions);
+  std::optional<StoreError> write(SyncedPositions positions);
 
+  mutable std::mutex mutex_;  // protects all below
   std::unique_ptr<rocksdb::RandomRWFile> file_;
   uint64_t turn_;  // which write this was; the file keeps the last two, so that a torn one leaves the other
-  LogPosition position_;
+  SyncedPositions positions_;
 };
 
 }  // namespace covey

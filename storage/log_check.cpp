@@ -3,6 +3,7 @@
 #include <rocksdb/env.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 
@@ -154,6 +155,27 @@ LogCheck check_logs(rocksdb::Env& env, const std::string& directory, LogPosition
     if (check.damage) return check;
   }
   return check;
+}
+
+std::optional<StoreError> check_manifest(rocksdb::Env& env, const std::string& directory,
+                                         LogPosition synced) {
+  std::string current;
+  const auto status = rocksdb::ReadFileToString(&env, directory + "/CURRENT", &current);
+  if (!status.ok()) return StoreError{StoreError::Kind::io, "CURRENT cannot be read: " + status.ToString()};
+  constexpr std::string_view prefix = "MANIFEST-";
+  if (!current.starts_with(prefix) || !current.ends_with('\n')) return damaged("CURRENT is damaged");
+  const std::string name = current.substr(0, current.size() - 1);
+  if (!env.FileExists(directory + "/" + name).ok()) return damaged(name + " is missing, which CURRENT names");
+
+  const Scan scan = scan_log(env, directory + "/" + name);
+  if (scan.read_failed) return StoreError{StoreError::Kind::io, name + " cannot be read: " + scan.wrong};
+  // A manifest with a higher number has been synced and CURRENT not yet turned to it: then all of this one
+  // counts.
+  const bool is_marked = std::strtoull(name.c_str() + prefix.size(), nullptr, 10) == synced.log;
+  const bool is_short = is_marked ? scan.good_bytes < synced.bytes : !scan.wrong.empty();
+  if (!is_short) return std::nullopt;
+  return damaged(place(name, scan.good_bytes) + " is damaged (" +
+                 (scan.wrong.empty() ? "the file ends" : scan.wrong) + ")");
 }
 
 std::optional<uint64_t> last_fragment_end(rocksdb::Env& env, const std::string& path, uint64_t from,

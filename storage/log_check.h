@@ -1,4 +1,4 @@
-// Reads RocksDB's write-ahead logs before RocksDB does, and holds them against what was synced.
+// Reads RocksDB's write-ahead logs and manifest before RocksDB does, and holds them against what was synced.
 //
 // Why: no recovery mode of RocksDB 7.8 does both things that are needed. kAbsoluteConsistency refuses the
 // half-written last record that a killed process leaves lawfully. kPointInTimeRecovery (the default) opens
@@ -21,7 +21,8 @@ class Env;
 
 namespace covey {
 
-// A place in the write-ahead logs: everything before it, in this log and in those with lower numbers.
+// A place in the write-ahead logs: everything before it, in this log and in those with lower numbers. Or, as
+// the manifest has the same format, a place in the manifest of that number.
 struct LogPosition {
   uint64_t log = 0;
   uint64_t bytes = 0;
@@ -34,7 +35,12 @@ struct LogCheck {
 };
 
 // Checks all logs of a database that is not open. `synced`: everything before it was synced once.
+// Damage that is an error of reading has the kind io.
 LogCheck check_logs(rocksdb::Env& env, const std::string& directory, LogPosition synced);
+
+// Checks the list of tables: the manifest that CURRENT names. `synced`: as for logs, in the manifest of that
+// number.
+std::optional<StoreError> check_manifest(rocksdb::Env& env, const std::string& directory, LogPosition synced);
 
 // The end of the last fragment of this log that ends at or before `limit`, walking from the fragment's end
 // `from`. For a log that is being written, when bytes before `limit` may be those of a fragment not yet

@@ -63,7 +63,8 @@ std::optional<StoreError> Database::check_files() {
   auto mark = DurableMark::open(*env_, options_.path);
   if (!mark) return mark.error();
   mark_ = std::move(*mark);
-  auto check = check_logs(*env_, options_.path, mark_->position());
+  auto check = check_logs(*env_, options_.path, mark_->positions().log);
+  if (auto damage = check_manifest(*env_, options_.path, mark_->positions().manifest)) check.damage = damage;
   if (check.damage) {
     check.damage->message = options_.path + ": " + check.damage->message;
     return check.damage;
@@ -73,7 +74,8 @@ std::optional<StoreError> Database::check_files() {
 }
 
 std::optional<StoreError> Database::open_files() {
-  const auto setup = rocks_setup(options_, [this](const std::string& reason) { sync_failed(reason); });
+  const auto setup = rocks_setup(options_, {[this](const std::string& reason) { sync_failed(reason); },
+                                            [this](const std::string& path) { manifest_synced(path); }});
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(setup.database, options_.path, setup.columns, &all_handles_, &db);
   if (!status.ok()) return to_store_error(status, options_.path);
@@ -84,7 +86,7 @@ std::optional<StoreError> Database::open_files() {
   std::unique_ptr<rocksdb::LogFile> log;
   const auto current = db_->GetCurrentWalFile(&log);
   if (!current.ok()) return to_store_error(current, options_.path);
-  if (auto error = mark_->advance({log->LogNumber(), 0})) return error;
+  if (auto error = mark_->advance_log({log->LogNumber(), 0})) return error;
   return mark_->sync();
 }
 
@@ -152,13 +154,25 @@ bool Database::sync_logs() {
 }
 
 std::optional<StoreError> Database::mark_synced(uint64_t log, uint64_t log_bytes) {
-  const LogPosition before = mark_->position();
+  const LogPosition before = mark_->positions().log;
   char name[32];
   std::snprintf(name, sizeof name, "/%06llu.log", static_cast<unsigned long long>(log));
   const auto end =
       last_fragment_end(*env_, options_.path + name, log == before.log ? before.bytes : 0, log_bytes);
   if (!end) return std::nullopt;
-  return mark_->advance({log, *end});
+  return mark_->advance_log({log, *end});
+}
+
+// Before RocksDB deletes a log whose contents it has noted in the manifest as tables.
+void Database::manifest_synced(const std::string& path) {
+  uint64_t bytes = 0;
+  auto status = env_->GetFileSize(path, &bytes);
+  const auto number = std::strtoull(path.c_str() + path.rfind('-') + 1, nullptr, 10);
+  std::optional<StoreError> error;
+  if (!status.ok()) error = to_store_error(status, path);
+  if (!error) error = mark_->advance_manifest({number, bytes});
+  if (!error) error = mark_->sync();
+  if (error) sync_failed("noting the sync of the manifest failed: " + error->message);
 }
 
 bool Database::recover() { return db_->Resume().ok(); }

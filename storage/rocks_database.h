@@ -80,6 +80,7 @@ class Database {
   bool sync_logs();
   bool recover();
   void sync_failed(const std::string& reason);
+  void manifest_synced(const std::string& path);
   std::optional<StoreError> mark_synced(uint64_t log, uint64_t log_bytes);
   void stop();
 

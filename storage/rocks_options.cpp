@@ -22,17 +22,21 @@ constexpr std::array<const char*, column_count> column_names = {"objects",    "d
 // Sees the syncs of every file: logs, tables, the manifest.
 class SyncWatch final : public rocksdb::EventListener {
  public:
-  explicit SyncWatch(std::function<void(const std::string&)> failed) : failed_(std::move(failed)) {}
+  explicit SyncWatch(FileEvents events) : events_(std::move(events)) {}
   bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnFileSyncFinish(const rocksdb::FileOperationInfo& info) override {
+    if (info.status.ok() && info.path.find("/MANIFEST-") != std::string::npos)
+      events_.manifest_synced(info.path);
+  }
   void OnIOError(const rocksdb::IOErrorInfo& info) override {
     using rocksdb::FileOperationType;
     if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
         info.operation == FileOperationType::kRangeSync)
-      failed_("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
+      events_.sync_failed("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
   }
 
  private:
-  std::function<void(const std::string&)> failed_;
+  const FileEvents events_;
 };
 
 rocksdb::CompressionType first_supported(std::initializer_list<rocksdb::CompressionType> wanted) {
@@ -56,8 +60,7 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   return table;
 }
 
-rocksdb::DBOptions database_options(const DatabaseOptions& options,
-                                    std::function<void(const std::string&)> sync_failed) {
+rocksdb::DBOptions database_options(const DatabaseOptions& options, FileEvents events) {
   rocksdb::DBOptions db;
   if (options.env) db.env = options.env;
   db.create_if_missing = true;
@@ -87,7 +90,7 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options,
   db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   db.max_log_file_size = 1 << 20;
   db.keep_log_file_num = 3;
-  db.listeners.push_back(std::make_shared<SyncWatch>(std::move(sync_failed)));
+  db.listeners.push_back(std::make_shared<SyncWatch>(std::move(events)));
   return db;
 }
 
@@ -115,9 +118,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_options(const DatabaseOption
 
 }  // namespace
 
-RocksSetup rocks_setup(const DatabaseOptions& options, std::function<void(const std::string&)> sync_failed) {
+RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events) {
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
-  RocksSetup setup{database_options(options, std::move(sync_failed)), column_options(options, cache)};
+  RocksSetup setup{database_options(options, std::move(events)), column_options(options, cache)};
   setup.database.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes, cache);
   return setup;

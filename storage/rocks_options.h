@@ -17,7 +17,13 @@ struct RocksSetup {
   std::vector<rocksdb::ColumnFamilyDescriptor> columns;
 };
 
-// sync_failed: called on any thread when an fsync of any of the database's files has failed.
-RocksSetup rocks_setup(const DatabaseOptions& options, std::function<void(const std::string&)> sync_failed);
+// Called on any thread.
+struct FileEvents {
+  std::function<void(const std::string& reason)> sync_failed;  // of any of the database's files
+  std::function<void(const std::string& path)>
+      manifest_synced;  // and not written to again before this returns
+};
+
+RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events);
 
 }  // namespace covey
