@@ -1,0 +1,81 @@
+#include "client/cli/app_parts.h"
+
+namespace covey::cli {
+namespace {
+
+void add_cluster(CLI::App& app, Parse& parse) {
+  CLI::App* cluster =
+      app.add_subcommand("cluster", "Look at the cluster; start and stop one on this machine");
+  cluster->require_subcommand(1, 1);
+  cluster->footer("Example:\n  covey cluster start configs/local && covey cluster status");
+
+  add_command<ClusterStatusCommand>(*cluster, parse, "status",
+                                    "Members, their state and whether replicas differ",
+                                    "covey cluster status --node 127.0.0.1:7102");
+  add_command<ClusterRingCommand>(*cluster, parse, "ring",
+                                  "Owners and contents of each partition, as one node sees them",
+                                  "covey cluster ring --output json");
+  const auto start = add_command<ClusterStartCommand>(
+      *cluster, parse, "start", "Run one coveyd for each *.json of a folder and wait until they are ready",
+      "covey cluster start configs/local\n\n"
+      "Each node's output goes to coveyd.log and its process id to coveyd.pid, in its data_dir, which is "
+      "relative to\n"
+      "the present folder: stop the cluster from the same one. Nodes that run already are left as they are.");
+  start.app->add_option("DIR", start.options->folder, "folder of node configurations")->required();
+  add_duration(start.app, "--timeout", start.options->limit, "wait so long at most (30s)");
+  start.app->add_option("--coveyd", start.options->program, "the server (beside this program, else in PATH)");
+
+  const auto stop = add_command<ClusterStopCommand>(
+      *cluster, parse, "stop", "Stop the nodes that start has started (exit 1 if one does not stop)",
+      "covey cluster stop configs/local");
+  stop.app->add_option("DIR", stop.options->folder, "folder of node configurations")->required();
+  add_duration(stop.app, "--timeout", stop.options->limit, "wait so long at most (30s)");
+
+  const auto await =
+      add_command<AwaitConvergedCommand>(*cluster, parse, "await-converged",
+                                         "Wait until all replicas are equal (exit 4 if they are not in time)",
+                                         "covey cluster await-converged --timeout 30s");
+  add_duration(await.app, "--timeout", await.options->limit, "wait so long at most (60s)");
+}
+
+void add_table(CLI::App& app, Parse& parse) {
+  add_command<TablesCommand>(app, parse, "tables", "List the tables", "covey tables");
+  CLI::App* table = app.add_subcommand("table", "Make, show or drop a table");
+  table->require_subcommand(1, 1);
+  table->footer("Example:\n  covey table create readings --conflicts lww --column temp:float64");
+
+  const auto create = add_command<TableCreateCommand>(
+      *table, parse, "create", "Make a table, or alter it",
+      "covey table create readings --conflicts lww --column temp:float64 --column site:string:/where/site");
+  create.app->add_option("NAME", create.options->name)->required();
+  create.app->add_option("--conflicts", create.options->conflicts, "keep siblings, or the last write wins")
+      ->check(CLI::IsMember({"siblings", "lww"}))
+      ->capture_default_str();
+  create.app
+      ->add_option("--column", create.options->columns,
+                   "NAME:TYPE or NAME:TYPE:/json/pointer; may be repeated")
+      ->type_name("COLUMN")
+      ->allow_extra_args(false);
+  const auto show = add_command<TableShowCommand>(*table, parse, "show", "Show a table's definition",
+                                                  "covey table show readings");
+  show.app->add_option("NAME", show.options->name)->required();
+  const auto drop = add_command<TableDropCommand>(
+      *table, parse, "drop", "Drop a table with all that it holds", "covey table drop readings");
+  drop.app->add_option("NAME", drop.options->name)->required();
+}
+
+}  // namespace
+
+void add_cluster_commands(CLI::App& app, Parse& parse) {
+  add_cluster(app, parse);
+  const auto explain = add_command<ExplainCommand>(
+      app, parse, "explain",
+      "Tell a key's owners, who is reachable, and whether a read and a write would succeed",
+      "covey explain cart:7 -r quorum -w all");
+  add_key(explain.app, explain.options->key);
+  add_level(explain.app, "-r,--read", explain.options->read_level, "level of the read");
+  add_level(explain.app, "-w,--write", explain.options->write_level, "level of the write");
+  add_table(app, parse);
+}
+
+}  // namespace covey::cli

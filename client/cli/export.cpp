@@ -1,0 +1,68 @@
+// export: every key of a table (or under a prefix) as the lines that import reads back: value, content type
+// and all siblings. Not exported: dots, contexts, expiry times (an imported value does not expire).
+#include <fstream>
+#include <iostream>
+
+#include "client/answers.h"
+#include "client/cli/commands.h"
+#include "client/cli/progress.h"
+
+namespace covey::cli {
+namespace {
+
+Json export_line(const client::ScanEntry& entry) {
+  Json line = client::key_json(entry.key);
+  const auto plain = [](client::Version version) {
+    version.dot.clear();
+    version.time.clear();
+    return client::version_json(version);
+  };
+  if (entry.versions.size() == 1) {
+    line.update(plain(entry.versions.front()));
+  } else {
+    for (const client::Version& version : entry.versions) line["siblings"].push_back(plain(version));
+  }
+  return line;
+}
+
+}  // namespace
+
+int run(Session& session, const ExportCommand& command) {
+  client::Client* client = session.client();
+  if (!client) return exit_usage;
+  std::ofstream file;
+  if (!command.out.empty()) {
+    file.open(command.out, std::ios::binary | std::ios::trunc);
+    if (!file) return session.fail(exit_failed, "cannot write " + command.out);
+  }
+  std::ostream& out = command.out.empty() ? std::cout : file;
+  Progress progress("export");
+  uint64_t count = 0;
+  client::ScanOptions options{.prefix = command.prefix,
+                              .limit = 500,
+                              .level = command.level,
+                              .sloppy = session.settings().sloppy,
+                              .timeout = session.settings().timeout};
+  do {
+    auto page = client->scan(session.settings().table, options);
+    if (!page) {
+      progress.clear();
+      std::cerr << "covey: the export is incomplete: " << count << " keys were written\n";
+      return session.fail(page.error());
+    }
+    for (const client::ScanEntry& entry : page->entries) {
+      if (entry.versions.empty()) continue;
+      out << export_line(entry).dump() << "\n";
+      ++count;
+    }
+    progress.show(-1, count);
+    options.cursor = page->cursor;
+  } while (!options.cursor.empty() && out);
+  out.flush();
+  if (!out) return session.fail(exit_failed, "the output could not be written");
+  progress.clear();
+  std::cerr << "exported " << count << " keys\n";
+  return exit_done;
+}
+
+}  // namespace covey::cli
