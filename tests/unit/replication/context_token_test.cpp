@@ -1,0 +1,71 @@
+// A forged or damaged context would overwrite values that its holder never saw.
+#include "replication/context_token.h"
+
+#include "tests/unit/replication/generators.h"
+#include "tests/unit/replication/property.h"
+
+namespace covey {
+
+TEST_CASE("a client's context comes back as it was given", "[context_token]") {
+  TokenKey secret = token_key("cluster");
+  CHECK_PROPERTY("round trip", [=](const DotSet& context, const std::string& key) {
+    std::string token = seal_context(secret, "t", key, context);
+    RC_ASSERT(open_context(secret, "t", key, token) == context);
+    RC_ASSERT(token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+              std::string::npos);
+  });
+}
+
+TEST_CASE("a context for one key is refused for another", "[context_token]") {
+  TokenKey secret = token_key("cluster");
+  DotSet context{Dot{Actor{1}, Counter{1}}};
+  std::string token = seal_context(secret, "table", "key", context);
+  REQUIRE(open_context(secret, "table", "key", token));
+  CHECK_FALSE(open_context(secret, "table", "key2", token));
+  CHECK_FALSE(open_context(secret, "table2", "key", token));
+  CHECK_FALSE(open_context(secret, "tablek", "ey", token));  // the same bytes, cut elsewhere
+  CHECK_FALSE(open_context(token_key("another"), "table", "key", token));
+}
+
+TEST_CASE("a context that was cut, changed or made up is refused", "[context_token]") {
+  TokenKey secret = token_key("cluster");
+  CHECK_PROPERTY("cut or lengthened", [=](const DotSet& context) {
+    std::string token = seal_context(secret, "t", "k", context);
+    for (size_t size = 0; size < token.size(); ++size)
+      RC_ASSERT(!open_context(secret, "t", "k", token.substr(0, size)));
+    for (const char* more : {"A", "AA", "AAA", "AAAA", "=", " ", "\n"}) {
+      RC_ASSERT(!open_context(secret, "t", "k", token + more));
+    }
+  });
+  CHECK_PROPERTY("one character changed", [=](const DotSet& context, size_t at, char other) {
+    std::string token = seal_context(secret, "t", "k", context);
+    char& changed = token[at % token.size()];
+    RC_PRE(changed != other);
+    changed = other;
+    RC_ASSERT(!open_context(secret, "t", "k", token));
+  });
+  CHECK_PROPERTY("made up", [=](const std::string& bytes) {
+    RC_ASSERT(!open_context(secret, "t", "k", bytes));
+    RC_ASSERT(!open_context(secret, "t", "k", base64url_encode(bytes)));
+  });
+  CHECK_FALSE(open_context(secret, "t", "k", std::string(1 << 20, 'A')));
+}
+
+TEST_CASE("base64url is RFC 4648's, without padding and with one spelling each", "[context_token]") {
+  const std::pair<std::string, std::string> vectors[] = {
+      {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+      {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "-_8"}};
+  for (const auto& [bytes, text] : vectors) {
+    CHECK(base64url_encode(bytes) == text);
+    CHECK(base64url_decode(text) == bytes);
+  }
+  for (const char* bad : {"Z", "Zg==", "Zh", "Zm9", "Zm9vY", "+/8", "Zm 8", "Zm8\n"}) {
+    INFO(bad);
+    CHECK_FALSE(base64url_decode(bad));
+  }
+  CHECK_PROPERTY("round trip", [](const std::string& bytes) {
+    RC_ASSERT(base64url_decode(base64url_encode(bytes)) == bytes);
+  });
+}
+
+}  // namespace covey
