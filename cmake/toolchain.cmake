@@ -1,0 +1,27 @@
+# What every target of covey is compiled with.
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+find_program(LLD_PROGRAM ld.lld)
+if(LLD_PROGRAM)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+                    -fno-omit-frame-pointer)
+# Exact arithmetic and repeatable simulations: no contraction of a*b+c unless it is written.
+add_compile_options(-ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 warns about its own library when it inlines std::string and std::variant.
+  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
+  # Precompiled headers and ccache agree only with these (see ccache's manual).
+  add_compile_options(-fpch-preprocess)
+endif()
+
+if(COVEY_SANITIZE)
+  add_compile_options(-fsanitize=${COVEY_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${COVEY_SANITIZE})
+endif()

@@ -1,0 +1,32 @@
+// The opaque text that carries a client's context. It is bound to its key and tagged with the cluster's
+// secret: a token that was cut, changed, made up or read with another key is refused, instead of overwriting
+// values that its holder never saw.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "replication/dot_set.h"
+#include "replication/types.h"
+
+namespace covey {
+
+// Shared by all nodes of a cluster; derived from its name, or from its secret where one is configured.
+struct TokenKey {
+  uint64_t first = 0;
+  uint64_t second = 0;
+};
+TokenKey token_key(std::string_view secret);
+
+std::string seal_context(const TokenKey& secret, std::string_view table, std::string_view key,
+                         const Context& context);
+// nullopt: not a token of this cluster for this key.
+std::optional<Context> open_context(const TokenKey& secret, std::string_view table, std::string_view key,
+                                    std::string_view token);
+
+std::string base64url_encode(std::string_view bytes);  // without padding
+std::optional<std::string> base64url_decode(std::string_view text);
+
+}  // namespace covey

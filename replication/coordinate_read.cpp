@@ -1,0 +1,208 @@
+// Coordinator: reads and scans of one partition.
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+#include "replication/coordinator.h"
+#include "replication/scan.h"
+
+namespace covey {
+
+void Coordinator::start_read(Now now, OperationState operation) {
+  bool scans = operation.request.operation == Operation::scan;
+  operation.kind = scans ? OperationState::Kind::scan : OperationState::Kind::read;
+  ++(scans ? shard_.stats.scans_coordinated : shard_.stats.reads_coordinated);
+  Targets who = targets(now, operation.partition, operation.request.sloppy);
+  operation.response.reachable = static_cast<uint32_t>(who.counted(operation.request.sloppy));
+  if (operation.response.reachable < operation.response.needed) {
+    operation.response.outcomes = who.absent;
+    fail(operation, Status::unavailable);
+    return;
+  }
+  if (try_local_read(now, operation, who)) return;
+
+  for (const OwnerOutcome& absent : who.absent) operation.outcomes[absent.node] = absent.state;
+  std::vector<NodeId> asked = who.owners;
+  if (operation.request.sloppy) asked.insert(asked.end(), who.stand_ins.begin(), who.stand_ins.end());
+  asked.insert(asked.end(), who.holders.begin(), who.holders.end());
+  for (const NodeId& node : asked) {
+    operation.outcomes[node] = "no answer";
+    operation.waiting.insert(node);
+  }
+  PartitionId partition = operation.partition;
+  uint64_t id = begin(std::move(operation));
+  OperationState& running = operations_.at(id);
+  for (const NodeId& node : asked) {
+    if (shard_.members.is_self(node)) continue;
+    auto& envelope = shard_.outbox.to(node);
+    if (scans) {
+      auto& message = *envelope.mutable_scan();
+      message.set_operation(id);
+      message.set_partition(partition.value);
+      message.set_table(running.request.table);
+      message.set_start_key(running.request.start_key);
+      message.set_prefix(running.request.prefix);
+      message.set_limit(running.request.limit);
+    } else {
+      auto& message = *envelope.mutable_fetch();
+      message.set_operation(id);
+      message.set_partition(partition.value);
+      message.set_table(running.request.table);
+      message.set_key(running.request.key);
+    }
+  }
+  if (running.waiting.contains(shard_.members.self())) fetch_here(now, id, running);
+}
+
+// R = 1 at an owner that has everything: no other replica need be asked.
+bool Coordinator::try_local_read(Now now, OperationState& operation, const Targets& who) {
+  if (operation.response.needed != 1 || !who.holders.empty() || !shard_.owns(operation.partition)) return false;
+  const Partition& partition = shard_.replica.at(operation.partition);
+  if (!partition.ready) return false;
+  operation.outcomes[shard_.members.self()] = "answered";
+  ReadAnswer answer;
+  auto refusal = read_here(shard_, operation.partition, operation.request, answer);
+  if (refusal != Refusal::none) return false;  // the others may do better
+  operation.read.add(std::move(answer));
+  answer_read(now, operation);
+  return true;
+}
+
+void Coordinator::fetch_here(Now now, uint64_t id, OperationState& operation) {
+  const NodeId& self = shard_.members.self();
+  ReadAnswer answer;
+  Refusal refusal = read_here(shard_, operation.partition, operation.request, answer);
+  operation.waiting.erase(self);
+  operation.outcomes[self] = text_of(refusal);
+  if (refusal == Refusal::none) operation.read.add(std::move(answer));
+  read_progress(now, id);
+}
+
+void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
+  PartitionId id{message.partition()};
+  if (!shard_.mine(id) || message.key().empty() || message.table().empty()) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  auto& reply = *shard_.outbox.to(from).mutable_fetch_reply();
+  reply.set_operation(message.operation());
+  const Partition& partition = shard_.replica.at(id);
+  auto object = shard_.replica.read(partition, {message.table(), message.key()});
+  if (!object) {
+    shard_.store_failed(object.error());
+    reply.set_refusal(static_cast<uint32_t>(refusal_of(object.error())));
+    return;
+  }
+  reply.set_ready(partition.ready && shard_.owns(id));
+  reply.set_object(encode(*object));
+}
+
+void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& message) {
+  auto at = operations_.find(message.operation());
+  if (at == operations_.end() || at->second.kind != OperationState::Kind::read) return;
+  auto object = decode_object(message.object());
+  auto refusal = static_cast<Refusal>(message.refusal());
+  if (!object && refusal == Refusal::none) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  if (at->second.waiting.erase(from) == 0) return;
+  at->second.outcomes[from] = text_of(refusal);
+  if (refusal == Refusal::none) {
+    bool strictly = message.ready() && shard_.members.owns(from, at->second.partition);
+    at->second.read.add({from, strictly, std::move(*object), {}, std::nullopt});
+  }
+  read_progress(now, message.operation());
+}
+
+void Coordinator::receive(Now, const NodeId& from, const peer::Scan& message) {
+  PartitionId id{message.partition()};
+  if (!shard_.mine(id) || message.table().empty()) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  auto& reply = *shard_.outbox.to(from).mutable_scan_reply();
+  reply.set_operation(message.operation());
+  Refusal refusal = scan_for_peer(shard_, id, message, reply);
+  reply.set_refusal(static_cast<uint32_t>(refusal));
+}
+
+void Coordinator::receive(Now now, const NodeId& from, const peer::ScanReply& message) {
+  auto at = operations_.find(message.operation());
+  if (at == operations_.end() || at->second.kind != OperationState::Kind::scan) return;
+  auto refusal = static_cast<Refusal>(message.refusal());
+  std::optional<ReadAnswer> answer;
+  if (refusal == Refusal::none) {
+    answer = decode_scan_reply(message);
+    if (!answer) {
+      ++shard_.stats.malformed_messages_dropped;
+      return;
+    }
+  }
+  if (at->second.waiting.erase(from) == 0) return;
+  at->second.outcomes[from] = text_of(refusal);
+  if (answer) {
+    answer->node = from;
+    answer->counts_strictly = message.ready() && shard_.members.owns(from, at->second.partition);
+    at->second.read.add(std::move(*answer));
+  }
+  read_progress(now, message.operation());
+}
+
+void Coordinator::read_progress(Now now, uint64_t id) {
+  OperationState& operation = operations_.at(id);
+  bool awaits_more = !operation.waiting.empty();
+  if (!operation.answered) {
+    if (operation.read.enough(operation.response.needed, operation.request.sloppy, awaits_more)) {
+      answer_read(now, operation);
+    } else if (!awaits_more) {
+      fail(operation, Status::timeout);
+    }
+  }
+  if (!awaits_more) repair_readers(operation);
+  finish_if_done(id);
+}
+
+void Coordinator::answer_read(Now now, OperationState& operation) {
+  Response& response = operation.response;
+  const auto& answers = operation.read.answers();
+  response.received = static_cast<uint32_t>(answers.size());
+  if (operation.kind == OperationState::Kind::scan) {
+    auto page = operation.read.merged_page(operation.request.limit);
+    for (auto& [key, object] : page.rows) {
+      Object live = live_for_client(std::move(object), operation.request.conflicts, now.wall_ms);
+      if (!live.versions.empty()) response.rows.emplace_back(key, std::move(live));
+    }
+    response.next_key = std::move(page.next_key);
+    reply(operation);
+    return;
+  }
+  Object merged = operation.read.merged();
+  for (const ReadAnswer& answer : answers) response.behind += same_versions(answer.object, merged) ? 0 : 1;
+  response.object = live_for_client(std::move(merged), operation.request.conflicts, now.wall_ms);
+  response.context = response.object.context;
+  response.status = response.object.versions.empty() ? Status::not_found : Status::ok;
+  reply(operation);
+}
+
+// Gives what all answers come to, to each owner that lacked some of it.
+void Coordinator::repair_readers(OperationState& operation) {
+  if (operation.kind != OperationState::Kind::read || operation.read.answers().size() < 2) return;
+  Object merged = operation.read.merged();
+  TableKey key{operation.request.table, operation.request.key};
+  for (const ReadAnswer& answer : operation.read.answers()) {
+    if (same_versions(answer.object, merged) || !shard_.members.owns(answer.node, operation.partition)) continue;
+    ++shard_.stats.read_repairs;
+    if (!shard_.members.is_self(answer.node)) {
+      replicate(answer.node, 0, operation.partition, key, merged, {});
+      continue;
+    }
+    if (shard_.writes_refused) continue;
+    Replica::Edit edit(shard_.replica, shard_.replica.at(operation.partition), shard_.placing(operation.partition));
+    auto done = shard_.replica.merge_into(edit, key, merged, {});
+    Result<bool, StoreError> written = done ? edit.commit() : Result<bool, StoreError>(done.error());
+    if (!written) shard_.store_failed(written.error());
+  }
+}
+
+}  // namespace covey

@@ -1,0 +1,157 @@
+#include "replication/coordinator.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+
+namespace covey {
+
+Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) const {
+  Targets out;
+  const auto& order = shard_.members.preference(id);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const NodeId& node = order[i];
+    bool alive = shard_.members.alive(now, node);
+    if (i < shard_.options.replicas) {
+      if (alive) {
+        out.owners.push_back(node);
+      } else {
+        bool silent = shard_.members.state(now, node) == MemberState::suspected;
+        out.absent.push_back({node, silent ? "suspected" : "unreachable"});
+      }
+    } else if (alive && sloppy && out.stand_ins.size() < out.absent.size()) {
+      out.stand_ins.push_back(node);
+    }
+  }
+  const Partition* partition = shard_.replica.find(id);
+  if (partition != nullptr) {
+    for (const NodeId& node : partition->stand_ins) {
+      bool asked = std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
+      if (!asked && shard_.members.alive(now, node) && !shard_.members.owns(node, id)) out.holders.push_back(node);
+    }
+  }
+  return out;
+}
+
+void Coordinator::request(Now now, RequestId client, Request request) {
+  start(now, Asker{client, {}, 0}, std::move(request));
+}
+
+void Coordinator::start(Now now, Asker asker, Request request) {
+  OperationState operation;
+  operation.asker = std::move(asker);
+  operation.partition = request.operation == Operation::scan
+                            ? request.partition
+                            : partition_of(request.table, request.key, shard_.options.partitions);
+  COVEY_ASSERT(shard_.mine(operation.partition));
+  operation.request = std::move(request);
+  operation.started_us = now.tick_us;
+  operation.deadline_us = now.tick_us + uint64_t{operation.request.timeout_ms} * 1000;
+  operation.response.needed = operation.request.level.needed(shard_.options.replicas);
+  operation.response.owners = shard_.options.replicas;
+  if (operations_.size() >= shard_.options.operations_max) {
+    ++shard_.stats.overloaded;
+    fail(operation, Status::overloaded);
+    return;
+  }
+  switch (operation.request.operation) {
+    case Operation::put:
+    case Operation::erase: start_write(now, std::move(operation)); break;
+    case Operation::get:
+    case Operation::scan: start_read(now, std::move(operation)); break;
+  }
+}
+
+uint64_t Coordinator::begin(OperationState operation) {
+  // Ids tell the shard, so that answers find their way on a node of several.
+  uint64_t id = ++next_operation_ * shard_.options.shards + shard_.options.shard;
+  deadlines_.insert({operation.deadline_us, id});
+  operations_.emplace(id, std::move(operation));
+  return id;
+}
+
+// Gives the operation's response to whoever asked. Once.
+void Coordinator::reply(OperationState& operation) {
+  if (operation.answered) return;
+  operation.answered = true;
+  Response& response = operation.response;
+  for (const auto& [node, state] : operation.outcomes) response.outcomes.push_back({node, state});
+  response.asked = static_cast<uint32_t>(operation.outcomes.size());
+  if (response.status == Status::timeout) ++shard_.stats.timeouts;
+  if (response.status == Status::unavailable) ++shard_.stats.unavailable;
+  if (operation.asker.client) {
+    shard_.outbox.answer(*operation.asker.client, std::move(response));
+    return;
+  }
+  if (operation.asker.peer_operation == 0) return;  // this node's own delete
+  auto& back = *shard_.outbox.to(operation.asker.peer).mutable_forward_reply();
+  back.set_operation(operation.asker.peer_operation);
+  back.set_status(static_cast<uint32_t>(response.status));
+  back.set_context(encode(response.context));
+  back.set_dot_actor(response.dot.actor.value);
+  back.set_dot_counter(response.dot.counter.value);
+  back.set_siblings(response.siblings);
+  back.set_needed(response.needed);
+  back.set_owners(response.owners);
+  back.set_asked(response.asked);
+  back.set_received(response.received);
+  back.set_reachable(response.reachable);
+  for (const OwnerOutcome& outcome : response.outcomes) {
+    back.add_outcome_nodes(outcome.node.name);
+    back.add_outcome_states(outcome.state);
+  }
+}
+
+void Coordinator::fail(OperationState& operation, Status status) {
+  operation.response.status = status;
+  reply(operation);
+}
+
+void Coordinator::finish_if_done(uint64_t id) {
+  auto at = operations_.find(id);
+  if (at == operations_.end() || !at->second.answered || !at->second.waiting.empty()) return;
+  deadlines_.erase({at->second.deadline_us, id});
+  operations_.erase(at);
+}
+
+void Coordinator::tick(Now now) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now.tick_us) {
+    uint64_t id = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    expire(now, id);
+  }
+}
+
+void Coordinator::expire(Now now, uint64_t id) {
+  auto at = operations_.find(id);
+  COVEY_ASSERT(at != operations_.end());
+  OperationState& operation = at->second;
+  bool reads = operation.kind == OperationState::Kind::read || operation.kind == OperationState::Kind::scan;
+  operation.waiting.clear();
+  if (reads) {
+    // Nobody is awaited any more: a sloppy read may take what there is.
+    if (!operation.answered && operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
+      answer_read(now, operation);
+    }
+    repair_readers(operation);
+  }
+  if (!operation.answered) fail(operation, Status::timeout);
+  operations_.erase(at);
+}
+
+void Coordinator::durable(Now) {
+  Lsn durable = shard_.store.durable();
+  while (!own_writes_.empty() && own_writes_.front().first <= durable) {
+    uint64_t id = own_writes_.front().second;
+    own_writes_.pop_front();
+    auto at = operations_.find(id);
+    if (at == operations_.end()) continue;
+    at->second.waiting.erase(shard_.members.self());
+    at->second.outcomes[shard_.members.self()] = "answered";
+    ++at->second.response.received;
+    write_acknowledged(id);
+  }
+}
+
+}  // namespace covey

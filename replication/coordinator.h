@@ -1,0 +1,105 @@
+// Runs clients' requests: on this replica, with the other owners and stand-ins, or by forwarding. One write path and
+// one read path for all levels: the level decides only when to answer.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "replication/lives.h"
+#include "replication/read_state.h"
+#include "replication/shard.h"
+
+namespace covey {
+
+class Coordinator {
+ public:
+  Coordinator(Shard& shard, Lives& lives) : shard_(shard), lives_(lives) {}
+
+  void request(Now now, RequestId client, Request request);
+  void tick(Now now);
+  void durable(Now now);
+
+  void receive(Now now, const NodeId& from, const peer::Replicate& message);
+  void receive(Now now, const NodeId& from, const peer::ReplicateAck& message);
+  void receive(Now now, const NodeId& from, const peer::Fetch& message);
+  void receive(Now now, const NodeId& from, const peer::FetchReply& message);
+  void receive(Now now, const NodeId& from, const peer::Scan& message);
+  void receive(Now now, const NodeId& from, const peer::ScanReply& message);
+  void receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation);
+  void receive(Now now, const NodeId& from, const peer::ForwardReply& message);
+
+  // A delete by this node itself (expiry, a dropped table), of what it sees; replicated like any other.
+  void erase_own(Now now, PartitionId id, const TableKey& key, const Context& context);
+
+  size_t in_flight() const { return operations_.size(); }
+
+ private:
+  // Who asked: a client here, or a peer that forwarded.
+  struct Asker {
+    std::optional<RequestId> client;
+    NodeId peer;
+    uint64_t peer_operation = 0;
+  };
+  struct OperationState {
+    enum class Kind : uint8_t { write, read, scan, forward };
+    Kind kind = Kind::write;
+    Asker asker;
+    Request request;
+    PartitionId partition;
+    uint64_t started_us = 0;
+    uint64_t deadline_us = 0;
+    bool answered = false;
+    std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one
+    std::set<NodeId> waiting;                // asked, neither answered nor refused
+    Response response;                       // filled in as things happen
+    ReadState read;                          // Kind::read, Kind::scan
+  };
+  struct Targets {
+    std::vector<NodeId> owners;     // that may be asked, self among them
+    std::vector<NodeId> stand_ins;  // for the owners that may not
+    std::vector<NodeId> holders;    // other nodes known to hold the partition (reads ask them too)
+    std::vector<OwnerOutcome> absent;
+    size_t counted(bool sloppy) const { return owners.size() + (sloppy ? stand_ins.size() : 0); }
+  };
+
+  Targets targets(Now now, PartitionId id, bool sloppy) const;
+  void start(Now now, Asker asker, Request request);
+  void start_write(Now now, OperationState operation);
+  void forward(Now now, OperationState operation, const NodeId& target);
+  void start_read(Now now, OperationState operation);
+  bool try_local_read(Now now, OperationState& operation, const Targets& who);
+  void write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome, Object& filled, Lsn& lsn);
+  void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key, const Object& filled,
+                 const DotSet& settled);
+
+  uint64_t begin(OperationState operation);
+  void write_acknowledged(uint64_t id);
+  void read_progress(Now now, uint64_t id);
+  void answer_read(Now now, OperationState& operation);
+  void repair_readers(OperationState& operation);
+  void fail(OperationState& operation, Status status);
+  void reply(OperationState& operation);
+  void finish_if_done(uint64_t id);
+  void expire(Now now, uint64_t id);
+  void fetch_here(Now now, uint64_t id, OperationState& operation);
+
+  Shard& shard_;
+  Lives& lives_;
+  // A forwarded write that comes twice is done once: the ids that each peer's present life sent of late.
+  struct Forwarded {
+    uint64_t incarnation = 0;
+    uint64_t floor = 0;  // ids up to here count as seen
+    std::set<uint64_t> seen;
+  };
+  bool is_repeated(const NodeId& from, uint64_t incarnation, uint64_t operation);
+
+  std::map<NodeId, Forwarded> forwarded_;
+  uint64_t next_operation_ = 0;
+  std::map<uint64_t, OperationState> operations_;
+  std::set<std::pair<uint64_t, uint64_t>> deadlines_;  // (deadline us, operation)
+  std::deque<std::pair<Lsn, uint64_t>> own_writes_;    // operations whose own write is not durable yet, by lsn
+};
+
+}  // namespace covey

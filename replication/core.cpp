@@ -1,0 +1,113 @@
+#include "replication/core.h"
+
+#include <bit>
+
+#include "replication/core_parts.h"
+
+namespace covey {
+
+Core::Core(CoreOptions options, Store& store) {
+  COVEY_ASSERT(std::has_single_bit(options.partitions));
+  COVEY_ASSERT(options.replicas >= 1 && options.shards >= 1 && options.shard < options.shards);
+  parts_ = std::make_unique<Parts>(std::move(options), store);
+}
+
+Core::~Core() = default;
+
+Result<Done, StoreError> Core::start(Now now, const Identity& identity, const std::vector<Member>& members) {
+  Shard& shard = parts_->shard;
+  auto loaded = shard.replica.load();
+  if (!loaded) return loaded.error();
+  auto tables = parts_->tables.load();
+  if (!tables) return tables.error();
+  for (uint32_t id = shard.options.shard; id < shard.options.partitions; id += shard.options.shards) {
+    shard.replica.at(PartitionId{id});
+  }
+  for (const Member& member : members) shard.members.add(member);
+  parts_->lives.start(identity);
+  shard.next_time(now, {});
+  return Done{};
+}
+
+void Core::tick(Now now) {
+  parts_->shard.outbox.release(parts_->shard.store.durable());
+  parts_->coordinator.durable(now);
+  parts_->coordinator.tick(now);
+  parts_->lives.tick(now);
+  parts_->repair.tick(now);
+  parts_->gossip.tick(now);
+  parts_->upkeep.tick(now);
+  if (!parts_->shard.writes_refused) parts_->tables.tick(now);
+}
+
+void Core::durable(Now now) {
+  parts_->shard.outbox.release(parts_->shard.store.durable());
+  parts_->coordinator.durable(now);
+}
+
+void Core::request(Now now, RequestId id, Request request) { parts_->coordinator.request(now, id, std::move(request)); }
+
+void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
+  Shard& shard = parts_->shard;
+  using Body = peer::Envelope::BodyCase;
+  if (message.body_case() != Body::kHello &&
+      !shard.members.accept_incarnation(from, message.shard(), message.incarnation())) {
+    ++shard.stats.stale_messages_dropped;
+    return;
+  }
+  if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome) shard.members.heard(now, from);
+  auto& [own, lives, coordinator, repair, tables, gossip, upkeep] = *parts_;
+  switch (message.body_case()) {
+    case Body::kHello: lives.receive(now, from, message.incarnation(), message.hello()); break;
+    case Body::kWelcome: lives.receive(from, message.welcome()); break;
+    case Body::kDigest: gossip.receive(now, from, message.digest()); break;
+    case Body::kClockTell: gossip.receive(now, from, message.clock_tell()); break;
+    case Body::kPush: gossip.receive(now, from, message.push()); break;
+    case Body::kReplicate: coordinator.receive(now, from, message.replicate()); break;
+    case Body::kReplicateAck: coordinator.receive(now, from, message.replicate_ack()); break;
+    case Body::kFetch: coordinator.receive(now, from, message.fetch()); break;
+    case Body::kFetchReply: coordinator.receive(now, from, message.fetch_reply()); break;
+    case Body::kScan: coordinator.receive(now, from, message.scan()); break;
+    case Body::kScanReply: coordinator.receive(now, from, message.scan_reply()); break;
+    case Body::kForward: coordinator.receive(now, from, message.forward(), message.incarnation()); break;
+    case Body::kForwardReply: coordinator.receive(now, from, message.forward_reply()); break;
+    case Body::kRepairOpen: repair.receive(now, from, message.repair_open()); break;
+    case Body::kRepairNext: repair.receive(now, from, message.repair_next()); break;
+    case Body::kRepairChunk: repair.receive(now, from, message.repair_chunk()); break;
+    case Body::kTables: tables.receive(now, message.tables()); break;
+    case Body::BODY_NOT_SET: ++shard.stats.malformed_messages_dropped; break;
+  }
+}
+
+void Core::link(Now now, const NodeId& peer, bool up) {
+  parts_->shard.members.link(now, peer, up);
+  if (!up) return;
+  parts_->lives.link_up(peer);
+  parts_->gossip.link_up(now, peer);
+}
+
+void Core::add_member(Now, const Member& member) {
+  if (parts_->shard.members.add(member)) parts_->shard.outbox.members_changed();
+}
+
+void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
+
+Result<Done, StoreError> Core::put_table(Now now, const Table& table) { return parts_->tables.put(now, table); }
+Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) { return parts_->tables.drop(now, name); }
+
+Output Core::drain() { return parts_->shard.outbox.drain(); }
+
+std::vector<Table> Core::tables() const { return parts_->tables.all(); }
+bool Core::purging(const std::string& table) const { return parts_->tables.purging(table); }
+const CoreStats& Core::stats() const { return parts_->shard.stats; }
+Actor Core::actor() const { return parts_->lives.actor(); }
+uint64_t Core::life() const { return parts_->lives.life(); }
+uint64_t Core::incarnation() const { return parts_->lives.incarnation(); }
+size_t Core::operations_in_flight() const { return parts_->coordinator.in_flight(); }
+
+bool Core::quiet() const {
+  return parts_->coordinator.in_flight() == 0 && parts_->gossip.quiet() && parts_->repair.quiet() &&
+         parts_->shard.outbox.held() == 0;
+}
+
+}  // namespace covey

@@ -1,0 +1,188 @@
+// A shard of a node: everything that a replicated store decides, as one pure state machine. It is given requests,
+// peers' messages, the time and word of durability, and gives messages and answers. Whoever runs it (server/ with
+// sockets and threads, the simulator in one thread under a virtual clock) performs them.
+//
+// Why pure: one seed then repeats a whole cluster's run bit for bit, and each rule of the design can be checked
+// after every step. Answers and messages that promise durability are held back inside until the store has told it,
+// so a performer can't get the order wrong.
+//
+// Used by one thread. Call drain() after every input and perform all it gives, in order.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "replication/request.h"
+#include "replication/store.h"
+#include "replication/types.h"
+
+namespace covey::peer {
+class Envelope;
+}
+
+namespace covey {
+
+struct Member {
+  NodeId node;
+  std::string peer_address;  // opaque to the core
+  std::string http_address;  // likewise
+  std::string zone;
+  double weight = 1.0;       // share of data relative to others, above 0
+  bool operator==(const Member&) const = default;
+};
+
+struct CoreOptions {
+  Member self;
+  uint32_t partitions = 64;     // Q, a power of two, 1 to 65,536, the same on all nodes
+  uint32_t replicas = 3;        // N, 1 to 16
+  uint32_t shard = 0;           // this core holds the partitions p with p % shards == shard
+  uint32_t shards = 1;
+  bool wait_for_durable = true;  // false (modes interval, none): acknowledge what is written but not yet synced
+  uint64_t seed = 1;             // for the choice of peers and session numbers
+  uint64_t gossip_interval_us = 200'000;
+  uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
+  uint32_t siblings_max = 100;
+  uint32_t operations_max = 20'000;       // requests in flight; beyond it: Status::overloaded
+  uint64_t log_entries_max = 1'000'000;   // dots logged for a partition; beyond it the oldest half is cut
+  uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
+};
+
+// What the data directory says about this node's past (storage/identity).
+struct Identity {
+  uint64_t life = 1;           // random bits: the life that this start goes on with, if `clean`, or begins
+  uint64_t fallback_life = 2;  // fresh random bits: taken if peers do not confirm that `life` forgot nothing
+  uint64_t incarnation = 1;    // higher than that of every earlier start, as far as the directory knows
+  bool clean = false;          // closed in order, not restored, not copied: `life` may go on
+  bool fresh = false;          // the directory was empty
+};
+
+struct RequestId {
+  uint64_t value = 0;
+  auto operator<=>(const RequestId&) const = default;
+};
+
+struct Table {
+  std::string name;
+  std::string definition;  // JSON as given, opaque to the core
+  Conflicts conflicts = Conflicts::siblings;
+};
+
+// What to perform, in order.
+struct Output {
+  struct Send {
+    NodeId to;
+    std::unique_ptr<peer::Envelope> message;
+  };
+  struct Answer {
+    RequestId id;
+    Response response;
+  };
+  std::vector<Send> sends;
+  std::vector<Answer> answers;
+  std::vector<std::string> alarms;  // for the log: what an operator must know (unequal state hashes, ...)
+  bool members_changed = false;     // ask members(): new ones were heard of (link to them)
+  bool tables_changed = false;      // ask tables()
+};
+
+// Counts since start, for metrics.
+struct CoreStats {
+  uint64_t writes_coordinated = 0, reads_coordinated = 0, scans_coordinated = 0, forwarded = 0;
+  uint64_t merges_applied = 0, merges_without_effect = 0;
+  uint64_t read_repairs = 0, siblings_made = 0;
+  uint64_t gossip_digests_sent = 0, gossip_objects_sent = 0, gossip_bytes_sent = 0, gossip_objects_received = 0;
+  uint64_t repairs_started = 0, repairs_finished = 0, repair_objects_sent = 0, repair_bytes_sent = 0;
+  uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0;
+  uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
+  uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
+};
+
+enum class MemberState : uint8_t { self, alive, suspected, unreachable };
+
+struct MemberView {
+  Member member;
+  MemberState state = MemberState::unreachable;
+};
+
+struct PartitionView {
+  PartitionId partition;
+  std::vector<NodeId> owners;  // in order of preference
+  bool owned = false;          // by this node
+  bool held = false;           // this node has a copy, its own or as a stand-in
+  bool ready = false;
+  Clock clock;
+  uint64_t state_hash = 0;
+  uint64_t objects = 0;   // keys with a version
+  uint64_t log = 0;       // dots that some owner may lack
+  uint64_t residual = 0;  // objects stored with a context
+  std::vector<NodeId> diverged;      // owners whose clock, as last told, differs
+  uint64_t diverged_since_us = 0;    // tick; 0: equal to all
+};
+
+struct ExplainView {
+  PartitionId partition;
+  struct Owner {
+    NodeId node;
+    MemberState state = MemberState::unreachable;
+    bool ready = false;
+  };
+  std::vector<Owner> owners;
+  std::vector<NodeId> stand_ins;  // that a sloppy request would use now
+};
+
+class Core {
+ public:
+  // The store must outlive the core.
+  Core(CoreOptions options, Store& store);
+  ~Core();
+
+  // Reads partitions, members and tables back from the store and begins a life. `members`: those the
+  // configuration knows beside self (may be empty: they are met by hello).
+  [[nodiscard]] Result<Done, StoreError> start(Now now, const Identity& identity, const std::vector<Member>& members);
+
+  void tick(Now now);     // call at least every 10 ms of tick time
+  void durable(Now now);  // the store's durable() may have risen
+  void request(Now now, RequestId id, Request request);
+  // A message from the peer that this link was authenticated for. Malformed ones are counted and dropped.
+  void receive(Now now, const NodeId& from, const peer::Envelope& message);
+  // A connection to the peer stands or was lost. Silence has the same effect, later.
+  void link(Now now, const NodeId& peer, bool up);
+  void add_member(Now now, const Member& member);
+  // Below the free-space floor: writes are refused with Status::disk_full, reads go on.
+  void refuse_writes(bool refuse);
+
+  // The newest definition wins everywhere; a dropped table's keys are erased in the background.
+  [[nodiscard]] Result<Done, StoreError> put_table(Now now, const Table& table);
+  [[nodiscard]] Result<Done, StoreError> drop_table(Now now, const std::string& name);
+
+  Output drain();
+
+  // Views for status pages, metrics and the simulator's checks.
+  std::vector<Table> tables() const;  // those not dropped, by name
+  bool purging(const std::string& table) const;  // dropped, and this shard still erases its keys
+  std::vector<MemberView> members(Now now) const;
+  PartitionView partition(Now now, PartitionId partition) const;  // REQUIRES: of this shard
+  std::vector<PartitionView> partitions(Now now) const;           // of this shard
+  ExplainView explain(Now now, const std::string& table, const std::string& key) const;
+  const CoreStats& stats() const;
+  Actor actor() const;               // that the next write would use
+  uint64_t life() const;             // to be kept for the next clean start
+  uint64_t incarnation() const;
+  size_t operations_in_flight() const;
+  // No request in flight, no push or repair under way.
+  bool quiet() const;
+  // "n1.7f3a:42" where the actor's node is known; else the tag in hexadecimal.
+  std::string dot_text(Dot dot) const;
+  std::optional<Dot> parse_dot(std::string_view text) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+// "owner" order for a partition: weighted rendezvous hashing, spread over zones (replication/placement.h).
+std::vector<NodeId> owners_of(PartitionId partition, const std::vector<Member>& members, uint32_t replicas);
+
+}  // namespace covey

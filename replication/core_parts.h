@@ -1,0 +1,33 @@
+// The parts of a core, for its own sources alone.
+#pragma once
+
+#include "replication/coordinator.h"
+#include "replication/core.h"
+#include "replication/gossip.h"
+#include "replication/lives.h"
+#include "replication/repair.h"
+#include "replication/shard.h"
+#include "replication/table_set.h"
+#include "replication/upkeep.h"
+
+namespace covey {
+
+struct Core::Parts {
+  Parts(CoreOptions options, Store& store)
+      : shard(std::move(options), store),
+        lives(shard),
+        coordinator(shard, lives),
+        repair(shard),
+        tables(shard, coordinator),
+        gossip(shard, lives, repair, tables),
+        upkeep(shard, lives, coordinator, repair) {}
+  Shard shard;
+  Lives lives;
+  Coordinator coordinator;
+  Repair repair;
+  TableSet tables;
+  Gossip gossip;
+  Upkeep upkeep;
+};
+
+}  // namespace covey

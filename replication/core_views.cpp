@@ -1,0 +1,115 @@
+// Core: what status pages, metrics and checks see.
+#include <charconv>
+
+#include "replication/core.h"
+#include "replication/core_parts.h"
+
+namespace covey {
+
+std::vector<MemberView> Core::members(Now now) const {
+  std::vector<MemberView> out;
+  for (const auto& [node, member] : parts_->shard.members.all()) {
+    out.push_back({member, parts_->shard.members.state(now, node)});
+  }
+  return out;
+}
+
+PartitionView Core::partition(Now, PartitionId id) const {
+  Shard& shard = parts_->shard;
+  COVEY_ASSERT(shard.mine(id));
+  const Partition& partition = shard.replica.at(id);
+  PartitionView view;
+  view.partition = id;
+  view.owners = shard.members.owners(id);
+  view.owned = shard.owns(id);
+  view.held = view.owned || !partition.clock.empty();
+  view.ready = partition.ready;
+  view.clock = partition.clock;
+  view.state_hash = partition.state_hash;
+  view.objects = partition.objects;
+  view.log = partition.log;
+  view.residual = partition.residual;
+  view.diverged_since_us = partition.diverged_since_us;
+  for (const NodeId& owner : view.owners) {
+    auto copy = partition.copies.find(owner);
+    bool told = copy != partition.copies.end();
+    if (!shard.members.is_self(owner) && told && copy->second.clock != partition.clock) view.diverged.push_back(owner);
+  }
+  return view;
+}
+
+std::vector<PartitionView> Core::partitions(Now now) const {
+  std::vector<PartitionView> out;
+  for (const auto& [id, partition] : parts_->shard.replica.partitions()) out.push_back(this->partition(now, id));
+  return out;
+}
+
+ExplainView Core::explain(Now now, const std::string& table, const std::string& key) const {
+  Shard& shard = parts_->shard;
+  ExplainView view;
+  view.partition = partition_of(table, key, shard.options.partitions);
+  const Partition* partition = shard.replica.find(view.partition);
+  size_t absent = 0;
+  const auto& order = shard.members.preference(view.partition);
+  for (size_t i = 0; i < order.size(); ++i) {
+    MemberState state = shard.members.state(now, order[i]);
+    bool alive = shard.members.alive(now, order[i]);
+    if (i >= shard.options.replicas) {
+      if (alive && view.stand_ins.size() < absent) view.stand_ins.push_back(order[i]);
+      continue;
+    }
+    if (!alive) ++absent;
+    bool ready = false;
+    if (partition != nullptr && shard.members.is_self(order[i])) ready = partition->ready;
+    if (partition != nullptr && !shard.members.is_self(order[i])) {
+      auto copy = partition->copies.find(order[i]);
+      ready = copy != partition->copies.end() && copy->second.ready;
+    }
+    view.owners.push_back({order[i], state, ready});
+  }
+  return view;
+}
+
+std::string Core::dot_text(Dot dot) const {
+  char life[20];
+  auto [end, error] = std::to_chars(life, life + sizeof life, dot.actor.value & ((uint64_t{1} << 40) - 1), 16);
+  COVEY_ASSERT(error == std::errc{});
+  auto node = parts_->shard.members.node_of(dot.actor);
+  std::string name;
+  if (node) {
+    name = node->name;
+  } else {
+    char tag[20];
+    auto [tag_end, tag_error] = std::to_chars(tag, tag + sizeof tag, dot.actor.value >> 40, 16);
+    COVEY_ASSERT(tag_error == std::errc{});
+    name = "?" + std::string(tag, tag_end);
+  }
+  return name + "." + std::string(life, end) + ":" + std::to_string(dot.counter.value);
+}
+
+std::optional<Dot> Core::parse_dot(std::string_view text) const {
+  size_t colon = text.rfind(':');
+  size_t point = text.rfind('.', colon);
+  if (colon == std::string_view::npos || point == std::string_view::npos || point == 0) return std::nullopt;
+  std::string_view name = text.substr(0, point);
+  std::string_view life_text = text.substr(point + 1, colon - point - 1);
+  std::string_view counter_text = text.substr(colon + 1);
+  auto number = [](std::string_view digits, int base) -> std::optional<uint64_t> {
+    uint64_t out = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out, base);
+    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+    return out;
+  };
+  auto life = number(life_text, 16);
+  auto counter = number(counter_text, 10);
+  if (!life || !counter || *counter == 0) return std::nullopt;
+  Actor actor = make_actor(name, *life);
+  if (name.front() == '?') {
+    auto tag = number(name.substr(1), 16);
+    if (!tag) return std::nullopt;
+    actor = Actor{*tag << 40 | *life};
+  }
+  return Dot{actor, {*counter}};
+}
+
+}  // namespace covey

@@ -1,0 +1,110 @@
+// Coordinator: writes for partitions that this node does not own go to an owner.
+#include "replication/codec.h"
+#include "replication/coordinator.h"
+
+namespace covey {
+
+void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
+  operation.kind = OperationState::Kind::forward;
+  operation.outcomes[target] = "no answer";
+  operation.waiting.insert(target);
+  ++shard_.stats.forwarded;
+  Request request = std::move(operation.request);
+  operation.request.operation = request.operation;
+  uint64_t id = begin(std::move(operation));
+  auto& message = *shard_.outbox.to(target).mutable_forward();
+  message.set_operation(id);
+  message.set_kind(static_cast<uint32_t>(request.operation));
+  message.set_table(request.table);
+  message.set_key(request.key);
+  message.set_level_kind(static_cast<uint32_t>(request.level.kind));
+  message.set_level_count(request.level.count);
+  message.set_sloppy(request.sloppy);
+  message.set_timeout_ms(request.timeout_ms);
+  message.set_conflicts(static_cast<uint32_t>(request.conflicts));
+  if (request.context) {
+    message.set_has_context(true);
+    message.set_context(encode(*request.context));
+  }
+  message.set_value(request.value);
+  message.set_content_type(request.content_type);
+  message.set_expires_ms(request.expires_ms);
+  message.set_if_absent(request.if_absent);
+  if (request.if_match) {
+    message.set_has_if_match(true);
+    message.set_if_match_actor(request.if_match->actor.value);
+    message.set_if_match_counter(request.if_match->counter.value);
+  }
+}
+
+bool Coordinator::is_repeated(const NodeId& from, uint64_t incarnation, uint64_t operation) {
+  constexpr size_t seen_max = 10'000;
+  Forwarded& known = forwarded_[from];
+  if (known.incarnation != incarnation) known = {incarnation, 0, {}};
+  if (operation <= known.floor || !known.seen.insert(operation).second) return true;
+  if (known.seen.size() > seen_max) {
+    known.floor = *known.seen.begin();
+    known.seen.erase(known.seen.begin());
+  }
+  return false;
+}
+
+void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation) {
+  Request request;
+  request.operation = static_cast<Operation>(message.kind());
+  request.table = message.table();
+  request.key = message.key();
+  request.level = {static_cast<Level::Kind>(message.level_kind()), message.level_count()};
+  request.sloppy = message.sloppy();
+  request.timeout_ms = message.timeout_ms();
+  request.conflicts = static_cast<Conflicts>(message.conflicts());
+  request.value = message.value();
+  request.content_type = message.content_type();
+  request.expires_ms = message.expires_ms();
+  request.if_absent = message.if_absent();
+  if (message.has_if_match()) request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
+  bool sound = (request.operation == Operation::put || request.operation == Operation::erase) &&
+               !request.table.empty() && !request.key.empty() && message.operation() != 0 &&
+               message.level_kind() <= static_cast<uint32_t>(Level::Kind::count) && message.conflicts() <= 1;
+  if (sound && message.has_context()) {
+    request.context = decode_dot_set(message.context());
+    sound = request.context.has_value();
+  }
+  sound = sound && shard_.mine(partition_of(request.table, request.key, shard_.options.partitions));
+  if (!sound) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  if (is_repeated(from, incarnation, message.operation())) return;
+  start(now, Asker{std::nullopt, from, message.operation()}, std::move(request));
+}
+
+void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& message) {
+  auto at = operations_.find(message.operation());
+  if (at == operations_.end() || at->second.kind != OperationState::Kind::forward) return;
+  auto context = decode_dot_set(message.context());
+  bool sound = context && message.status() <= static_cast<uint32_t>(Status::storage_failed) &&
+               message.outcome_nodes_size() == message.outcome_states_size();
+  if (!sound || at->second.waiting.erase(from) == 0) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  OperationState& operation = at->second;
+  Response& response = operation.response;
+  response.status = static_cast<Status>(message.status());
+  response.context = std::move(*context);
+  response.dot = {{message.dot_actor()}, {message.dot_counter()}};
+  response.siblings = message.siblings();
+  response.needed = message.needed();
+  response.owners = message.owners();
+  response.received = message.received();
+  response.reachable = message.reachable();
+  operation.outcomes.clear();
+  for (int i = 0; i < message.outcome_nodes_size(); ++i) {
+    operation.outcomes[NodeId{message.outcome_nodes(i)}] = message.outcome_states(i);
+  }
+  reply(operation);
+  finish_if_done(message.operation());
+}
+
+}  // namespace covey

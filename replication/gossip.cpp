@@ -1,0 +1,297 @@
+#include "replication/gossip.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+#include "replication/hash.h"
+
+namespace covey {
+namespace {
+
+constexpr uint32_t flag_owner = 1, flag_ready = 2, flag_residual = 4, flag_durable = 8;
+constexpr uint64_t push_lost_after_us = 2'000'000;
+constexpr uint64_t alarm_interval_us = 10'000'000;
+constexpr size_t pushes_a_peer_max = 16;  // partitions at once; the others wait for a later round
+
+}  // namespace
+
+bool Gossip::both_own(const NodeId& peer, PartitionId id) const {
+  return shard_.owns(id) && shard_.members.owns(peer, id);
+}
+
+uint32_t Gossip::flags_of(const Partition& partition) const {
+  return (shard_.owns(partition.id) ? flag_owner : 0) | (partition.ready ? flag_ready : 0) |
+         (partition.residual > 0 ? flag_residual : 0) | (shard_.replica.durable(partition) ? flag_durable : 0);
+}
+
+uint64_t Gossip::summary_with(const NodeId& peer) const {
+  uint64_t out = 0x73756d;
+  for (const auto& [id, partition] : shard_.replica.partitions()) {
+    if (!both_own(peer, id)) continue;
+    out = hash_pair(hash_pair(out, id.value), hash_pair(partition.clock.hash(), partition.state_hash));
+  }
+  return out;
+}
+
+void Gossip::tick(Now now) {
+  if (now.tick_us < next_round_us_) return;
+  next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
+  std::erase_if(pushes_, [&](const auto& entry) { return entry.second.until_us <= now.tick_us; });
+  // One peer a round, in turn. Also those that do not answer: they may hear.
+  std::vector<NodeId> peers;
+  for (const auto& [node, member] : shard_.members.all()) {
+    if (!shard_.members.is_self(node)) peers.push_back(node);
+  }
+  if (peers.empty()) return;
+  auto next = std::upper_bound(peers.begin(), peers.end(), last_peer_);
+  last_peer_ = next == peers.end() ? peers.front() : *next;
+  send_digest(now, last_peer_, {.summary_only = true, .answer = false});
+}
+
+void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
+  auto& message = *shard_.outbox.to(peer).mutable_digest();
+  message.set_shard(shard_.options.shard);
+  message.set_shards(shard_.options.shards);
+  message.set_members_hash(lives_.hash());
+  message.set_tables_hash(tables_.hash());
+  message.set_answer(kind.answer);
+  message.set_summary_only(kind.summary_only);
+  bool all_durable = true;
+  for (const auto& [id, partition] : shard_.replica.partitions()) {
+    bool stands_in = !shard_.owns(id) && !partition.clock.empty();
+    if (stands_in) message.add_standing_in(id.value);
+    if (!shard_.members.owns(peer, id) || (!shard_.owns(id) && !stands_in)) continue;
+    all_durable = all_durable && shard_.replica.durable(partition);
+    if (kind.summary_only && !stands_in) continue;
+    message.add_partitions(id.value);
+    message.add_clock_hashes(partition.clock.hash());
+    message.add_state_hashes(partition.state_hash);
+    message.add_flags(flags_of(partition));
+  }
+  // Where there is no entry, the summary stands for it: then it has to be durable as a whole.
+  if (kind.summary_only && all_durable) message.set_summary(summary_with(peer));
+  ++shard_.stats.gossip_digests_sent;
+  shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
+}
+
+void Gossip::note_stand_ins(Now now, const NodeId& from, const peer::Digest& message) {
+  std::set<uint32_t> holds(message.standing_in().begin(), message.standing_in().end());
+  for (auto& [id, partition] : shard_.replica.partitions()) {
+    if (id.value % message.shards() != message.shard() || shard_.members.owns(from, id)) continue;
+    if (holds.contains(id.value)) {
+      partition.stand_ins.insert(from);
+    } else {
+      partition.stand_ins.erase(from);
+    }
+    PeerCopy& copy = partition.copies[from];
+    copy.members_hash = message.members_hash();
+    copy.told_us = now.tick_us;
+  }
+}
+
+void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
+  int entries = message.partitions_size();
+  if (message.shards() == 0 || message.shard() >= message.shards() || message.clock_hashes_size() != entries ||
+      message.state_hashes_size() != entries || message.flags_size() != entries) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  note_stand_ins(now, from, message);
+  if (message.tables_hash() != tables_.hash()) tables_.tell(from);
+  for (int i = 0; i < entries; ++i) compare(now, from, message, i);
+  if (!message.summary_only()) return;
+  bool comparable = message.shards() == shard_.options.shards && message.shard() == shard_.options.shard;
+  if (message.shards() == shard_.options.shards && !comparable) return;  // another shard's: it answers
+  if (comparable && message.summary() == summary_with(from)) {
+    for (auto& [id, partition] : shard_.replica.partitions()) {
+      if (both_own(from, id)) note_equal(now, from, partition, true, message.members_hash());
+    }
+    return;
+  }
+  if (!message.answer()) send_digest(now, from, {.summary_only = false, .answer = true});
+}
+
+void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, int index) {
+  PartitionId id{message.partitions(index)};
+  if (!shard_.mine(id)) return;
+  Partition& partition = shard_.replica.at(id);
+  if (message.clock_hashes(index) != partition.clock.hash()) {
+    tell_clock(from, partition, true, 0);
+    return;
+  }
+  uint32_t flags = message.flags(index);
+  note_equal(now, from, partition, (flags & flag_durable) != 0, message.members_hash());
+  bool comparable = (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
+  if (comparable && message.state_hashes(index) != partition.state_hash) alarm(now, from, partition);
+}
+
+void Gossip::alarm(Now now, const NodeId& peer, Partition& partition) {
+  if (partition.alarmed_us != 0 && now.tick_us < partition.alarmed_us + alarm_interval_us) return;
+  partition.alarmed_us = now.tick_us;
+  ++shard_.stats.state_hash_alarms;
+  shard_.outbox.alarm("partition " + std::to_string(partition.id.value) + " and " + peer.name +
+                      "'s copy have equal clocks and unequal objects: repairing it, keeping what either holds");
+  repair_.open(now, peer, partition, {.keep = true});
+}
+
+void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash) {
+  PeerCopy& copy = partition.copies[peer];
+  copy.clock = partition.clock;
+  if (durable) copy.durable_clock = partition.clock;
+  copy.members_hash = members_hash;
+  copy.told_us = now.tick_us;
+  if (!partition.ready) partition.synced_with.insert(peer);
+}
+
+void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted, uint64_t push_received) {
+  auto& message = *shard_.outbox.to(peer).mutable_clock_tell();
+  message.set_partition(partition.id.value);
+  message.set_clock(encode(partition.clock));
+  if (!shard_.replica.durable(partition) && !bug(Bug::ack_before_sync)) {
+    message.set_durable_clock(encode(partition.durable_clock));
+  }
+  message.set_state_hash(partition.state_hash);
+  message.set_flags(flags_of(partition));
+  message.set_answer_wanted(answer_wanted);
+  message.set_members_hash(lives_.hash());
+  message.set_push_received(push_received);
+  shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
+}
+
+void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message) {
+  PartitionId id{message.partition()};
+  auto clock = decode_dot_set(message.clock());
+  auto durable = message.durable_clock().empty() ? clock : decode_dot_set(message.durable_clock());
+  if (!clock || !durable || !shard_.mine(id)) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  Partition& partition = shard_.replica.at(id);
+  if (!partition.ready && partition.clock.contains(*clock)) partition.synced_with.insert(from);
+  PeerCopy& copy = partition.copies[from];
+  copy.clock = std::move(*clock);
+  copy.durable_clock = std::move(*durable);
+  copy.members_hash = message.members_hash();
+  copy.told_us = now.tick_us;
+  copy.ready = (message.flags() & flag_ready) != 0;
+  if (message.answer_wanted()) tell_clock(from, partition, false, 0);
+  bool goes_on = true;
+  if (message.push_received() != 0) {
+    auto at = pushes_.find({from, id});
+    goes_on = at != pushes_.end() && at->second.number == message.push_received() && at->second.more;
+    if (at != pushes_.end() && at->second.number == message.push_received()) pushes_.erase(at);
+  }
+  if (goes_on) push(now, from, partition);
+}
+
+// Adds to the message what the peer lacks, up to the limits. False: there is nothing to say.
+bool Gossip::fill_push(Partition& partition, const DotSet& lacking, peer::Push& message, bool& more) {
+  constexpr uint64_t dots_max = 20'000;
+  std::map<TableKey, DotSet> keys;
+  DotSet unlogged;
+  uint64_t dots = 0;
+  size_t bytes = 0;
+  bool failed = false;
+  std::map<TableKey, std::string> objects;
+  auto walked = shard_.replica.walk_log(
+      partition, lacking,
+      [&](Dot dot, const TableKey& key) {
+        if (bytes >= shard_.options.message_bytes_max || ++dots > dots_max) {
+          more = true;
+          return false;
+        }
+        auto [at, is_new] = keys.try_emplace(key);
+        at->second.add(dot);
+        if (!is_new) return true;
+        auto object = shard_.replica.read_stored(partition, key);
+        if (!object) {
+          shard_.store_failed(object.error());
+          failed = true;
+          return false;
+        }
+        bool skipped = bug(Bug::gossip_skips_deletes) && object->versions.empty();
+        std::string encoded = skipped ? std::string() : encode(*object);
+        bytes += encoded.size() + key.key.size();
+        objects.emplace(key, std::move(encoded));
+        return true;
+      },
+      &unlogged);
+  if (!walked) shard_.store_failed(walked.error());
+  if (!walked || failed) return false;
+  for (auto& [key, object] : objects) {
+    if (object.empty()) continue;
+    auto& item = *message.add_items();
+    item.set_table(key.table);
+    item.set_key(key.key);
+    // The dots of its versions go without saying.
+    DotSet beside = keys.at(key);
+    if (auto decoded = decode_object(object)) {
+      DotSet own;
+      for (const Version& version : decoded->versions) own.add(version.dot);
+      beside.subtract(own);
+    }
+    item.set_object(std::move(object));
+    if (!beside.empty()) item.set_dots(encode(beside));
+  }
+  shard_.stats.gossip_objects_sent += static_cast<uint64_t>(message.items_size());
+  DotSet voids = lacking;
+  voids.intersect(partition.voids);
+  if (!voids.empty()) message.set_voids(encode(voids));
+  if (!unlogged.empty()) message.set_unlogged(encode(unlogged));
+  return message.items_size() > 0 || !voids.empty() || !unlogged.empty();
+}
+
+void Gossip::push(Now now, const NodeId& peer, Partition& partition) {
+  if (!shard_.members.owns(peer, partition.id) || pushes_.contains({peer, partition.id})) return;
+  auto under_way = std::count_if(pushes_.begin(), pushes_.end(), [&](const auto& p) { return p.first.first == peer; });
+  if (static_cast<size_t>(under_way) >= pushes_a_peer_max) return;
+  // What was written a moment ago is on its way already.
+  DotSet lacking = shard_.owns(partition.id) ? partition.settled : partition.clock;
+  lacking.subtract(partition.copies[peer].clock);
+  if (lacking.empty()) return;
+  peer::Push filled;
+  bool more = false;
+  if (!fill_push(partition, lacking, filled, more)) return;
+  filled.set_partition(partition.id.value);
+  filled.set_base(encode(partition.clock.bases()));
+  uint64_t number = next_push_++;
+  filled.set_push(number);
+  filled.set_more(more);
+  shard_.stats.gossip_bytes_sent += filled.ByteSizeLong();
+  *shard_.outbox.to(peer).mutable_push() = std::move(filled);
+  pushes_[{peer, partition.id}] = {number, now.tick_us + push_lost_after_us, more};
+}
+
+void Gossip::receive(Now now, const NodeId& from, const peer::Push& message) {
+  PartitionId id{message.partition()};
+  auto base = decode_dot_set(message.base());
+  auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+  auto unlogged = message.unlogged().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.unlogged());
+  if (!base || !voids || !unlogged || !shard_.mine(id)) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  if (shard_.writes_refused) return;  // full: it comes again
+  Partition& partition = shard_.replica.at(id);
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
+  if (!repair_.merge_items(now, edit, message.items(), *base)) return;
+  edit.join_voids(*voids);
+  auto done = edit.commit();
+  if (!done) {
+    shard_.store_failed(done.error());
+    return;
+  }
+  shard_.stats.gossip_objects_received += static_cast<uint64_t>(message.items_size());
+  ++(*done ? shard_.stats.merges_applied : shard_.stats.merges_without_effect);
+  unlogged->subtract(partition.clock);
+  if (unlogged->empty()) {
+    partition.unlogged.erase(from);
+  } else {
+    auto [at, is_new] = partition.unlogged.try_emplace(from, *unlogged, now.tick_us);
+    if (!is_new) at->second.first = *unlogged;
+  }
+  tell_clock(from, partition, false, message.push());
+}
+
+}  // namespace covey

@@ -1,0 +1,227 @@
+#include "replication/lives.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+
+namespace covey {
+namespace {
+
+constexpr uint64_t hello_interval_us = 500'000;
+// Holes are closed only when a life has been over for longer than any request can be under way: a coordinator may
+// still hold what it read from that life, and repair others with it.
+constexpr uint64_t close_after_us = 15'000'000;
+constexpr size_t residual_searched_max = 1'000;
+
+Member member_of(const peer::Member& told) {
+  return {NodeId{told.node()}, told.peer_address(), told.http_address(), told.zone(),
+          told.weight() > 0 ? told.weight() : 1.0};
+}
+
+}  // namespace
+
+void Lives::start(const Identity& identity) {
+  const std::string& name = shard_.members.self().name;
+  main_ = make_actor(name, identity.life);
+  fallback_ = make_actor(name, identity.fallback_life);
+  needs_confirmation_ = identity.clean;
+  incarnation_ = identity.incarnation;
+  if (bug(Bug::reuse_dot_after_crash)) needs_confirmation_ = false;
+  shard_.outbox.set_incarnation(incarnation_);
+  shard_.members.set_own_life({main_, fallback_});
+}
+
+bool Lives::confirmed_or_new() const {
+  if (!needs_confirmation_) return true;
+  for (const auto& [node, member] : shard_.members.all()) {
+    if (shard_.members.is_self(node)) continue;
+    auto welcomed = welcomed_.find(node);
+    auto shards = shards_of_.find(node);
+    if (welcomed == welcomed_.end() || shards == shards_of_.end() || welcomed->second.size() < shards->second) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Actor Lives::mint_actor() {
+  if (!settled_ && !confirmed_or_new()) fallen_back_ = true;
+  settled_ = true;
+  return actor();
+}
+
+void Lives::say_hello(const NodeId& peer) {
+  auto& hello = *shard_.outbox.to(peer).mutable_hello();
+  hello.set_shard(shard_.options.shard);
+  hello.set_shards(shard_.options.shards);
+  hello.add_actors(main_.value);
+  hello.add_actors(fallback_.value);
+  for (const auto& [node, member] : shard_.members.all()) {
+    auto& told = *hello.add_members();
+    told.set_node(node.name);
+    told.set_peer_address(member.peer_address);
+    told.set_http_address(member.http_address);
+    told.set_zone(member.zone);
+    told.set_weight(member.weight);
+  }
+}
+
+void Lives::link_up(const NodeId& peer) {
+  welcomed_.erase(peer);
+  hello_at_us_.erase(peer);
+  say_hello(peer);
+}
+
+void Lives::tick(Now now) {
+  for (const auto& [node, member] : shard_.members.all()) {
+    if (shard_.members.is_self(node)) continue;
+    if (shard_.members.state(now, node) == MemberState::unreachable) continue;
+    auto shards = shards_of_.find(node);
+    bool done = shards != shards_of_.end() && welcomed_[node].size() >= shards->second;
+    uint64_t& last = hello_at_us_[node];
+    // Also now and then when all is known: members that were met since then are told on.
+    uint64_t interval = done ? hello_interval_us * 20 : hello_interval_us;
+    if (last != 0 && now.tick_us < last + interval) continue;
+    last = now.tick_us;
+    say_hello(node);
+  }
+  uint64_t lives = hash();
+  if (lives != lives_hash_seen_) {
+    lives_hash_seen_ = lives;
+    lives_hash_since_us_ = now.tick_us;
+  }
+}
+
+void Lives::receive(Now now, const NodeId& from, uint64_t incarnation, const peer::Hello& hello) {
+  if (hello.shards() == 0 || hello.shard() >= hello.shards() || hello.actors_size() == 0) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  for (const auto& told : hello.members()) {
+    Member member = member_of(told);
+    // A node speaks for itself; of others only what is new.
+    bool news = member.node == from || shard_.members.find(member.node) == nullptr;
+    if (!member.node.name.empty() && news && shard_.members.add(member)) shard_.outbox.members_changed();
+  }
+  PeerLife life{incarnation, {}};
+  for (uint64_t actor : hello.actors()) life.actors.insert(Actor{actor});
+  auto refused = shard_.members.begin_life(from, hello.shard(), hello.shards(), std::move(life));
+  shard_.members.heard(now, from);
+  auto& welcome = *shard_.outbox.to(from).mutable_welcome();
+  welcome.set_known_incarnation(refused.value_or(incarnation));
+  welcome.set_shard(shard_.options.shard);
+  welcome.set_shards(shard_.options.shards);
+  Actor asked{hello.actors(0)};
+  welcome.set_actor(asked.value);
+  for (const auto& [id, partition] : shard_.replica.partitions()) {
+    uint64_t highest = partition.clock.highest(asked);
+    if (highest == 0) continue;
+    welcome.add_partitions(id.value);
+    welcome.add_highest(highest);
+  }
+}
+
+void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
+  if (welcome.shards() == 0 || welcome.partitions_size() != welcome.highest_size()) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  if (welcome.known_incarnation() > incarnation_) {
+    // A start that this directory has forgotten: be later than that one.
+    incarnation_ = welcome.known_incarnation() + 1;
+    shard_.outbox.set_incarnation(incarnation_);
+    welcomed_.clear();
+    for (const auto& [node, member] : shard_.members.all()) {
+      if (!shard_.members.is_self(node)) say_hello(node);
+    }
+    return;
+  }
+  if (welcome.known_incarnation() != incarnation_ || Actor{welcome.actor()} != main_) return;
+  bool forgot = false;
+  for (int i = 0; i < welcome.partitions_size(); ++i) {
+    PartitionId id{welcome.partitions(i)};
+    if (!shard_.mine(id)) continue;
+    Partition& partition = shard_.replica.at(id);
+    uint64_t own = partition.clock.highest(main_);
+    if (partition.minted_actor == main_) own = std::max(own, partition.minted);
+    if (welcome.highest(i) > own) forgot = true;
+  }
+  if (forgot && !forgot_) {
+    forgot_ = fallen_back_ = true;
+    shard_.outbox.alarm("peer " + from.name +
+                        " knows writes of this node's past that its data directory has forgotten: "
+                        "it goes on with a new actor and is refilled");
+    for (auto& [id, partition] : shard_.replica.partitions()) {
+      Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
+      edit.set_ready(false);
+      auto done = edit.commit();
+      if (!done) shard_.store_failed(done.error());
+    }
+  }
+  shards_of_[from] = welcome.shards();
+  welcomed_[from].insert(welcome.shard());
+}
+
+bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
+  const auto* mine = partition.clock.find(actor);
+  uint64_t lives = hash();
+  for (const auto& [node, member] : shard_.members.all()) {
+    if (shard_.members.is_self(node)) continue;
+    auto copy = partition.copies.find(node);
+    if (copy == partition.copies.end()) return false;
+    if (copy->second.members_hash != lives || copy->second.told_us < lives_hash_since_us_ + close_after_us) return false;
+    if (partition.stand_ins.contains(node)) return false;
+    if (!shard_.members.owns(node, partition.id)) continue;
+    const auto* theirs = copy->second.durable_clock.find(actor);
+    bool same = mine == nullptr ? theirs == nullptr : theirs != nullptr && *theirs == *mine;
+    if (!same) return false;
+    if (bug(Bug::void_without_all)) return true;
+  }
+  return true;
+}
+
+// For each ended life the highest counter that anything here names: the clock, or a stored context.
+std::map<Actor, uint64_t> Lives::highest_of_ended(const Partition& partition) const {
+  std::map<Actor, uint64_t> highest;
+  auto add = [&](const DotSet& dots) {
+    for (const auto& entry : dots.entries()) {
+      uint64_t& known = highest[entry.actor];
+      known = std::max(known, entry.highest());
+    }
+  };
+  add(partition.clock);
+  if (partition.residual > 0) {
+    std::string prefix = partition_key(partition.id);
+    auto cursor = shard_.store.cursor(Column::residual, prefix, after_prefix(prefix));
+    for (size_t seen = 0; cursor->valid() && seen < residual_searched_max; cursor->next(), ++seen) {
+      auto key = decode_object_key(cursor->key());
+      if (!key) break;
+      auto object = shard_.replica.read_stored(partition, *key);
+      if (object) add(object->context);
+    }
+  }
+  std::erase_if(highest, [&](const auto& known) { return !shard_.members.life_is_over(known.first); });
+  return highest;
+}
+
+void Lives::close_holes(Now now, Partition& partition) {
+  if (!shard_.owns(partition.id) || hash() == 0) return;
+  if (!bug(Bug::void_without_all) && !bug(Bug::void_running_life) &&
+      (now.tick_us < lives_hash_since_us_ + close_after_us || !shard_.replica.durable(partition))) {
+    return;
+  }
+  if (!partition.clock.has_gaps() && partition.residual == 0) return;
+  DotSet all;
+  for (const auto& [actor, highest] : highest_of_ended(partition)) {
+    if (all_tell_the_same(partition, actor)) all.add(actor, {1, highest});
+  }
+  all.subtract(partition.clock);
+  if (all.empty()) return;
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  edit.join_voids(all);
+  auto done = edit.commit();
+  if (!done) shard_.store_failed(done.error());
+}
+
+}  // namespace covey

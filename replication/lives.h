@@ -1,0 +1,56 @@
+// The lives of nodes: hello and welcome, which actor the next write is minted with, and the closing of holes that
+// ended lives left behind.
+//
+// A life may be gone on with only if every other member has confirmed that it knows no dot of it that this node has
+// forgotten; else the fallback actor is taken. So a dot is never given twice, whatever was restored or copied.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "replication/shard.h"
+
+namespace covey {
+
+class Lives {
+ public:
+  explicit Lives(Shard& shard) : shard_(shard) {}
+
+  void start(const Identity& identity);
+  void link_up(const NodeId& peer);
+  void tick(Now now);
+  void receive(Now now, const NodeId& from, uint64_t incarnation, const peer::Hello& hello);
+  void receive(const NodeId& from, const peer::Welcome& welcome);
+
+  // The actor for a write that is to be accepted now: from then on this life's one.
+  Actor mint_actor();
+  Actor actor() const { return fallen_back_ || (!settled_ && !confirmed_or_new()) ? fallback_ : main_; }
+  uint64_t life() const { return actor().value & ((uint64_t{1} << 40) - 1); }
+  uint64_t incarnation() const { return incarnation_; }
+  uint64_t hash() const { return shard_.members.lives_hash(); }
+
+  // Closes the holes of ended lives in one partition when all members agree that nobody has them.
+  void close_holes(Now now, Partition& partition);
+
+ private:
+  bool confirmed_or_new() const;
+  void say_hello(const NodeId& peer);
+  bool all_tell_the_same(const Partition& partition, Actor actor) const;
+  std::map<Actor, uint64_t> highest_of_ended(const Partition& partition) const;
+
+  Shard& shard_;
+  Actor main_;
+  Actor fallback_;
+  bool needs_confirmation_ = false;
+  bool settled_ = false;      // a write was minted with main_
+  bool fallen_back_ = false;  // main_ was not confirmed in time, or a peer knows dots of it that this node does not
+  bool forgot_ = false;       // the latter: told to the operator once
+  uint64_t incarnation_ = 0;
+  std::map<NodeId, std::set<uint32_t>> welcomed_;  // which of the peer's shards
+  std::map<NodeId, uint32_t> shards_of_;
+  std::map<NodeId, uint64_t> hello_at_us_;
+  uint64_t lives_hash_seen_ = 0;
+  uint64_t lives_hash_since_us_ = 0;
+};
+
+}  // namespace covey

@@ -1,0 +1,146 @@
+#include "replication/members.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/hash.h"
+
+namespace covey {
+
+Members::Members(const CoreOptions& options)
+    : self_(options.self.node),
+      replicas_(options.replicas),
+      shard_(options.shard),
+      suspect_after_us_(options.suspect_after_us) {
+  members_[self_] = options.self;
+}
+
+bool Members::add(const Member& member) {
+  if (member.node == self_) return false;
+  auto [at, is_new] = members_.try_emplace(member.node, member);
+  if (!is_new) {
+    if (at->second == member) return false;
+    at->second = member;
+  }
+  preference_.clear();
+  return true;
+}
+
+const Member* Members::find(const NodeId& node) const {
+  auto at = members_.find(node);
+  return at == members_.end() ? nullptr : &at->second;
+}
+
+void Members::heard(Now now, const NodeId& node) {
+  Reach& reach = reach_[node];
+  reach.ever_heard = true;
+  reach.heard_us = now.tick_us;
+}
+
+void Members::link(Now now, const NodeId& node, bool up) {
+  Reach& reach = reach_[node];
+  reach.linked = up;
+  if (up) {
+    reach.ever_heard = true;
+    reach.heard_us = now.tick_us;
+  }
+}
+
+MemberState Members::state(Now now, const NodeId& node) const {
+  if (node == self_) return MemberState::self;
+  auto at = reach_.find(node);
+  if (at == reach_.end() || !at->second.linked || !at->second.ever_heard) return MemberState::unreachable;
+  bool silent = now.tick_us > at->second.heard_us + suspect_after_us_;
+  return silent ? MemberState::suspected : MemberState::alive;
+}
+
+bool Members::alive(Now now, const NodeId& node) const {
+  MemberState now_is = state(now, node);
+  return now_is == MemberState::self || now_is == MemberState::alive;
+}
+
+const std::vector<NodeId>& Members::preference(PartitionId partition) const {
+  auto [at, is_new] = preference_.try_emplace(partition);
+  if (is_new) {
+    std::vector<Member> list;
+    for (const auto& [node, member] : members_) list.push_back(member);
+    at->second = owners_of(partition, list, static_cast<uint32_t>(list.size()));
+  }
+  return at->second;
+}
+
+std::vector<NodeId> Members::owners(PartitionId partition) const {
+  const auto& order = preference(partition);
+  size_t count = std::min<size_t>(order.size(), replicas_);
+  return {order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+bool Members::owns(const NodeId& node, PartitionId partition) const {
+  const auto& order = preference(partition);
+  size_t count = std::min<size_t>(order.size(), replicas_);
+  return std::find(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), node) !=
+         order.begin() + static_cast<std::ptrdiff_t>(count);
+}
+
+bool Members::accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const {
+  if (bug(Bug::stale_life_accepted)) return true;
+  auto at = lives_.find(node);
+  if (at == lives_.end()) return true;
+  auto life = at->second.by_shard.find(shard);
+  return life == at->second.by_shard.end() || incarnation >= life->second.incarnation;
+}
+
+std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, uint32_t shards, PeerLife life) {
+  Lives& known = lives_[node];
+  if (known.shards != shards) {
+    // Another number of shards: another start. Only a later one may say so.
+    uint64_t highest = 0;
+    for (const auto& [index, earlier] : known.by_shard) highest = std::max(highest, earlier.incarnation);
+    if (life.incarnation <= highest) return highest;
+    known.by_shard.clear();
+    known.shards = shards;
+  }
+  PeerLife& present = known.by_shard[shard];
+  if (life.incarnation < present.incarnation) return present.incarnation;
+  if (life.incarnation == present.incarnation && life.actors != present.actors) return present.incarnation;
+  present = std::move(life);
+  return std::nullopt;
+}
+
+std::optional<NodeId> Members::node_of(Actor actor) const {
+  std::optional<NodeId> found;
+  for (const auto& [node, member] : members_) {
+    if (node_tag(node.name) != actor.value >> 40) continue;
+    if (found) return std::nullopt;  // two nodes share the tag: nobody can tell
+    found = node;
+  }
+  return found;
+}
+
+bool Members::life_is_over(Actor actor) const {
+  auto node = node_of(actor);
+  if (!node) return false;
+  if (bug(Bug::void_running_life)) return true;
+  if (*node == self_) return !own_actors_.contains(actor);
+  auto at = lives_.find(*node);
+  if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return false;
+  return std::none_of(at->second.by_shard.begin(), at->second.by_shard.end(),
+                      [&](const auto& shard) { return shard.second.actors.contains(actor); });
+}
+
+uint64_t Members::lives_hash() const {
+  uint64_t sum = 0;
+  auto mix = [&](const NodeId& node, const std::set<Actor>& actors) {
+    for (Actor actor : actors) sum += hash_pair(hash_bytes(node.name, 0x6c697665), actor.value);
+  };
+  mix(self_, own_actors_);
+  for (const auto& [node, member] : members_) {
+    if (node == self_) continue;
+    auto at = lives_.find(node);
+    if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return 0;
+    mix(node, at->second.by_shard.begin()->second.actors);
+  }
+  return sum == 0 ? 1 : sum;
+}
+
+}  // namespace covey

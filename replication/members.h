@@ -1,0 +1,76 @@
+// Who belongs to the cluster, who answers, and which life each node is in.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "replication/core.h"
+
+namespace covey {
+
+// A peer's present life as one of its shards told it.
+struct PeerLife {
+  uint64_t incarnation = 0;
+  std::set<Actor> actors;  // that it may write with
+};
+
+class Members {
+ public:
+  explicit Members(const CoreOptions& options);
+
+  // False: known already, and the same.
+  bool add(const Member& member);
+  const std::map<NodeId, Member>& all() const { return members_; }  // self among them
+  const Member* find(const NodeId& node) const;
+  bool is_self(const NodeId& node) const { return node == self_; }
+  const NodeId& self() const { return self_; }
+
+  void heard(Now now, const NodeId& node);
+  void link(Now now, const NodeId& node, bool up);
+  MemberState state(Now now, const NodeId& node) const;
+  // Connected and heard of late: worth asking.
+  bool alive(Now now, const NodeId& node) const;
+
+  // Preference order; the first `replicas` are the owners.
+  const std::vector<NodeId>& preference(PartitionId partition) const;
+  std::vector<NodeId> owners(PartitionId partition) const;
+  bool owns(const NodeId& node, PartitionId partition) const;
+
+  // Lives. False: the message is of an earlier life of that shard.
+  bool accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const;
+  // A hello. nullopt: accepted; else the incarnation known already, which the sender has to exceed.
+  std::optional<uint64_t> begin_life(const NodeId& node, uint32_t shard, uint32_t shards, PeerLife life);
+  void set_own_life(std::set<Actor> actors) { own_actors_ = std::move(actors); }
+  // A life that will never write again: its node is known and lives another, and no other node could have it.
+  bool life_is_over(Actor actor) const;
+  // Equal at two nodes that know the same lives of all members; 0 while some member has not told its own.
+  uint64_t lives_hash() const;
+  // "n1" for an actor of a known node.
+  std::optional<NodeId> node_of(Actor actor) const;
+
+ private:
+  struct Reach {
+    bool linked = false;
+    bool ever_heard = false;
+    uint64_t heard_us = 0;
+  };
+  struct Lives {
+    uint32_t shards = 0;
+    std::map<uint32_t, PeerLife> by_shard;
+  };
+  NodeId self_;
+  uint32_t replicas_;
+  uint32_t shard_;
+  uint64_t suspect_after_us_;
+  std::map<NodeId, Member> members_;
+  std::map<NodeId, Reach> reach_;
+  std::map<NodeId, Lives> lives_;
+  std::set<Actor> own_actors_;
+  mutable std::map<PartitionId, std::vector<NodeId>> preference_;
+};
+
+}  // namespace covey

@@ -1,0 +1,104 @@
+#include "replication/object.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/hash.h"
+
+namespace covey {
+namespace {
+
+bool older(const Version& a, const Version& b) { return a.time != b.time ? a.time < b.time : a.dot < b.dot; }
+
+// Only the simulator's bugs ask for it: every dot up to the highest, known or not.
+DotSet all_up_to_highest(const DotSet& clock) {
+  DotSet out;
+  for (const auto& entry : clock.entries()) out.add(entry.actor, {1, entry.highest()});
+  return out;
+}
+
+// Moves to `out` what survives of `mine` against the other object.
+void keep_surviving(const Object& mine, const Object& other, bool is_first, std::vector<Version>& out) {
+  for (const Version& version : mine.versions) {
+    auto same = std::find_if(other.versions.begin(), other.versions.end(),
+                             [&](const Version& theirs) { return theirs.dot == version.dot; });
+    bool in_both = same != other.versions.end();
+    bool overwritten = other.context.contains(version.dot);
+    if (bug(Bug::flipped_cover_in_merge) && !is_first) overwritten = !overwritten;
+    if (bug(Bug::merge_ignores_context)) overwritten = false;
+    if (in_both ? is_first : !overwritten) out.push_back(version);
+  }
+}
+
+}  // namespace
+
+Object fill(Object stored, const Clock& clock) {
+  if (bug(Bug::fill_by_highest)) {
+    stored.context.join(all_up_to_highest(clock));
+    return stored;
+  }
+  stored.context.join_bases(clock);
+  return stored;
+}
+
+Object strip(Object filled, const Clock& clock) {
+  if (bug(Bug::strip_by_highest)) {
+    filled.context.subtract(all_up_to_highest(clock));
+    return filled;
+  }
+  filled.context.subtract_bases(clock);
+  return filled;
+}
+
+void discard(Object& filled, const Context& context) {
+  std::erase_if(filled.versions, [&](const Version& version) { return context.contains(version.dot); });
+  filled.context.join(context);
+}
+
+Object merge(const Object& a, const Object& b) {
+  Object out;
+  keep_surviving(a, b, true, out.versions);
+  keep_surviving(b, a, false, out.versions);
+  std::sort(out.versions.begin(), out.versions.end(),
+            [](const Version& x, const Version& y) { return x.dot < y.dot; });
+  out.context = a.context;
+  out.context.join(b.context);
+  return out;
+}
+
+void resolve(Object& filled, Conflicts conflicts) {
+  if (conflicts == Conflicts::siblings || filled.versions.size() < 2) return;
+  auto winner = std::max_element(filled.versions.begin(), filled.versions.end(), older);
+  Version kept = std::move(*winner);
+  filled.versions.erase(winner);
+  for (const Version& loser : filled.versions) filled.context.add(loser.dot);
+  filled.versions.clear();
+  filled.versions.push_back(std::move(kept));
+}
+
+const Version* newest(const Object& object) {
+  auto at = std::max_element(object.versions.begin(), object.versions.end(), older);
+  return at == object.versions.end() ? nullptr : &*at;
+}
+
+bool same_versions(const Object& a, const Object& b) {
+  return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
+                    [](const Version& x, const Version& y) { return x.dot == y.dot; });
+}
+
+uint64_t object_hash(const TableKey& key, const Object& object) {
+  if (object.versions.empty()) return 0;
+  uint64_t seed = hash_bytes(key.key, hash_bytes(key.table, 0x6f626a));
+  uint64_t sum = 0;
+  for (const Version& version : object.versions) {
+    uint64_t hash = hash_bytes(version.value, seed);
+    hash = hash_pair(hash, version.dot.actor.value);
+    hash = hash_pair(hash, version.dot.counter.value);
+    hash = hash_pair(hash, version.time.value);
+    hash = hash_pair(hash, version.expires_ms);
+    sum += hash_bytes(version.content_type, hash);
+  }
+  return sum;
+}
+
+}  // namespace covey

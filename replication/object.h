@@ -1,0 +1,65 @@
+// What a key holds: the versions that nobody has overwritten, and a context. The algebra is that of dotted
+// version vector sets under a node-wide clock (Almeida, Baquero, Goncalves, Preguica, Fonte: "Scalable and
+// Accurate Causality Tracking for Eventually Consistent Stores", DAIS 2014; and SRDS 2017 for fill and
+// strip).
+//
+// An object is *filled* while it is worked on and sent, and *stripped* while it is stored:
+//   stored = strip(filled, clock), filled = fill(stored, clock).
+// The dot of every version of a filled object is in its context.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "replication/dot_set.h"
+#include "replication/types.h"
+
+namespace covey {
+
+struct Version {
+  Dot dot;
+  Hlc time;                  // when the coordinator accepted it
+  uint64_t expires_ms = 0;   // wall clock; 0: never
+  std::string content_type;  // empty: application/octet-stream
+  std::string value;
+  bool operator==(const Version&) const = default;
+};
+
+struct Object {
+  std::vector<Version> versions;  // ascending by dot
+  Context context;
+  bool operator==(const Object&) const = default;
+};
+
+// What a table does with concurrent versions. Both keep them all in the store, so that what a replica holds depends
+// on the dots that it has seen and not on their order: dropping the older one when replicas merge would let a
+// delete of the newer decide, by its time of arrival, whether the older is still there.
+enum class Conflicts : uint8_t {
+  siblings = 0,         // shows them all
+  last_write_wins = 1,  // shows the one with the highest (time, dot); a write covers all that its coordinator sees
+};
+
+Object fill(Object stored, const Clock& clock);
+Object strip(Object filled, const Clock& clock);
+
+// The object without the versions whose dots the context covers; the context is joined.
+void discard(Object& filled, const Context& context);
+
+// A version stays if both have it, or if the other's context does not cover its dot. Commutative, associative
+// and idempotent. REQUIRES: both filled.
+Object merge(const Object& a, const Object& b);
+
+// For an answer: under last_write_wins drops all versions but the newest; their dots stay in the context.
+void resolve(Object& filled, Conflicts conflicts);
+
+// The version a reader of one value is given: highest (time, dot). nullptr: none.
+const Version* newest(const Object& object);
+
+bool same_versions(const Object& a, const Object& b);  // by dots
+
+// Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,
+// and is zero for an object without versions.
+uint64_t object_hash(const TableKey& key, const Object& object);
+
+}  // namespace covey

@@ -1,0 +1,72 @@
+// Collects what a step gives out, and holds back what promises durability until the store has told it. The one
+// place where "never acknowledge what is not durable" is kept.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "replication/bugs.h"
+#include "replication/core.h"
+#include "replication/peer_messages.h"
+
+namespace covey {
+
+class Outbox {
+ public:
+  Outbox(bool wait_for_durable, uint32_t shard) : wait_for_durable_(wait_for_durable), shard_(shard) {}
+
+  void set_incarnation(uint64_t incarnation) { incarnation_ = incarnation; }
+
+  // A fresh message to fill in; sent with the next drain.
+  peer::Envelope& to(const NodeId& node) {
+    output_.sends.push_back({node, make()});
+    return *output_.sends.back().message;
+  }
+
+  // The same, sent once `lsn` is durable (at once in the modes that do not wait).
+  peer::Envelope& to_after(const NodeId& node, Lsn lsn, Lsn durable) {
+    if (!wait_for_durable_ || lsn <= durable || bug(Bug::ack_before_sync)) return to(node);
+    held_.push_back({lsn, {node, make()}});
+    return *held_.back().send.message;
+  }
+
+  void answer(RequestId id, Response response) { output_.answers.push_back({id, std::move(response)}); }
+  void alarm(std::string text) {
+    if (output_.alarms.size() < alarms_max) output_.alarms.push_back(std::move(text));
+  }
+  void members_changed() { output_.members_changed = true; }
+  void tables_changed() { output_.tables_changed = true; }
+
+  void release(Lsn durable) {
+    // Lsns were taken in rising order, but for messages about older writes: those wait a little longer.
+    while (!held_.empty() && held_.front().lsn <= durable) {
+      output_.sends.push_back(std::move(held_.front().send));
+      held_.pop_front();
+    }
+  }
+
+  bool waits_for_durable() const { return wait_for_durable_ && !bug(Bug::ack_before_sync); }
+  size_t held() const { return held_.size(); }
+  Output drain() { return std::exchange(output_, {}); }
+
+ private:
+  static constexpr size_t alarms_max = 100;  // a drain; what is beyond is in the metrics alone
+  struct Held {
+    Lsn lsn;
+    Output::Send send;
+  };
+  std::unique_ptr<peer::Envelope> make() const {
+    auto message = std::make_unique<peer::Envelope>();
+    message->set_incarnation(incarnation_);
+    message->set_shard(shard_);
+    return message;
+  }
+  bool wait_for_durable_;
+  uint32_t shard_;
+  uint64_t incarnation_ = 0;
+  Output output_;
+  std::deque<Held> held_;
+};
+
+}  // namespace covey

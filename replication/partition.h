@@ -1,0 +1,62 @@
+// One replica's copy of one partition: what is kept in memory. Keys and objects are in the store.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "replication/dot_set.h"
+#include "replication/store.h"
+#include "replication/types.h"
+
+namespace covey {
+
+// What a peer told of its copy, last.
+struct PeerCopy {
+  Clock clock;                // as of its message: for finding what it lacks
+  Clock durable_clock;        // what it can't forget: for collecting the log
+  uint64_t members_hash = 0;  // of its view of lives when it told: see lives.h
+  uint64_t told_us = 0;
+  bool ready = false;
+};
+
+struct Partition {
+  PartitionId id;
+
+  // Persisted, in the same batch as what it describes.
+  Clock clock;
+  DotSet voids;             // dots of ended lives that nobody ever received, closed here; some owner may not know
+  Actor minted_actor;       // whose counter `minted` counts
+  uint64_t minted = 0;      // the highest counter that this node gave out here; outlives a dropped clock
+  uint64_t state_hash = 0;  // sum of object_hash over all objects
+  uint64_t objects = 0;     // keys that hold a version
+  uint64_t log = 0;         // entries in the dot log
+  uint64_t residual = 0;    // objects stored with a context
+  bool ready = false;       // has all that any owner had when this copy began: counts in strict reads
+
+  // In memory alone.
+  Lsn last_write;           // everything above is durable when the store has told this
+  Clock durable_clock;      // the newest clock known to be durable
+  std::optional<std::pair<Lsn, Clock>> becoming_durable;
+  Clock settled;            // dots known here for at least one gossip interval: in nobody's send queue any more
+  Clock settling;
+  uint64_t settling_since_us = 0;
+  Clock collected;          // dots that the log was already searched for
+  Clock stripped_at;        // bases when residual contexts were stripped last
+  std::string strip_from;   // where that goes on; empty: from the first
+  std::map<NodeId, PeerCopy> copies;
+  std::set<NodeId> synced_with;  // owners whose copy this one has had all of, since it began not ready
+  std::set<NodeId> stand_ins;    // nodes that told of holding this partition without owning it
+  std::map<NodeId, std::pair<DotSet, uint64_t>> unlogged;  // peer -> dots it can't tell from its log, since (tick us)
+  uint64_t diverged_since_us = 0;
+  uint64_t alarmed_us = 0;
+};
+
+std::string encode_partition(const Partition& partition);
+// nullopt: not written by this format.
+std::optional<Partition> decode_partition(PartitionId id, std::string_view bytes);
+
+}  // namespace covey

@@ -1,0 +1,296 @@
+#include "replication/repair.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+#include "replication/hash.h"
+
+namespace covey {
+namespace {
+
+constexpr size_t pulls_max = 2;    // of a shard at once
+constexpr size_t serves_max = 4;   // each pins a snapshot
+constexpr size_t slice_keys = 2'000;
+constexpr uint64_t idle_after_us = 5'000'000;
+constexpr uint64_t settled_dots_max = 100'000;
+
+uint32_t bucket_of(const TableKey& key) {
+  return static_cast<uint32_t>(hash_bytes(key.key, hash_bytes(key.table, 0x6275636b)) % repair_buckets);
+}
+
+bool has_bit(const std::string& bits, uint32_t bucket) {
+  return bucket / 8 < bits.size() && (static_cast<uint8_t>(bits[bucket / 8]) >> (bucket % 8) & 1) != 0;
+}
+
+}  // namespace
+
+Repair::Hashing Repair::begin_hashing(PartitionId id) {
+  Hashing out;
+  out.snapshot = shard_.store.snapshot();
+  std::string lower = partition_key(id);
+  out.cursor = shard_.store.cursor(Column::objects, lower, after_prefix(lower), out.snapshot.get());
+  return out;
+}
+
+Repair::Progress Repair::hash_slice(Hashing& hashing) {
+  for (size_t i = 0; i < slice_keys && hashing.cursor->valid(); ++i, hashing.cursor->next()) {
+    auto key = decode_object_key(hashing.cursor->key());
+    auto object = decode_object(hashing.cursor->value());
+    if (!key || !object) {
+      shard_.store_failed({StoreError::Kind::corruption, "an object met by a repair is unreadable"});
+      return Progress::failed;
+    }
+    // With the context: a copy that still has one may know less than its versions show.
+    uint64_t hash = object_hash(*key, *object);
+    if (!object->context.empty()) hash += hash_pair(bucket_of(*key) + hash_bytes(key->key, 1), object->context.hash());
+    hashing.hashes[bucket_of(*key)] += hash;
+  }
+  if (auto error = hashing.cursor->error()) {
+    shard_.store_failed(*error);
+    return Progress::failed;
+  }
+  return hashing.cursor->valid() ? Progress::more : Progress::done;
+}
+
+void Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) {
+  if (pulls_.contains(partition.id) || pulls_.size() >= pulls_max) return;
+  ++shard_.stats.repairs_started;
+  Pull pull;
+  pull.peer = peer;
+  pull.session = shard_.random.next();
+  pull.keep = kind.keep;
+  pull.until_us = now.tick_us + idle_after_us;
+  pull.hashing = begin_hashing(partition.id);
+  pulls_.emplace(partition.id, std::move(pull));
+}
+
+void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
+  auto& message = *shard_.outbox.to(peer).mutable_repair_open();
+  message.set_partition(id.value);
+  message.set_session(pull.session);
+  message.set_keep(pull.keep);
+  for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
+}
+
+void Repair::tick(Now now) {
+  for (auto at = pulls_.begin(); at != pulls_.end();) {
+    auto& [id, pull] = *at;
+    bool over = now.tick_us > pull.until_us;
+    if (!over && pull.hashing) {
+      Progress progress = hash_slice(*pull.hashing);
+      pull.until_us = now.tick_us + idle_after_us;
+      over = progress == Progress::failed;
+      if (progress == Progress::done) {
+        pull.hashes = pull.hashing->hashes;
+        pull.hashing.reset();
+        ask(pull.peer, id, pull);
+      }
+    }
+    at = over ? pulls_.erase(at) : std::next(at);
+  }
+  for (auto at = serves_.begin(); at != serves_.end();) {
+    Serve& serve = at->second;
+    bool over = now.tick_us > serve.until_us;
+    if (!over && !serve.hashed) {
+      Progress progress = hash_slice(serve.hashing);
+      serve.until_us = now.tick_us + idle_after_us;
+      over = progress == Progress::failed;
+      if (progress == Progress::done) {
+        serve.hashed = true;
+        serve.differing.assign(repair_buckets / 8, '\0');
+        for (uint32_t b = 0; b < repair_buckets; ++b) {
+          if (serve.hashing.hashes[b] != serve.theirs[b]) serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
+        }
+        std::string lower = partition_key(serve.partition);
+        serve.hashing.cursor = shard_.store.cursor(Column::objects, lower, after_prefix(lower), serve.hashing.snapshot.get());
+        send_chunk(now, serve);
+      }
+    }
+    at = over ? serves_.erase(at) : std::next(at);
+  }
+}
+
+void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& message) {
+  PartitionId id{message.partition()};
+  if (!shard_.mine(id) || message.bucket_hashes_size() != static_cast<int>(repair_buckets)) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
+  if (serves_.contains({from, message.session()})) return;  // repeated
+  if (serves_.size() >= serves_max) {
+    auto& refused = *shard_.outbox.to(from).mutable_repair_chunk();
+    refused.set_partition(message.partition());
+    refused.set_session(message.session());
+    refused.set_refusal(static_cast<uint32_t>(Refusal::busy));
+    return;
+  }
+  const Partition& partition = shard_.replica.at(id);
+  Serve serve;
+  serve.peer = from;
+  serve.partition = id;
+  serve.session = message.session();
+  serve.keep = message.keep();
+  std::copy(message.bucket_hashes().begin(), message.bucket_hashes().end(), serve.theirs.begin());
+  serve.clock = partition.clock;
+  serve.voids = partition.voids;
+  serve.hashing = begin_hashing(id);
+  serve.until_us = now.tick_us + idle_after_us;
+  serves_.emplace(std::pair{from, message.session()}, std::move(serve));
+}
+
+// Tells the chunk behind the one told last.
+void Repair::send_chunk(Now now, Serve& serve) {
+  auto& message = *shard_.outbox.to(serve.peer).mutable_repair_chunk();
+  message.set_partition(serve.partition.value);
+  message.set_session(serve.session);
+  message.set_index(++serve.index);
+  message.set_keep(serve.keep);
+  message.set_buckets(serve.differing);
+  message.set_clock(encode(serve.clock));
+  if (!serve.voids.empty()) message.set_voids(encode(serve.voids));
+  serve.from = serve.to;
+  message.set_from(serve.from);
+  size_t bytes = 0;
+  auto& cursor = *serve.hashing.cursor;
+  for (size_t keys = 0; cursor.valid(); cursor.next(), ++keys) {
+    if (bytes >= shard_.options.message_bytes_max || keys >= slice_keys) break;
+    serve.to = cursor.key();
+    auto key = decode_object_key(cursor.key());
+    if (!key || !has_bit(serve.differing, bucket_of(*key))) continue;
+    auto& item = *message.add_items();
+    item.set_table(key->table);
+    item.set_key(key->key);
+    item.set_object(cursor.value().data(), cursor.value().size());
+    bytes += cursor.key().size() + cursor.value().size();
+  }
+  serve.last = !cursor.valid();
+  if (auto error = cursor.error()) {
+    shard_.store_failed(*error);
+    message.set_refusal(static_cast<uint32_t>(refusal_of(*error)));
+  }
+  if (!serve.last) message.set_to(serve.to);
+  message.set_last(serve.last);
+  serve.until_us = now.tick_us + idle_after_us;
+  shard_.stats.repair_objects_sent += static_cast<uint64_t>(message.items_size());
+  shard_.stats.repair_bytes_sent += message.ByteSizeLong();
+}
+
+void Repair::receive(Now now, const NodeId& from, const peer::RepairNext& message) {
+  auto at = serves_.find({from, message.session()});
+  if (at == serves_.end() || !at->second.hashed) return;
+  if (message.index() != at->second.index + 1) return;  // repeated or reordered: the asker begins anew if need be
+  if (at->second.last) {
+    serves_.erase(at);  // it has everything
+    return;
+  }
+  send_chunk(now, at->second);
+}
+
+void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& message) {
+  PartitionId id{message.partition()};
+  auto at = pulls_.find(id);
+  if (at == pulls_.end() || at->second.peer != from || at->second.session != message.session()) return;
+  Pull& pull = at->second;
+  if (pull.hashing) return;
+  if (message.refusal() != 0) {
+    pulls_.erase(at);
+    return;
+  }
+  auto clock = decode_dot_set(message.clock());
+  auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+  if (message.index() != pull.index + 1 || message.from() != pull.position) return;  // repeated
+  Partition& partition = shard_.replica.at(id);
+  if (!clock || !voids || shard_.writes_refused || !apply_chunk(now, partition, message, *clock)) {
+    pulls_.erase(at);
+    return;
+  }
+  pull.index = message.index();
+  pull.position = message.to();
+  pull.until_us = now.tick_us + idle_after_us;
+  auto& next = *shard_.outbox.to(from).mutable_repair_next();
+  next.set_partition(message.partition());
+  next.set_session(message.session());
+  next.set_index(message.index() + 1);
+  if (!message.last()) return;
+  ++shard_.stats.repairs_finished;
+  if (!message.keep()) partition.unlogged.erase(from);
+  pulls_.erase(at);
+}
+
+bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock) {
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  if (message.keep()) {
+    for (const auto& item : message.items()) {
+      auto theirs = decode_object(item.object());
+      TableKey key{item.table(), item.key()};
+      if (!theirs || key.table.empty() || key.key.empty()) return false;
+      auto mine = edit.read_stored(key);
+      if (!mine) return false;
+      // As stored, not filled: nothing is known to be overwritten but what the contexts themselves say.
+      edit.put(key, fill(merge(*mine, *theirs), partition.clock), {});
+    }
+  } else {
+    if (bug(Bug::repair_clock_first) && message.index() == 1) edit.join_clock(clock);
+    if (!merge_items(now, edit, message.items(), clock)) return false;
+    if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
+    if (message.last()) {
+      auto voids = decode_dot_set(message.voids());
+      edit.join_clock(clock);
+      if (voids) edit.join_voids(*voids);
+    }
+  }
+  auto done = edit.commit();
+  if (!done) shard_.store_failed(done.error());
+  return done.ok();
+}
+
+// Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's bases say.
+bool Repair::cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
+                          const Clock& clock) {
+  std::set<std::string> told;
+  for (const auto& item : message.items()) told.insert(object_key(partition.id, item.table(), item.key()));
+  std::string prefix = partition_key(partition.id);
+  std::string lower = message.from().empty() ? prefix : message.from() + '\0';
+  std::string upper = message.last() || message.to().empty() ? after_prefix(prefix) : message.to() + '\0';
+  Object nothing = fill({}, clock);
+  std::vector<TableKey> absent;
+  auto cursor = shard_.store.cursor(Column::objects, lower, upper);
+  for (; cursor->valid(); cursor->next()) {
+    auto key = decode_object_key(cursor->key());
+    if (!key) return false;
+    if (!has_bit(message.buckets(), bucket_of(*key)) || told.contains(std::string(cursor->key()))) continue;
+    absent.push_back(std::move(*key));
+  }
+  if (auto error = cursor->error()) {
+    shard_.store_failed(*error);
+    return false;
+  }
+  cursor.reset();
+  for (const TableKey& key : absent) {
+    if (!shard_.replica.merge_into(edit, key, nothing, {})) return false;
+  }
+  return true;
+}
+
+bool Repair::merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base) {
+  auto object = decode_object(item.object());
+  auto settled = item.dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(item.dots());
+  if (!object || !settled || item.table().empty() || item.key().empty() || settled->count() > settled_dots_max) {
+    ++shard_.stats.malformed_messages_dropped;
+    return false;
+  }
+  for (const Version& version : object->versions) shard_.heard_time(now, version.time);
+  object->context.join_bases(base);
+  for (const Version& version : object->versions) object->context.add(version.dot);
+  if (bug(Bug::settle_without_object) && (item.key().size() + item.object().size()) % 7 == 0) {
+    for (const Version& version : object->versions) settled->add(version.dot);
+    edit.join_clock(*settled);
+    return true;
+  }
+  auto merged = shard_.replica.merge_into(edit, {item.table(), item.key()}, *object, *settled);
+  if (!merged) shard_.store_failed(merged.error());
+  return merged.ok();
+}
+
+}  // namespace covey

@@ -1,0 +1,100 @@
+// Bucketed comparison of two copies of a partition, for what the dot logs can't tell: a log that was cut, a new or
+// restored replica, or equal clocks over unequal objects. One mechanism for all: to an empty copy every bucket
+// differs, so it is sent whole.
+//
+// The copy that lacks something asks (a pull): it sends a hash for each bucket of keys; the other walks a snapshot
+// and sends the objects of differing buckets in key order, chunk by chunk, each wanted by its number; with the last
+// one the asker takes over the clock of the snapshot. A chunk speaks of every key in its range, also of those the
+// sender no longer holds. An interrupted session begins anew, and its comparison skips what has arrived.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "replication/shard.h"
+
+namespace covey {
+
+constexpr uint32_t repair_buckets = 256;
+
+class Repair {
+ public:
+  explicit Repair(Shard& shard) : shard_(shard) {}
+
+  struct Kind {
+    bool keep = false;  // nothing is removed: for equal clocks over unequal objects, where one side is wrong
+  };
+  // Begins a session, unless one for the partition is under way or too many are.
+  void open(Now now, const NodeId& peer, Partition& partition, Kind kind);
+  void tick(Now now);
+
+  void receive(Now now, const NodeId& from, const peer::RepairOpen& message);
+  void receive(Now now, const NodeId& from, const peer::RepairNext& message);
+  void receive(Now now, const NodeId& from, const peer::RepairChunk& message);
+
+  // Merges items as peers send them into an edit. False: malformed or the store failed; nothing may be committed.
+  template <class Items>
+  bool merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base);
+
+  bool quiet() const { return pulls_.empty() && serves_.empty(); }
+
+ private:
+  using Hashes = std::array<uint64_t, repair_buckets>;
+  // A walk over a partition's objects in slices, that adds up bucket hashes.
+  struct Hashing {
+    std::unique_ptr<StoreSnapshot> snapshot;
+    std::unique_ptr<StoreCursor> cursor;
+    Hashes hashes{};
+  };
+  struct Pull {
+    NodeId peer;
+    uint64_t session = 0;
+    bool keep = false;
+    std::optional<Hashing> hashing;  // still adding up; else waiting for chunk `index`
+    Hashes hashes{};
+    uint64_t index = 0;
+    std::string position;  // storage key up to which chunks have come
+    uint64_t until_us = 0;
+  };
+  struct Serve {
+    NodeId peer;
+    PartitionId partition;
+    uint64_t session = 0;
+    bool keep = false;
+    Hashing hashing;
+    bool hashed = false;
+    Hashes theirs{};
+    std::string differing;  // bits
+    Clock clock;            // of the snapshot
+    DotSet voids;
+    uint64_t index = 0;     // of the chunk told last, from 1
+    std::string from, to;   // its range
+    bool last = false;
+    uint64_t until_us = 0;
+  };
+
+  Hashing begin_hashing(PartitionId id);
+  enum class Progress { more, done, failed };
+  Progress hash_slice(Hashing& hashing);
+  void ask(const NodeId& peer, PartitionId id, Pull& pull);
+  void send_chunk(Now now, Serve& serve);
+  bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
+  bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
+  bool merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base);
+
+  Shard& shard_;
+  std::map<PartitionId, Pull> pulls_;
+  std::map<std::pair<NodeId, uint64_t>, Serve> serves_;
+};
+
+template <class Items>
+bool Repair::merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base) {
+  for (const auto& item : items) {
+    if (!merge_item(now, edit, item, base)) return false;
+  }
+  return true;
+}
+
+}  // namespace covey

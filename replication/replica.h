@@ -1,0 +1,110 @@
+// This node's copies of partitions: reading and writing objects so that the invariants of the design hold after
+// every step. The one place that builds a storage batch.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "replication/core.h"
+#include "replication/partition.h"
+#include "replication/result.h"
+
+namespace covey {
+
+struct Placing {
+  bool owned = true;       // false: as a stand-in
+  bool keeps_log = true;   // false: there is no other owner that could lack a dot
+};
+
+class Replica {
+ public:
+  Replica(const CoreOptions& options, Store& store, CoreStats& stats);
+
+  [[nodiscard]] Result<Done, StoreError> load();
+
+  // Made empty if it is not there.
+  Partition& at(PartitionId id);
+  Partition* find(PartitionId id);
+  std::map<PartitionId, Partition>& partitions() { return partitions_; }
+  const std::map<PartitionId, Partition>& partitions() const { return partitions_; }
+  Store& store() { return store_; }
+  bool durable(const Partition& partition) const { return partition.last_write <= store_.durable(); }
+
+  // As it is stored; empty if it is not there.
+  [[nodiscard]] Result<Object, StoreError> read_stored(const Partition& partition, const TableKey& key);
+  // Filled.
+  [[nodiscard]] Result<Object, StoreError> read(const Partition& partition, const TableKey& key);
+
+  // An edit of one partition: all of it is written in one batch or none of it.
+  class Edit {
+   public:
+    Edit(Replica& replica, Partition& partition, Placing placing);
+    // What the key holds, edits of this step included; filled.
+    [[nodiscard]] Result<Object, StoreError> read(const TableKey& key);
+    // As it was stored before this edit.
+    [[nodiscard]] Result<Object, StoreError> read_stored(const TableKey& key);
+    // The key's new object, filled, and the dots that it settles beside those of its versions.
+    // REQUIRES: the key was read in this edit.
+    void put(const TableKey& key, Object filled, const DotSet& settled);
+    void join_clock(const DotSet& dots) { clock_.join(dots); }
+    void join_voids(const DotSet& dots);
+    void minted(Actor actor, uint64_t counter);
+    void set_ready(bool ready);
+    void erase_log(const std::vector<std::string>& dot_keys);
+    // Nothing kept but the next counter: a stand-in's copy that its owners have.
+    void drop_everything();
+    Clock& clock() { return clock_; }
+    // False: nothing had changed, nothing was written.
+    [[nodiscard]] Result<bool, StoreError> commit();
+
+   private:
+    struct Staged {
+      Object before;  // stored
+      std::optional<Object> after;  // filled
+    };
+    void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, Partition& next);
+    Replica& replica_;
+    Partition& partition_;
+    Placing placing_;
+    Clock clock_;
+    DotSet voids_;
+    std::vector<std::pair<Dot, TableKey>> logged_;
+    std::vector<std::string> log_erased_;
+    std::map<TableKey, Staged> staged_;
+    std::optional<std::pair<Actor, uint64_t>> minted_;
+    std::optional<bool> ready_;
+    bool drop_ = false;
+  };
+
+  // Merges an object that a peer sent (filled) into the edit.
+  [[nodiscard]] Result<Done, StoreError> merge_into(Edit& edit, const TableKey& key, const Object& theirs,
+                                                   const DotSet& settled);
+
+  // Calls `found` with each logged dot of `wanted` and its key, in order, until it answers false. Dots that are
+  // neither logged nor void go to `unlogged`, if given.
+  [[nodiscard]] Result<Done, StoreError> walk_log(const Partition& partition, const DotSet& wanted,
+                                                 const std::function<bool(Dot, const TableKey&)>& found,
+                                                 DotSet* unlogged);
+
+  // Drops log entries that `known_to_all` has, at most `limit` of them a call. True: there may be more.
+  [[nodiscard]] Result<bool, StoreError> collect_log(Partition& partition, const Clock& known_to_all, size_t limit);
+  // Drops the lowest entries of a log that is over its limit.
+  [[nodiscard]] Result<Done, StoreError> cut_log(Partition& partition, size_t limit);
+  // Strips objects with contexts again, at most `limit` a call.
+  [[nodiscard]] Result<Done, StoreError> strip_residual(Partition& partition, size_t limit);
+
+  // Follows durability and the passing of time: durable_clock, settled.
+  void observe(Now now, Partition& partition);
+
+ private:
+  const CoreOptions& options_;
+  Store& store_;
+  CoreStats& stats_;
+  std::map<PartitionId, Partition> partitions_;
+};
+
+}  // namespace covey

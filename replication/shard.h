@@ -1,0 +1,76 @@
+// What the parts of one core share.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include "replication/core.h"
+#include "replication/members.h"
+#include "replication/outbox.h"
+#include "replication/random.h"
+#include "replication/replica.h"
+
+namespace covey {
+
+struct Shard {
+  Shard(CoreOptions given, Store& the_store)
+      : options(std::move(given)),
+        store(the_store),
+        members(options),
+        replica(options, store, stats),
+        outbox(options.wait_for_durable, options.shard),
+        random(options.seed) {}
+
+  const CoreOptions options;
+  Store& store;
+  CoreStats stats;
+  Members members;
+  Replica replica;
+  Outbox outbox;
+  Random random;
+  Hlc last_time;  // given out or heard of
+  bool writes_refused = false;
+
+  bool owns(PartitionId id) const { return members.owns(members.self(), id); }
+  bool mine(PartitionId id) const {
+    return id.value < options.partitions && id.value % options.shards == options.shard;
+  }
+  Placing placing(PartitionId id) const {
+    bool owned = owns(id);
+    return {.owned = owned, .keeps_log = !owned || members.owners(id).size() > 1};
+  }
+
+  // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at most:
+  // one clock in the far future must not take all others along.
+  Hlc next_time(Now now, Hlc at_least) {
+    Hlc time = std::max({Hlc::from_ms(now.wall_ms), Hlc{last_time.value + 1}, Hlc{at_least.value + 1}});
+    if (time.ms() <= now.wall_ms + lead_ms_max) last_time = time;
+    return time;
+  }
+  void heard_time(Now now, Hlc time) {
+    if (time.ms() <= now.wall_ms + lead_ms_max) last_time = std::max(last_time, time);
+  }
+
+  void store_failed(const StoreError& error) { outbox.alarm("storage: " + error.message); }
+
+  static constexpr uint64_t lead_ms_max = 60'000;
+};
+
+// Why a replica did not do what it was asked. Sent to peers: append only.
+enum class Refusal : uint32_t { none = 0, disk_full = 1, storage_failed = 2, busy = 3, not_here = 4 };
+
+inline Refusal refusal_of(const StoreError& error) {
+  return error.kind == StoreError::Kind::full ? Refusal::disk_full : Refusal::storage_failed;
+}
+inline std::string text_of(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::none: return "answered";
+    case Refusal::disk_full: return "disk full";
+    case Refusal::storage_failed: return "storage failed";
+    case Refusal::busy: return "busy";
+    case Refusal::not_here: return "does not hold the partition";
+  }
+  return "refused";
+}
+
+}  // namespace covey

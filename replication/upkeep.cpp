@@ -1,0 +1,172 @@
+#include "replication/upkeep.h"
+
+#include <algorithm>
+
+#include "replication/bugs.h"
+#include "replication/codec.h"
+
+namespace covey {
+namespace {
+
+constexpr uint64_t slow_interval_us = 1'000'000;
+constexpr uint64_t ask_others_first_us = 1'000'000;  // for a dot that one log no longer has, before a repair
+constexpr size_t collected_a_round = 5'000;
+constexpr size_t stripped_a_round = 1'000;
+constexpr size_t expired_a_round = 100;
+
+}  // namespace
+
+void Upkeep::tick(Now now) {
+  if (now.tick_us < next_round_us_) return;
+  next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
+  bool slow = now.tick_us >= next_slow_round_us_;
+  if (slow) next_slow_round_us_ = now.tick_us + slow_interval_us;
+  for (auto& [id, partition] : shard_.replica.partitions()) {
+    shard_.replica.observe(now, partition);
+    if (shard_.writes_refused) continue;
+    become_ready(partition);
+    collect(partition);
+    auto stripped = shard_.replica.strip_residual(partition, stripped_a_round);
+    if (!stripped) shard_.store_failed(stripped.error());
+    auto cut = shard_.replica.cut_log(partition, collected_a_round);
+    if (!cut) shard_.store_failed(cut.error());
+    drop_if_handed_over(partition);
+    repair_unlogged(now, partition);
+    track_divergence(now, partition);
+    if (!slow) continue;
+    lives_.close_holes(now, partition);
+    expire(now, partition);
+  }
+}
+
+void Upkeep::become_ready(Partition& partition) {
+  if (partition.ready || !shard_.owns(partition.id)) return;
+  std::vector<NodeId> owners = shard_.members.owners(partition.id);
+  // Owners that were never met may know more.
+  if (owners.size() < shard_.options.replicas) return;
+  for (const NodeId& owner : owners) {
+    if (!shard_.members.is_self(owner) && !partition.synced_with.contains(owner)) return;
+  }
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  edit.set_ready(true);
+  auto done = edit.commit();
+  if (!done) shard_.store_failed(done.error());
+  partition.synced_with.clear();
+}
+
+void Upkeep::collect(Partition& partition) {
+  if ((partition.log == 0 && partition.voids.empty()) || !shard_.owns(partition.id)) return;
+  std::vector<NodeId> owners = shard_.members.owners(partition.id);
+  if (owners.size() < shard_.options.replicas) return;
+  Clock known_to_all = partition.durable_clock;
+  for (const NodeId& owner : owners) {
+    if (shard_.members.is_self(owner)) continue;
+    auto copy = partition.copies.find(owner);
+    if (copy == partition.copies.end()) {
+      if (bug(Bug::collect_log_too_early)) continue;
+      return;
+    }
+    if (!bug(Bug::collect_log_too_early)) known_to_all.intersect(copy->second.durable_clock);
+  }
+  auto done = shard_.replica.collect_log(partition, known_to_all, collected_a_round);
+  if (!done) shard_.store_failed(done.error());
+}
+
+void Upkeep::drop_if_handed_over(Partition& partition) {
+  if (shard_.owns(partition.id) || partition.clock.empty() || !shard_.replica.durable(partition)) return;
+  std::vector<NodeId> owners = shard_.members.owners(partition.id);
+  if (owners.size() < shard_.options.replicas) return;
+  bool all = std::all_of(owners.begin(), owners.end(), [&](const NodeId& owner) {
+    auto copy = partition.copies.find(owner);
+    return copy != partition.copies.end() && copy->second.durable_clock.contains(partition.clock);
+  });
+  bool any = std::any_of(owners.begin(), owners.end(), [&](const NodeId& owner) {
+    auto copy = partition.copies.find(owner);
+    return copy != partition.copies.end() && copy->second.durable_clock.contains(partition.clock);
+  });
+  if (!all && !(any && bug(Bug::stand_in_drops_early))) return;
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  edit.drop_everything();
+  auto done = edit.commit();
+  if (!done) {
+    shard_.store_failed(done.error());
+    return;
+  }
+  ++shard_.stats.stand_in_drops;
+}
+
+void Upkeep::repair_unlogged(Now now, Partition& partition) {
+  for (auto at = partition.unlogged.begin(); at != partition.unlogged.end();) {
+    auto& [dots, since_us] = at->second;
+    dots.subtract(partition.clock);
+    if (dots.empty()) {
+      at = partition.unlogged.erase(at);
+      continue;
+    }
+    if (now.tick_us >= since_us + ask_others_first_us) repair_.open(now, at->first, partition, {.keep = false});
+    ++at;
+  }
+}
+
+bool Upkeep::first_alive_owner(Now now, PartitionId id) const {
+  for (const NodeId& owner : shard_.members.owners(id)) {
+    if (shard_.members.alive(now, owner)) return shard_.members.is_self(owner);
+  }
+  return false;
+}
+
+// An expired version is deleted as any other: by one owner, under a dot. So replicas with equal clocks hold equal
+// objects whatever their wall clocks say.
+void Upkeep::expire(Now now, Partition& partition) {
+  if (!first_alive_owner(now, partition.id) && !bug(Bug::expiry_without_dot)) return;
+  std::string lower = partition_key(partition.id);
+  std::vector<ExpiryKey> due;
+  auto cursor = shard_.store.cursor(Column::expiry, lower, expiry_key(partition.id, now.wall_ms, "", ""));
+  for (; cursor->valid() && due.size() < expired_a_round; cursor->next()) {
+    auto key = decode_expiry_key(cursor->key());
+    if (key) due.push_back(std::move(*key));
+  }
+  cursor.reset();
+  for (const ExpiryKey& entry : due) {
+    auto object = shard_.replica.read(partition, entry.key);
+    if (!object) {
+      shard_.store_failed(object.error());
+      return;
+    }
+    Context covers;
+    for (const Version& version : object->versions) {
+      if (version.expires_ms != 0 && version.expires_ms <= now.wall_ms) covers.add(version.dot);
+    }
+    if (covers.empty()) continue;
+    ++shard_.stats.expired;
+    if (!bug(Bug::expiry_without_dot)) {
+      coordinator_.erase_own(now, partition.id, entry.key, covers);
+      continue;
+    }
+    Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+    auto again = edit.read(entry.key);
+    if (!again) return;
+    discard(*again, covers);
+    edit.put(entry.key, std::move(*again), {});
+    auto done = edit.commit();
+    if (!done) return;
+  }
+}
+
+void Upkeep::track_divergence(Now now, Partition& partition) {
+  bool diverged = false;
+  if (shard_.owns(partition.id)) {
+    for (const auto& [node, copy] : partition.copies) {
+      diverged = diverged || (shard_.members.owns(node, partition.id) && copy.clock != partition.clock);
+    }
+  } else {
+    diverged = !partition.clock.empty();
+  }
+  if (!diverged) {
+    partition.diverged_since_us = 0;
+  } else if (partition.diverged_since_us == 0) {
+    partition.diverged_since_us = now.tick_us;
+  }
+}
+
+}  // namespace covey

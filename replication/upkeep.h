@@ -1,0 +1,35 @@
+// What each partition needs now and then: readiness, log collection, stripping, hand-over, expiry, repair.
+#pragma once
+
+#include "replication/coordinator.h"
+#include "replication/lives.h"
+#include "replication/repair.h"
+#include "replication/shard.h"
+
+namespace covey {
+
+class Upkeep {
+ public:
+  Upkeep(Shard& shard, Lives& lives, Coordinator& coordinator, Repair& repair)
+      : shard_(shard), lives_(lives), coordinator_(coordinator), repair_(repair) {}
+
+  void tick(Now now);
+
+ private:
+  void become_ready(Partition& partition);
+  void collect(Partition& partition);
+  void drop_if_handed_over(Partition& partition);
+  void repair_unlogged(Now now, Partition& partition);
+  void expire(Now now, Partition& partition);
+  void track_divergence(Now now, Partition& partition);
+  bool first_alive_owner(Now now, PartitionId id) const;
+
+  Shard& shard_;
+  Lives& lives_;
+  Coordinator& coordinator_;
+  Repair& repair_;
+  uint64_t next_round_us_ = 0;
+  uint64_t next_slow_round_us_ = 0;
+};
+
+}  // namespace covey
