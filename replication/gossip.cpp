@@ -122,6 +122,8 @@ void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, i
   }
   uint32_t flags = message.flags(index);
   note_equal(now, from, partition, (flags & flag_durable) != 0, message.members_hash());
+  // A stand-in waits for this word to drop its copy.
+  if ((flags & flag_owner) == 0) tell_clock(from, partition, false, 0);
   bool comparable = (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
   if (comparable && message.state_hashes(index) != partition.state_hash) alarm(now, from, partition);
 }

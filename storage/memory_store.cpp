@@ -96,6 +96,16 @@ Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch) {
   Unsynced record{written_, {}};
   record.undo.reserve(batch.operations().size());
   for (const auto& operation : batch.operations()) {
+    if (!operation.range_end.empty()) {
+      const Map& range_of = *columns_[static_cast<size_t>(operation.column)];
+      std::vector<std::string> keys;
+      for (auto at = range_of.lower_bound(operation.key); at != range_of.end() && at->first < operation.range_end; ++at) {
+        record.undo.push_back({operation.column, at->first, at->second});
+        keys.push_back(at->first);
+      }
+      for (const std::string& key : keys) assign(operation.column, key, std::nullopt);
+      continue;
+    }
     const Map& map = *columns_[static_cast<size_t>(operation.column)];
     const auto found = map.find(operation.key);
     std::optional<std::string> previous;

@@ -1,0 +1,158 @@
+// What nodes do together, seen from a client: each test is named after what a user would lose without it.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "small_cluster.h"
+
+namespace {
+
+using namespace covey;
+using covey::test::SmallCluster;
+using Values = std::vector<std::string>;
+
+const Values none;
+
+void expect_quiet(SmallCluster& cluster, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    INFO(name);
+    CHECK(cluster.core(name).quiet());
+    for (const PartitionView& view : cluster.core(name).partitions(cluster.now())) {
+      INFO("partition " << view.partition.value);
+      CHECK(view.log == 0);
+      CHECK(view.residual == 0);
+      CHECK(view.diverged.empty());
+      if (!view.owned) CHECK(view.clock.empty());
+    }
+  }
+}
+
+TEST_CASE("a value written on one node is read on every other") {
+  SmallCluster cluster(3);
+  Response written = cluster.put("n1", "k", "v", {}, "quorum");
+  REQUIRE(written.status == Status::ok);
+  CHECK(written.received >= 2);
+  for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k")) == Values{"v"});
+  cluster.wait_ms(3'000);
+  for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"v"});
+  expect_quiet(cluster, {"n1", "n2", "n3"});
+}
+
+TEST_CASE("concurrent writes on two sides of a partition both survive it, and one write resolves them") {
+  SmallCluster cluster(3);
+  cluster.isolate("n1");
+  cluster.wait_ms(2'000);
+  REQUIRE(cluster.put("n1", "k", "a").status == Status::ok);
+  REQUIRE(cluster.put("n2", "k", "b").status == Status::ok);
+  CHECK(cluster.put("n1", "k", "c", {}, "quorum").status == Status::unavailable);
+  CHECK(cluster.get("n1", "k", "quorum").status == Status::unavailable);
+  CHECK(cluster.values(cluster.get("n3", "k")) == Values{"b"});
+  cluster.heal();
+  cluster.wait_ms(4'000);
+  Response read = cluster.get("n3", "k", "one");
+  CHECK(cluster.values(read) == Values{"a", "b"});
+  cluster.put("n3", "k", "ab", read.context);
+  cluster.wait_ms(4'000);
+  for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"ab"});
+  expect_quiet(cluster, {"n1", "n2", "n3"});
+}
+
+TEST_CASE("a deleted key does not come back when a replica was away, and occupies no bytes") {
+  SmallCluster cluster(3);
+  cluster.put("n1", "k", "v", {}, "all");
+  cluster.isolate("n3");
+  cluster.wait_ms(2'000);
+  Response read = cluster.get("n1", "k");
+  REQUIRE(cluster.erase("n1", "k", read.context, "quorum").status == Status::ok);
+  CHECK(cluster.get("n2", "k").status == Status::not_found);
+  CHECK(cluster.values(cluster.get("n3", "k", "one")) == Values{"v"});
+  cluster.heal();
+  cluster.wait_ms(4'000);
+  for (const char* node : {"n1", "n2", "n3"}) {
+    CHECK(cluster.get(node, "k", "one").status == Status::not_found);
+    CHECK_FALSE(cluster.store(node).cursor(Column::objects, "", "")->valid());
+  }
+  expect_quiet(cluster, {"n1", "n2", "n3"});
+}
+
+TEST_CASE("what a node acknowledged before it crashed is there after it, under a new actor") {
+  SmallCluster cluster(3);
+  cluster.isolate("n1");
+  cluster.wait_ms(2'000);
+  Actor before = cluster.core("n1").actor();
+  REQUIRE(cluster.put("n1", "k", "v").status == Status::ok);
+  cluster.crash("n1");
+  cluster.wait_ms(100);
+  CHECK(cluster.values(cluster.get("n1", "k", "one")) == Values{"v"});
+  CHECK(cluster.core("n1").actor() != before);
+  cluster.heal();
+  cluster.wait_ms(4'000);
+  CHECK(cluster.values(cluster.get("n2", "k", "one")) == Values{"v"});
+  expect_quiet(cluster, {"n1", "n2", "n3"});
+}
+
+TEST_CASE("a write is not acknowledged before it is durable") {
+  SmallCluster cluster(3);
+  cluster.isolate("n1");
+  cluster.wait_ms(2'000);
+  cluster.syncs = false;
+  Request request = cluster.make(Operation::put, "k", "one", false);
+  request.value = "v";
+  request.timeout_ms = 200;
+  CHECK(cluster.ask("n1", request).status == Status::timeout);
+}
+
+TEST_CASE("a wiped replica is filled again and meanwhile does not count in strict reads") {
+  SmallCluster cluster(3);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 200; ++i) keys.push_back("key" + std::to_string(i));
+  for (const std::string& key : keys) cluster.put("n1", key, "v" + key, {}, "all");
+  cluster.wait_ms(3'000);
+  cluster.isolate("n3");
+  cluster.store("n3") = MemoryStore();
+  cluster.start("n3", {.life = 77'001, .fallback_life = 77'002, .fresh = true});
+  CHECK(cluster.get("n3", keys[0], "one").status != Status::ok);
+  cluster.heal();
+  for (const char* other : {"n1", "n2"}) cluster.join("n3", other);
+  cluster.wait_ms(8'000);
+  cluster.isolate("n3");
+  size_t found = 0;
+  for (const std::string& key : keys) found += cluster.values(cluster.get("n3", key, "one")) == Values{"v" + key} ? 1 : 0;
+  CHECK(found == keys.size());
+  cluster.heal();
+  cluster.wait_ms(5'000);
+  expect_quiet(cluster, {"n1", "n2", "n3"});
+}
+
+TEST_CASE("a stand-in takes writes that no owner can, and hands them over") {
+  SmallCluster cluster(5);
+  auto owners = cluster.core("n1").explain(cluster.now(), "default", "k").owners;
+  REQUIRE(owners.size() == 3);
+  std::set<std::string> is_owner;
+  for (const auto& owner : owners) is_owner.insert(owner.node.name);
+  std::string outside;
+  for (int i = 1; i <= 5; ++i) {
+    if (!is_owner.contains("n" + std::to_string(i))) outside = "n" + std::to_string(i);
+  }
+  for (const std::string& owner : is_owner) cluster.isolate(owner);
+  cluster.wait_ms(2'000);
+  CHECK(cluster.put(outside, "k", "strict").status == Status::unavailable);
+  REQUIRE(cluster.put(outside, "k", "v", {}, "one", true).status == Status::ok);
+  CHECK(cluster.values(cluster.get(outside, "k", "one", true)) == Values{"v"});
+  cluster.heal();
+  cluster.wait_ms(5'000);
+  for (const std::string& owner : is_owner) CHECK(cluster.values(cluster.get(owner, "k", "one")) == Values{"v"});
+  expect_quiet(cluster, {"n1", "n2", "n3", "n4", "n5"});
+}
+
+TEST_CASE("a write through a node that does not own the key reaches its owners") {
+  SmallCluster cluster(5);
+  for (int i = 1; i <= 5; ++i) {
+    std::string node = "n" + std::to_string(i);
+    Response written = cluster.put(node, "key" + node, "v", {}, "quorum");
+    CHECK(written.status == Status::ok);
+    for (int j = 1; j <= 5; ++j) CHECK(cluster.values(cluster.get("n" + std::to_string(j), "key" + node)) == Values{"v"});
+  }
+}
+
+}  // namespace
