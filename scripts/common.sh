@@ -1,0 +1,46 @@
+# Shared by the scripts beside it; sourced, not run. Sets ROOT (the checkout) and goes there.
+
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+
+say() { printf '%s\n' "$*"; }
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# As root, or with sudo where that is there.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "needs root or sudo to run: $*"
+  fi
+}
+
+# Compilers take up to 1 GiB each: no more of them at once than the memory holds.
+build_jobs() {
+  local cores memory_gib
+  cores=$(nproc)
+  memory_gib=$(awk '/MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
+  if [ "$memory_gib" -lt 1 ]; then memory_gib=1; fi
+  if [ "$memory_gib" -lt "$cores" ]; then echo "$memory_gib"; else echo "$cores"; fi
+}
+
+# build PRESET [TARGET...]: configures and builds into build/PRESET; all targets unless some are named.
+build() {
+  local preset=$1
+  shift
+  cmake --preset "$preset" >"build/$preset.configure.log" 2>&1 || {
+    cat "build/$preset.configure.log" >&2
+    fail "cmake --preset $preset failed"
+  }
+  cmake --build --preset "$preset" -j "$(build_jobs)" ${1:+--target "$@"} >"build/$preset.build.log" 2>&1 || {
+    tail -n 60 "build/$preset.build.log" >&2
+    fail "the $preset build failed: all of it is in build/$preset.build.log"
+  }
+}
+mkdir -p build
