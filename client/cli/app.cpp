@@ -23,8 +23,11 @@ void add_settings(CLI::App& app, Settings& settings) {
       ->check(CLI::IsMember({"text", "json"}))
       ->type_name("FORM");
   add_duration(&app, "--timeout", settings.timeout, "time limit of each request (the node's default)");
-  app.add_flag("--sloppy,!--no-sloppy", settings.sloppy,
-               "whether stand-ins may take part (the node's default)");
+  app.add_flag_callback(
+      "--sloppy", [&settings] { settings.sloppy = true; },
+      "stand-ins may take part (else as the node is configured)");
+  app.add_flag_callback(
+      "--no-sloppy", [&settings] { settings.sloppy = false; }, "only owners may take part");
 }
 
 // The whole command line's grammar; `parse` must live as long as the result.
@@ -69,6 +72,11 @@ int run_command_line(Session& session, std::vector<std::string> arguments, bool 
   try {
     app->parse(std::move(arguments));
   } catch (const CLI::ParseError& problem) {
+    if (app->get_subcommands().empty() && !app->remaining().empty()) {
+      std::cerr << "covey: \"" << app->remaining().front()
+                << "\" is no command or option; --help lists them\n";
+      return exit_usage;
+    }
     return app->exit(problem, std::cout, std::cerr) == 0 ? exit_done : exit_usage;
   }
   session.set(parse.settings);

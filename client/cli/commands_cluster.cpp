@@ -36,7 +36,7 @@ std::string duration_text(int64_t ms) {
 std::string divergence_text(const Json& cluster) {
   const Json divergence = cluster.value("divergence", Json::object());
   const int64_t partitions = divergence.value("partitions", int64_t{0});
-  if (partitions == 0) return coloured("converged, as this node sees it", green);
+  if (partitions == 0) return coloured("converged", green);
   return coloured(std::to_string(partitions) + " partitions differ, the oldest since " +
                       duration_text(divergence.value("oldest_ms", int64_t{0})),
                   yellow);

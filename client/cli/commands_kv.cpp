@@ -27,11 +27,25 @@ WriteOptions write_options(const Session& session, const std::string& level, std
           .context = std::move(context)};
 }
 
+// A version as the API spells siblings: JSON as it is, text as a string, other bytes as base64.
+Json sibling_json(const Version& version) {
+  Json object = client::version_json(version);
+  if (object.contains("value_base64")) {
+    const bool text = client::valid_utf8(version.value);
+    object["value"] = text ? Json(version.value) : object["value_base64"];
+    if (!text) object["base64"] = true;
+    object.erase("value_base64");
+  }
+  object["content_type"] = version.content_type;
+  return object;
+}
+
 Json reading_json(const Session& session, const std::string& key, const Reading& reading) {
   Json object = {{"table", session.settings().table}};
   object.update(client::key_json(key));
   object["siblings"] = Json::array();
-  for (const Version& version : reading.versions) object["siblings"].push_back(client::version_json(version));
+  for (const Version& version : reading.versions) object["siblings"].push_back(sibling_json(version));
+  if (reading.versions.size() == 1) object["value"] = object["siblings"][0]["value"];
   object["context"] = reading.context;
   object["replicas"] = {{"owners", reading.replicas.owners},
                         {"asked", reading.replicas.asked},

@@ -79,7 +79,8 @@ Result<std::optional<CsvRecord>, std::string> read_csv_record(std::istream& in) 
 
 std::optional<Json> csv_value(const std::string& field, bool quoted) {
   if (field.empty() && !quoted) return std::nullopt;
-  const bool number_like = !quoted && (field[0] == '-' || (field[0] >= '0' && field[0] <= '9'));
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const bool number_like = !quoted && (field[0] == '-' || digit(field[0])) && digit(field.back());
   if (!number_like) return Json(field);
   Json number = Json::parse(field, nullptr, false);
   if (!number.is_number()) return Json(field);
@@ -91,7 +92,7 @@ std::optional<Json> csv_value(const std::string& field, bool quoted) {
 
 RecordReader::RecordReader(std::istream& in, ImportFormat format, std::optional<std::string> key_field)
     : in_(in), format_(format), key_field_(std::move(key_field)) {
-  if (in_.peek() == byte_order_mark.front()) {
+  if (in_.peek() == std::istream::traits_type::to_int_type(byte_order_mark.front())) {
     std::string mark(byte_order_mark.size(), '\0');
     in_.read(mark.data(), static_cast<std::streamsize>(mark.size()));
   }

@@ -301,7 +301,7 @@ class Importer {
       if (interrupted) summary["from_line"] = position();
       print_json(summary);
     } else {
-      std::cout << "imported " << board_.imported << " keys, " << board_.failed_count << " lines failed"
+      std::cout << "imported " << board_.imported << " records, " << board_.failed_count << " lines failed"
                 << (interrupted ? ", stopped before the end" : "") << "\n";
     }
     return board_.code;

@@ -1,0 +1,66 @@
+# Bash completion for covey.
+_covey() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands="get put del siblings resolve scan import export bench cluster explain tables table shell"
+  local global="--node --table --output --timeout --sloppy --no-sloppy --help --version"
+  local command="" under="" word i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    word=${COMP_WORDS[i]}
+    case $word in
+      --node | --table | --output | --timeout) ((++i)) ;;
+      -*) ;;
+      *)
+        if [[ -z $command ]]; then
+          command=$word
+        elif [[ -z $under ]]; then
+          under=$word
+        fi
+        ;;
+    esac
+  done
+
+  case $previous in
+    --output) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$current"); return ;;
+    --conflicts) mapfile -t COMPREPLY < <(compgen -W "siblings lww" -- "$current"); return ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "jsonl csv" -- "$current"); return ;;
+    -r | --read | -w | --write) mapfile -t COMPREPLY < <(compgen -W "one quorum all" -- "$current"); return ;;
+    --out | --resume | --coveyd) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --node)
+      # Host and port are one word to covey, and two to bash.
+      mapfile -t COMPREPLY < <(compgen -W "${COVEY_NODES//,/ }" -- "$current")
+      return
+      ;;
+  esac
+
+  local options=""
+  case $command in
+    "") mapfile -t COMPREPLY < <(compgen -W "$commands $global" -- "$current"); return ;;
+    get) options="--read --raw" ;;
+    put) options="--write --read --context --blind --ttl --content-type --if-absent" ;;
+    del) options="--write --read --context --blind" ;;
+    siblings) options="--read" ;;
+    resolve) options="--pick --value --write --read" ;;
+    scan) options="--start --limit --keys-only --read" ;;
+    import) options="--format --key --write --ttl --blind --from-line --resume --parallel" ;;
+    export) options="--out --read" ;;
+    bench) options="--ops --clients --keys --value-bytes --read-share --read --write --pipeline --seed --no-preload" ;;
+    explain) options="--read --write" ;;
+    table)
+      [[ -z $under ]] && { mapfile -t COMPREPLY < <(compgen -W "create show drop" -- "$current"); return; }
+      [[ $under == create ]] && options="--conflicts --column"
+      ;;
+    cluster)
+      if [[ -z $under ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "status ring start stop await-converged" -- "$current")
+        return
+      fi
+      [[ $under == start ]] && options="--coveyd"
+      ;;
+  esac
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options $global" -- "$current")
+  elif [[ $command == import || $command == cluster ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+  fi
+}
+complete -o filenames -F _covey covey
