@@ -120,7 +120,11 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
   }
   if (bug(Bug::write_ignores_context)) covers.clear();
   discard(filled, covers);
-  if (request.operation == Operation::put && filled.versions.size() >= shard_.options.siblings_max) {
+  uint64_t bytes = request.value.size();
+  for (const Version& version : filled.versions) bytes += version.value.size();
+  bool too_many = filled.versions.size() >= shard_.options.siblings_max ||
+                  (!filled.versions.empty() && bytes > shard_.options.object_bytes_max);
+  if (request.operation == Operation::put && too_many) {
     outcome = Status::too_many_siblings;
     return;
   }

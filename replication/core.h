@@ -45,6 +45,7 @@ struct CoreOptions {
   uint64_t gossip_interval_us = 200'000;
   uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
   uint32_t siblings_max = 100;
+  uint64_t object_bytes_max = 16 * 1024 * 1024;  // of all its versions; beyond it, as beyond siblings_max
   uint32_t operations_max = 20'000;       // requests in flight; beyond it: Status::overloaded
   uint64_t log_entries_max = 1'000'000;   // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it

@@ -38,15 +38,20 @@ void Gossip::tick(Now now) {
   if (now.tick_us < next_round_us_) return;
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   std::erase_if(pushes_, [&](const auto& entry) { return entry.second.until_us <= now.tick_us; });
-  // One peer a round, in turn. Also those that do not answer: they may hear.
+  // A few peers a round, in turn, so that each hears three times before it would suspect this node. Also those
+  // that do not answer: they may hear.
   std::vector<NodeId> peers;
   for (const auto& [node, member] : shard_.members.all()) {
     if (!shard_.members.is_self(node)) peers.push_back(node);
   }
-  if (peers.empty()) return;
-  auto next = std::upper_bound(peers.begin(), peers.end(), last_peer_);
-  last_peer_ = next == peers.end() ? peers.front() : *next;
-  send_digest(now, last_peer_, {.summary_only = true, .answer = false});
+  uint64_t share = 3 * shard_.options.gossip_interval_us;
+  uint64_t suspect = std::max<uint64_t>(shard_.options.suspect_after_us, 1);
+  size_t count = std::min<size_t>(peers.size(), (peers.size() * share + suspect - 1) / suspect);
+  for (size_t i = 0; i < count; ++i) {
+    auto next = std::upper_bound(peers.begin(), peers.end(), last_peer_);
+    last_peer_ = next == peers.end() ? peers.front() : *next;
+    send_digest(now, last_peer_, {.summary_only = true, .answer = false});
+  }
 }
 
 void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {

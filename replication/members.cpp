@@ -102,7 +102,7 @@ std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, 
   }
   PeerLife& present = known.by_shard[shard];
   if (life.incarnation < present.incarnation) return present.incarnation;
-  if (life.incarnation == present.incarnation && life.actors != present.actors) return present.incarnation;
+  if (life.incarnation == present.incarnation && life.actors != present.actors) return present.incarnation + 1;
   present = std::move(life);
   return std::nullopt;
 }
