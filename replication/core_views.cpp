@@ -33,7 +33,8 @@ PartitionView Core::partition(Now, PartitionId id) const {
   for (const NodeId& owner : view.owners) {
     auto copy = partition.copies.find(owner);
     bool told = copy != partition.copies.end();
-    if (!shard.members.is_self(owner) && told && copy->second.clock != partition.clock) view.diverged.push_back(owner);
+    bool differs = view.held && told && copy->second.clock != partition.clock;
+    if (!shard.members.is_self(owner) && differs) view.diverged.push_back(owner);
   }
   return view;
 }
