@@ -3,6 +3,7 @@
 #include <rocksdb/env.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
@@ -97,44 +98,44 @@ std::string place(const std::string& name, uint64_t position) {
 
 StoreError damaged(const std::string& what) { return {StoreError::Kind::corruption, what}; }
 
-struct NumberedLog {
-  uint64_t number;
-  std::string name;
-};
-
-std::vector<NumberedLog> list_logs(const std::vector<std::string>& names) {
-  std::vector<NumberedLog> logs;
-  for (const auto& name : names) {
-    const auto dot = name.find(".log");
-    if (dot == std::string::npos || dot + 4 != name.size() || dot == 0 || dot > 19) continue;
-    const auto digits = std::string_view(name).substr(0, dot);
-    if (!std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) continue;
-    logs.push_back({std::stoull(name.substr(0, dot)), name});
-  }
-  std::sort(logs.begin(), logs.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
-  return logs;
-}
-
-void check_log(rocksdb::Env& env, const std::string& directory, const NumberedLog& log, LogPosition synced,
+void check_log(rocksdb::Env& env, const std::string& directory, uint64_t number, LogPosition synced,
                LogCheck& check) {
-  const Scan scan = scan_log(env, directory + "/" + log.name);
+  const std::string name = log_file_name(number);
+  const Scan scan = scan_log(env, directory + "/" + name);
   if (scan.read_failed) {
-    check.damage = StoreError{StoreError::Kind::io, log.name + " cannot be read: " + scan.wrong};
-  } else if (log.number < synced.log && !scan.wrong.empty()) {
-    check.damage = damaged(place(log.name, scan.good_bytes) + " is damaged (" + scan.wrong +
+    check.damage = StoreError{StoreError::Kind::io, name + " cannot be read: " + scan.wrong};
+  } else if (number < synced.log && !scan.wrong.empty()) {
+    check.damage = damaged(place(name, scan.good_bytes) + " is damaged (" + scan.wrong +
                            "); all of this log had been synced");
-  } else if (log.number == synced.log && scan.good_bytes < synced.bytes) {
+  } else if (number == synced.log && scan.good_bytes < synced.bytes) {
     const std::string wrong = scan.wrong.empty() ? "the file ends" : scan.wrong;
-    check.damage = damaged(place(log.name, scan.good_bytes) + " is damaged (" + wrong +
+    check.damage = damaged(place(name, scan.good_bytes) + " is damaged (" + wrong +
                            "); it had been synced up to byte " + std::to_string(synced.bytes));
   } else if (!scan.wrong.empty()) {
-    check.notes.push_back(place(log.name, scan.good_bytes) + ": " + scan.wrong + "; the " +
+    check.notes.push_back(place(name, scan.good_bytes) + ": " + scan.wrong + "; the " +
                           std::to_string(scan.file_bytes - scan.good_bytes) +
                           " bytes from there on had not been synced and are dropped");
   }
 }
 
 }  // namespace
+
+std::string log_file_name(uint64_t number) {
+  std::string digits = std::to_string(number);
+  if (digits.size() < 6) digits.insert(0, 6 - digits.size(), '0');
+  return digits + ".log";
+}
+
+std::vector<uint64_t> log_numbers(const std::vector<std::string>& file_names) {
+  std::vector<uint64_t> numbers;
+  for (const auto& name : file_names) {
+    uint64_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error == std::errc() && std::string_view(end) == ".log") numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
 
 LogCheck check_logs(rocksdb::Env& env, const std::string& directory, LogPosition synced) {
   LogCheck check;
@@ -144,14 +145,14 @@ LogCheck check_logs(rocksdb::Env& env, const std::string& directory, LogPosition
     check.damage = StoreError{StoreError::Kind::io, directory + ": " + status.ToString()};
     return check;
   }
-  const auto logs = list_logs(names);
+  const auto logs = log_numbers(names);
   // A log disappears when its contents are in tables, and never before the next one has begun.
-  if (synced.log > 0 && (logs.empty() || logs.back().number < synced.log)) {
+  if (synced.log > 0 && (logs.empty() || logs.back() < synced.log)) {
     check.damage = damaged("the log with number " + std::to_string(synced.log) + " is missing");
     return check;
   }
-  for (const auto& log : logs) {
-    check_log(env, directory, log, synced, check);
+  for (const uint64_t number : logs) {
+    check_log(env, directory, number, synced, check);
     if (check.damage) return check;
   }
   return check;

@@ -29,6 +29,10 @@ struct LogPosition {
   auto operator<=>(const LogPosition&) const = default;
 };
 
+// "000012.log", and the numbers of all such names, ascending.
+std::string log_file_name(uint64_t number);
+std::vector<uint64_t> log_numbers(const std::vector<std::string>& file_names);
+
 struct LogCheck {
   std::optional<StoreError> damage;  // inside the synced part: do not open
   std::vector<std::string> notes;    // what RocksDB will cut from the part that nobody was promised

@@ -99,7 +99,8 @@ Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch) {
     if (!operation.range_end.empty()) {
       const Map& range_of = *columns_[static_cast<size_t>(operation.column)];
       std::vector<std::string> keys;
-      for (auto at = range_of.lower_bound(operation.key); at != range_of.end() && at->first < operation.range_end; ++at) {
+      for (auto at = range_of.lower_bound(operation.key);
+           at != range_of.end() && at->first < operation.range_end; ++at) {
         record.undo.push_back({operation.column, at->first, at->second});
         keys.push_back(at->first);
       }

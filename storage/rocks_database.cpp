@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "storage/durable_mark.h"
 #include "storage/group_commit.h"
 #include "storage/log_check.h"
+#include "storage/log_sync.h"
 #include "storage/rocks_options.h"
 #include "storage/rocks_status.h"
 #include "storage/rocks_store.h"
@@ -86,6 +88,7 @@ std::optional<StoreError> Database::open_files() {
   std::unique_ptr<rocksdb::LogFile> log;
   const auto current = db_->GetCurrentWalFile(&log);
   if (!current.ok()) return to_store_error(current, options_.path);
+  log_sync_ = std::make_unique<LogSync>(*env_, options_.path);
   if (auto error = mark_->advance_log({log->LogNumber(), 0})) return error;
   return mark_->sync();
 }
@@ -99,6 +102,7 @@ void Database::stop() {
   for (auto* handle : all_handles_) db_->DestroyColumnFamilyHandle(handle);
   all_handles_.clear();
   db_.reset();
+  log_sync_.reset();
   mark_.reset();
 }
 
@@ -129,6 +133,7 @@ Result<Done, StoreError> Database::flush() {
 uint64_t Database::syncs() const { return commit_->syncs(); }
 
 void Database::sync_failed(const std::string& reason) {
+  sync_has_failed_ = true;
   if (options_.on_sync_failure) return options_.on_sync_failure(reason);
   std::fprintf(stderr, "covey: %s; what is on the disk is not known any more, stopping\n", reason.c_str());
   std::abort();
@@ -137,28 +142,23 @@ void Database::sync_failed(const std::string& reason) {
 // One sync at a time (GroupCommit sees to it). The log's size is taken first: those bytes the sync surely
 // covers, also when a shard writes on meanwhile or RocksDB begins the next log.
 bool Database::sync_logs() {
+  if (sync_has_failed_) return false;
   std::unique_ptr<rocksdb::LogFile> log;
-  const auto current = db_->GetCurrentWalFile(&log);
-  const auto status = db_->SyncWAL();
-  if (!status.ok()) {
-    sync_failed("syncing the log failed: " + status.ToString());
-    return false;
-  }
-  // A log that is gone has become tables; the next sync marks the next log.
-  if (!current.ok()) return true;
-  if (auto error = mark_synced(log->LogNumber(), log->SizeFileBytes())) {
-    sync_failed("noting the sync failed: " + error->message);
-    return false;
-  }
-  return true;
+  auto status = db_->GetCurrentWalFile(&log);
+  // The log may have become tables and gone between its name and its size; a second look finds the next one.
+  if (!status.ok()) status = db_->GetCurrentWalFile(&log);
+  std::optional<StoreError> error;
+  if (!status.ok()) error = to_store_error(status, "asking for the log's size");
+  if (!error) error = log_sync_->sync(log->LogNumber());
+  if (!error) error = mark_synced(log->LogNumber(), log->SizeFileBytes());
+  if (error) sync_failed("syncing the log failed: " + error->message);
+  return !error;
 }
 
 std::optional<StoreError> Database::mark_synced(uint64_t log, uint64_t log_bytes) {
   const LogPosition before = mark_->positions().log;
-  char name[32];
-  std::snprintf(name, sizeof name, "/%06llu.log", static_cast<unsigned long long>(log));
-  const auto end =
-      last_fragment_end(*env_, options_.path + name, log == before.log ? before.bytes : 0, log_bytes);
+  const std::string path = options_.path + "/" + log_file_name(log);
+  const auto end = last_fragment_end(*env_, path, log == before.log ? before.bytes : 0, log_bytes);
   if (!end) return std::nullopt;
   return mark_->advance_log({log, *end});
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +28,7 @@ namespace covey {
 
 class DurableMark;
 class GroupCommit;
+class LogSync;
 class RocksStore;
 
 struct DatabaseOptions {
@@ -88,6 +90,8 @@ class Database {
   rocksdb::Env* env_;
   std::vector<std::string> notes_;
   std::unique_ptr<DurableMark> mark_;
+  std::unique_ptr<LogSync> log_sync_;
+  std::atomic<bool> sync_has_failed_{false};
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
   std::vector<rocksdb::ColumnFamilyHandle*> all_handles_;  // columns_ and RocksDB's own "default"

@@ -79,9 +79,10 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
   rocksdb::WriteBatch writes;
   for (const auto& operation : batch.operations()) {
     auto* column = database_.columns_[static_cast<size_t>(operation.column)];
-    const auto status = operation.value              ? writes.Put(column, operation.key, *operation.value)
-                        : operation.range_end.empty() ? writes.Delete(column, operation.key)
-                                                      : writes.DeleteRange(column, operation.key, operation.range_end);
+    const auto status = operation.value ? writes.Put(column, operation.key, *operation.value)
+                        : operation.range_end.empty()
+                            ? writes.Delete(column, operation.key)
+                            : writes.DeleteRange(column, operation.key, operation.range_end);
     if (!status.ok()) return to_store_error(status, "writing");
   }
   const auto status = database_.db_->Write(rocksdb::WriteOptions(), &writes);

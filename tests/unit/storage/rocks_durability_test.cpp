@@ -1,0 +1,243 @@
+// What survives a killed process, and that damage to what was synced is never passed over.
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/rocks_database.h"
+#include "tests/unit/storage/killed_process.h"
+#include "tests/unit/storage/temporary_directory.h"
+
+namespace covey {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<Database> open_or_fail(const std::string& path, Durability durability = Durability::sync) {
+  auto opened = Database::open({.path = path, .durability = durability});
+  if (!opened) FAIL(opened.error().message);
+  return std::move(*opened);
+}
+
+bool put(Store& store, const std::string& key, const std::string& value) {
+  StoreBatch batch;
+  batch.put(Column::objects, key, value);
+  batch.put(Column::partitions, "newest", key);
+  return store.write(batch).ok();
+}
+
+int count_keys(Database& database) {
+  auto store = database.shard();
+  auto cursor = store->cursor(Column::objects, "", "");
+  int count = 0;
+  for (; cursor->valid(); cursor->next()) ++count;
+  REQUIRE_FALSE(cursor->error());
+  return count;
+}
+
+std::string numbered(int number) {
+  std::string digits = std::to_string(number);
+  return std::string(6 - digits.size(), '0') + digits;
+}
+
+constexpr int damaged_keys = 50;
+
+std::vector<fs::path> files_with(const fs::path& directory, const std::string& part) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (entry.path().filename().string().find(part) != std::string::npos) found.push_back(entry.path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void flip(const fs::path& file, uintmax_t position) {
+  std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+  stream.seekg(static_cast<std::streamoff>(position));
+  const int byte = stream.get();
+  stream.seekp(static_cast<std::streamoff>(position));
+  stream.put(static_cast<char>(byte ^ 0x10));
+}
+
+// A copy of a database with one thing wrong: opening it must tell.
+void check_is_reported(const std::string& database, const std::string& copy, const std::string& file_part,
+                       const std::function<void(const fs::path&)>& damage) {
+  fs::remove_all(copy);
+  fs::copy(database, copy);
+  const auto files = files_with(copy, file_part);
+  REQUIRE_FALSE(files.empty());
+  damage(files.back());
+  auto opened = Database::open({.path = copy});
+  REQUIRE_FALSE(opened.ok());
+  CHECK(opened.error().kind == StoreError::Kind::corruption);
+  CHECK_FALSE(opened.error().message.empty());
+}
+
+void write_and_die(Durability durability) {
+  auto database = open_or_fail(test::child_path(), durability);
+  auto store = database->shard();
+  for (int i = 0; i < 300; ++i) REQUIRE(put(*store, numbered(i), "value"));
+  test::die();
+}
+
+}  // namespace
+
+TEST_CASE("everything is there after an orderly close", "[storage]") {
+  test::TemporaryDirectory directory;
+  {
+    auto database = open_or_fail(directory.sub("db"));
+    auto store = database->shard();
+    for (int i = 0; i < 100; ++i) REQUIRE(put(*store, numbered(i), "value"));
+    store.reset();
+    REQUIRE(database->close());
+  }
+  auto database = open_or_fail(directory.sub("db"));
+  CHECK(count_keys(*database) == 100);
+  CHECK(database->notes().empty());
+}
+
+TEST_CASE("child: synced writes with some in tables", "[.child]") {
+  auto database = open_or_fail(test::child_path());
+  auto store = database->shard();
+  for (int i = 0; i < damaged_keys; ++i) {
+    REQUIRE(put(*store, numbered(i), std::string(100, 'x')));
+    if (i == damaged_keys / 2) REQUIRE(database->flush());
+    REQUIRE(database->sync());
+  }
+  test::die();
+}
+
+TEST_CASE("child: many writes that tell what is durable", "[.child]") {
+  std::atomic<bool> grown{false};
+  auto database = open_or_fail(test::child_path());
+  const int before = count_keys(*database);
+  auto store = database->shard([&] { grown = true; });
+  const auto tell = [&] {
+    test::tell_parent(std::to_string(before + static_cast<int>(store->durable().value)) + " ");
+  };
+  for (int i = 0; i < 2000; ++i) {
+    REQUIRE(put(*store, numbered(before + i), "value"));
+    if (grown.exchange(false)) tell();
+  }
+  while (store->durable() < Lsn{1000}) std::this_thread::yield();
+  tell();
+  test::die();
+}
+
+TEST_CASE("a killed process loses nothing that was reported durable", "[storage]") {
+  test::TemporaryDirectory directory;
+  int durable = 0;
+  for (int round = 0; round < 5; ++round) {
+    const auto told = test::run_killed("child: many writes that tell what is durable", directory.sub("db"));
+    REQUIRE(told.size() >= 2);
+    durable = std::stoi(told.substr(told.find_last_of(' ', told.size() - 2) + 1));
+    auto database = open_or_fail(directory.sub("db"));
+    CHECK(count_keys(*database) >= durable);
+  }
+  CHECK(durable >= 5000);
+}
+
+TEST_CASE("child: writes in mode sync", "[.child]") { write_and_die(Durability::sync); }
+TEST_CASE("child: writes in mode interval", "[.child]") { write_and_die(Durability::interval); }
+TEST_CASE("child: writes in mode none", "[.child]") { write_and_die(Durability::none); }
+
+TEST_CASE("a killed process loses no write that returned, in any mode", "[storage]") {
+  const std::string mode = GENERATE("sync", "interval", "none");
+  test::TemporaryDirectory directory;
+  test::run_killed("child: writes in mode " + mode, directory.sub("db"));
+  auto database = open_or_fail(directory.sub("db"));
+  CHECK(count_keys(*database) == 300);
+}
+
+TEST_CASE("a half-written record at the end of the log does not stop the node", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto log = files_with(directory.sub("db"), ".log").back();
+  std::ofstream(log, std::ios::binary | std::ios::app)
+      << std::string("\x12\x34\x56\x78\xff\x00\x01half a record", 20);
+  auto database = open_or_fail(directory.sub("db"));
+  CHECK(count_keys(*database) == damaged_keys);
+  REQUIRE(database->notes().size() == 1);
+  CHECK(database->notes()[0].find("20 bytes") != std::string::npos);
+}
+
+TEST_CASE("a damaged log is reported, wherever the damage is", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto log = files_with(directory.sub("db"), ".log").back();
+  const auto size = fs::file_size(log);
+  for (uintmax_t position = 0; position < size; position += 1 + size / 60)
+    check_is_reported(directory.sub("db"), directory.sub("copy"), ".log",
+                      [&](const fs::path& file) { flip(file, position); });
+}
+
+TEST_CASE("a log that has become shorter or is missing is reported", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto size = fs::file_size(files_with(directory.sub("db"), ".log").back());
+  for (uintmax_t cut = 1; cut <= size; cut += 1 + size / 30)
+    check_is_reported(directory.sub("db"), directory.sub("copy"), ".log",
+                      [&](const fs::path& file) { fs::resize_file(file, size - cut); });
+  check_is_reported(directory.sub("db"), directory.sub("copy"), ".log",
+                    [](const fs::path& file) { fs::remove(file); });
+}
+
+TEST_CASE("a damaged, shorter or missing manifest is reported", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto size = fs::file_size(files_with(directory.sub("db"), "MANIFEST").back());
+  for (uintmax_t position = 0; position < size; position += 1 + size / 40) {
+    check_is_reported(directory.sub("db"), directory.sub("copy"), "MANIFEST",
+                      [&](const fs::path& file) { flip(file, position); });
+    check_is_reported(directory.sub("db"), directory.sub("copy"), "MANIFEST",
+                      [&](const fs::path& file) { fs::resize_file(file, position); });
+  }
+  for (const char* name : {"MANIFEST", "CURRENT", "SYNCED", ".sst"})
+    check_is_reported(directory.sub("db"), directory.sub("copy"), name,
+                      [](const fs::path& file) { fs::remove(file); });
+}
+
+TEST_CASE("damage in a table is an error of the read that meets it, and never a missing key", "[storage]") {
+  test::TemporaryDirectory directory;
+  const std::string path = directory.sub("db");
+  {
+    auto database = open_or_fail(path);
+    auto store = database->shard();
+    for (int i = 0; i < 2000; ++i)
+      REQUIRE(put(*store, numbered(i), std::string(100, static_cast<char>('a' + i % 7))));
+    REQUIRE(database->flush());
+  }
+  const auto tables = files_with(path, ".sst");
+  const auto largest = *std::max_element(tables.begin(), tables.end(), [](const auto& a, const auto& b) {
+    return fs::file_size(a) < fs::file_size(b);
+  });
+  flip(largest, 100);
+  auto database = open_or_fail(path);
+  auto store = database->shard();
+  auto damaged = store->get(Column::objects, numbered(0));
+  REQUIRE_FALSE(damaged.ok());
+  CHECK(damaged.error().kind == StoreError::Kind::corruption);
+  auto cursor = store->cursor(Column::objects, "", "");
+  while (cursor->valid()) cursor->next();
+  REQUIRE(cursor->error());
+  CHECK(cursor->error()->kind == StoreError::Kind::corruption);
+}
+
+TEST_CASE("a database that was refused for damage is left as it is", "[storage]") {
+  test::TemporaryDirectory directory;
+  const std::string path = directory.sub("db");
+  test::run_killed("child: synced writes with some in tables", path);
+  const auto log = files_with(path, ".log").back();
+  flip(log, 30);
+  REQUIRE_FALSE(Database::open({.path = path}).ok());
+  REQUIRE_FALSE(Database::open({.path = path}).ok());
+  flip(log, 30);
+  auto database = open_or_fail(path);
+  CHECK(count_keys(*database) == damaged_keys);
+}
+
+}  // namespace covey
