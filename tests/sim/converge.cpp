@@ -1,0 +1,60 @@
+// The liveness phase: all faults end, and within a bounded time all replicas are equal, quiet and without leftovers.
+#include "replication/peer.pb.h"
+#include "tests/sim/failure.h"
+#include "tests/sim/world.h"
+
+namespace covey::sim {
+namespace {
+
+constexpr uint64_t look_each_us = 250'000;
+constexpr uint64_t quiet_us = 3'000'000;
+
+}  // namespace
+
+void World::heal_everything() {
+  note("all faults end");
+  rules = {};
+  sync_rules = {};
+  old_messages_.clear();
+  for (Machine& machine : machines_) {
+    resume(machine);
+    set_stalled(machine, false);
+    set_full(machine, false);
+    machine.slow_us = 0;
+    set_clock_right(machine);
+  }
+  mend_all();
+  for (Machine& machine : machines_) start(machine);
+  // Connections that fell silent, or were reset while a link was cut.
+  for (Machine& a : machines_) {
+    for (Machine& b : machines_) {
+      if (a.index < b.index && !link(a.index, b.index).up) connect(a.index, b.index);
+    }
+  }
+}
+
+void World::converge(uint64_t limit_us) {
+  uint64_t began_us = now_us();
+  std::optional<std::string> why = "not looked at";
+  while (now_us() - began_us < limit_us) {
+    run_for(look_each_us);
+    why = not_converged();
+    if (!why) break;
+  }
+  if (why) fail("not converged " + duration_text(limit_us) + " after all faults ended: " + *why);
+  totals.add("convergence, virtual milliseconds", (now_us() - began_us) / 1000);
+  note("converged");
+  check_final_state();
+
+  // Nothing but digests flows between equal replicas.
+  auto before = messages_by_kind_;
+  run_for(quiet_us);
+  std::set<int> idle = {peer::Envelope::kDigest, peer::Envelope::kHello, peer::Envelope::kWelcome};
+  for (const auto& [kind, count] : messages_by_kind_) {
+    if (idle.contains(std::stoi(kind)) || before[kind] == count) continue;
+    fail("all replicas are equal and still send messages of kind " + kind + ": " + std::to_string(count - before[kind]) +
+         " in " + duration_text(quiet_us));
+  }
+}
+
+}  // namespace covey::sim

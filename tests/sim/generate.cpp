@@ -1,0 +1,286 @@
+#include "tests/sim/generate.h"
+
+#include <algorithm>
+
+#include "tests/sim/random.h"
+#include "tests/sim/setup.h"
+
+namespace covey::sim {
+namespace {
+
+class Generator {
+ public:
+  explicit Generator(const GenerateOptions& options) : options_(options), random_(options.seed * 2 + 1) {}
+
+  std::vector<std::string> all() {
+    draw_setup();
+    draw_network();
+    end_us_ = options_.time_us.value_or(random_.between(4'000'000, 15'000'000));
+    draw_clients();
+    for (const char* kind : {"partition", "network", "crash", "disk", "clock"}) {
+      if (options_.faults.contains(kind) && random_.one_in(2)) draw_faults(kind);
+    }
+    return assembled();
+  }
+
+ private:
+  struct Timed {
+    uint64_t at_us;
+    size_t order;
+    std::string line;
+  };
+
+  void at(uint64_t at_us, std::string line) { timed_.push_back({at_us, timed_.size(), std::move(line)}); }
+  std::string node() { return "n" + std::to_string(random_.between(1, setup_.nodes())); }
+
+  void draw_setup() {
+    setup_.seed = options_.seed;
+    static const std::vector<uint32_t> sizes = {1, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7, 9};
+    uint32_t nodes = random_.one_in(40) ? static_cast<uint32_t>(random_.between(10, nodes_max)) : random_.pick(sizes);
+    nodes = std::clamp<uint32_t>(options_.nodes.value_or(nodes), 1, nodes_max);
+    setup_.shards.clear();
+    bool two = random_.one_in(4);
+    for (uint32_t i = 0; i < nodes; ++i) setup_.shards.push_back(two && random_.one_in(2) ? 2 : 1);
+    setup_.replicas = random_.one_in(6) ? static_cast<uint32_t>(random_.between(1, 5)) : 3;
+    setup_.partitions = random_.pick(std::vector<uint32_t>{2, 4, 4, 8});
+    setup_.durability = random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
+    if (random_.one_in(8)) setup_.siblings_max = static_cast<uint32_t>(random_.between(2, 6));
+    if (random_.one_in(4)) setup_.log_entries_max = random_.between(4, 40);
+    if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));
+    setup_.gossip_interval_us = random_.pick(std::vector<uint64_t>{100'000, 200'000, 200'000, 500'000});
+    keys_ = random_.between(1, 6);
+  }
+
+  void draw_network() {
+    std::string line = "network delay=200us.." + duration_text(random_.pick(std::vector<uint64_t>{1'000, 5'000, 30'000, 100'000}));
+    line += " sync=100us.." + duration_text(random_.pick(std::vector<uint64_t>{1'000, 5'000, 50'000}));
+    if (options_.faults.contains("network")) {
+      auto maybe = [&](const char* name, uint64_t most_ppm) {
+        if (random_.one_in(3)) line += std::string(" ") + name + "=" + percent_text(random_.between(most_ppm / 20, most_ppm));
+      };
+      maybe("loss", 100'000);
+      maybe("duplicate", 100'000);
+      maybe("corrupt", 4'000);
+      maybe("garbage", 20'000);
+      maybe("replay", 30'000);
+      if (random_.one_in(3)) line += " unordered";
+    }
+    at(0, line);
+  }
+
+  // Levels: each seed leans to some, so that strict quorums, weak ones and sloppy ones all have dense runs.
+  std::string level() {
+    static const std::vector<std::string> all = {"one", "quorum", "all"};
+    if (random_.one_in(10)) return std::to_string(random_.between(1, std::min(setup_.replicas, setup_.nodes())));
+    return lean_ < 3 && !random_.one_in(4) ? all[lean_] : random_.pick(all);
+  }
+
+  std::string context_for(const std::string& key) {
+    auto& names = contexts_[std::stoul(key.substr(1)) % contexts_.size()];
+    if (names.empty() || random_.one_in(6)) return "";
+    if (random_.one_in(50)) return " context=forged";
+    if (random_.one_in(50)) {
+      const auto& others = contexts_[random_.below(contexts_.size())];
+      if (!others.empty()) return " context=" + random_.pick(others);
+    }
+    size_t back = std::min<size_t>(random_.one_in(5) ? names.size() - 1 : 2, names.size() - 1);
+    return " context=" + names[names.size() - 1 - random_.between(0, back)];
+  }
+
+  void draw_clients() {
+    lean_ = random_.below(4);
+    strict_share_ = random_.pick(std::vector<uint64_t>{0, 500'000, 900'000, 1'000'000});
+    uint64_t gap = random_.pick(std::vector<uint64_t>{10'000, 30'000, 60'000, 150'000});
+    uint64_t writes = random_.between(3, 8);
+    bool expiry = random_.one_in(4);
+    bool scans = random_.one_in(4);
+    contexts_.resize(7);
+    size_t number = 0;
+    for (uint64_t t = random_.between(0, 1'500'000); t < end_us_; t += random_.between(1, gap * 2)) {
+      ++number;
+      std::string key = "k" + std::to_string(random_.between(1, keys_));
+      // Odd keys in one table, even ones in the other, and sometimes the same key in both.
+      bool latest = (key.back() - '0') % 2 == 0 ? !random_.one_in(8) : random_.one_in(8);
+      std::string tail = latest ? " table=latest" : "";
+      if (random_.chance_ppm(strict_share_)) tail += " strict";
+      tail += " timeout=" + duration_text(random_.pick(std::vector<uint64_t>{200'000, 500'000, 1'000'000}));
+      if (random_.one_in(30)) tail += " reply-lost";
+      std::string name = "c" + std::to_string(number);
+      if (scans && random_.one_in(12)) {
+        at(t, "scan " + node() + " " + std::to_string(random_.below(setup_.partitions)) + " r=" + level() + tail +
+                  " limit=" + std::to_string(random_.between(1, 4)) + " &");
+        continue;
+      }
+      if (random_.below(10) >= writes) {
+        at(t, "get " + node() + " " + key + " r=" + level() + " as=" + name + tail + " &");
+      } else if (random_.one_in(4)) {
+        at(t, "delete " + node() + " " + key + " w=" + level() + context_for(key) + " as=" + name + tail + " &");
+      } else {
+        if (expiry && random_.one_in(3)) tail += " ttl=" + duration_text(random_.between(50, 3'000) * 1'000);
+        if (random_.one_in(40)) tail += " if-absent";
+        at(t, "put " + node() + " " + key + " v" + std::to_string(number) + " w=" + level() + context_for(key) + " as=" + name +
+                  tail + " &");
+      }
+      contexts_[std::stoul(key.substr(1)) % contexts_.size()].push_back(name);
+    }
+  }
+
+  uint64_t soon(uint64_t t, uint64_t most_us) { return t + random_.between(1'000, most_us); }
+
+  void draw_faults(const std::string& kind) {
+    uint64_t gap = random_.pick(std::vector<uint64_t>{300'000, 1'000'000, 3'000'000});
+    for (uint64_t t = random_.between(0, gap * 2); t < end_us_; t += random_.between(gap / 10, gap * 2)) {
+      if (kind == "partition") draw_partition(t);
+      else if (kind == "network") draw_link_fault(t);
+      else if (kind == "crash") draw_crash(t);
+      else if (kind == "disk") draw_disk_fault(t);
+      else draw_clock_fault(t);
+    }
+  }
+
+  void draw_partition(uint64_t t) {
+    std::string line = "partition";
+    uint64_t groups = random_.between(2, 3);
+    std::vector<std::string> members(groups);
+    for (uint32_t i = 1; i <= setup_.nodes(); ++i) members[random_.below(groups)] += " n" + std::to_string(i);
+    for (uint64_t group = 0; group < groups; ++group) line += (group > 0 ? " |" : "") + members[group];
+    if (random_.one_in(2)) line += " silent";
+    at(t, line);
+    at(soon(t, random_.pick(std::vector<uint64_t>{100'000, 2'000'000, 5'000'000})), "heal");
+  }
+
+  void draw_link_fault(uint64_t t) {
+    std::string a = node(), b = node();
+    if (a == b) return;
+    switch (random_.below(4)) {
+      case 0:  // one way
+        at(t, "cut " + a + " " + b + (random_.one_in(2) ? " silent" : ""));
+        at(soon(t, 3'000'000), "mend " + a + " " + b);
+        break;
+      case 1:  // flapping
+        for (uint64_t i = 0; i < 4; ++i) {
+          at(t + i * 200'000, "cut " + a + " " + b);
+          at(t + i * 200'000 + 100'000, "mend " + a + " " + b);
+        }
+        break;
+      case 2: at(t, "reset " + a + " " + b); break;
+      default:
+        at(t, "slow-link " + a + " " + b + " " + duration_text(random_.between(50, 1500) * 1000));
+        at(soon(t, 3'000'000), "slow-link " + a + " " + b + " 0us");
+    }
+  }
+
+  void draw_crash(uint64_t t) {
+    std::string who = node();
+    switch (random_.below(7)) {
+      case 0:
+        at(t, "pause " + who);
+        at(soon(t, 4'000'000), "resume " + who);
+        break;
+      case 1:
+        at(t, "stop " + who);
+        at(soon(t, 1'000'000), "restart " + who);
+        break;
+      case 2:  // a restart loop
+        for (uint64_t i = 0; i < 4; ++i) {
+          at(t + i * 150'000, "crash " + who);
+          at(t + i * 150'000 + random_.between(1'000, 140'000), "restart " + who);
+        }
+        break;
+      case 3:
+        at(t, "slow " + who + " " + duration_text(random_.between(5, 400) * 1000));
+        at(soon(t, 2'000'000), "slow " + who + " 0us");
+        break;
+      default:
+        at(t, "crash " + who + (random_.one_in(2) ? " keeps-some" : ""));
+        at(soon(t, random_.pick(std::vector<uint64_t>{50'000, 1'000'000, 5'000'000})), "restart " + who);
+    }
+  }
+
+  void draw_disk_fault(uint64_t t) {
+    std::string who = node();
+    uint64_t later = soon(t, 2'000'000);
+    switch (random_.below(7)) {
+      case 0: at(t, "disk " + who + " fails"); break;
+      case 1:
+        at(t, "disk " + who + " full");
+        at(later, "disk " + who + " space");
+        break;
+      case 2:
+        at(t, "disk " + who + " stalls");
+        at(later, "disk " + who + " runs");
+        break;
+      case 3:
+        at(t, "backup " + who);
+        at(later, "restore " + who);
+        at(soon(later, 300'000), "restart " + who);
+        break;
+      case 4:  // a copy of a directory that was closed in order looks untouched
+        at(t, "stop " + who);
+        at(t + 1'000, "backup " + who);
+        at(t + 2'000, "restart " + who);
+        at(later + 500'000, "restore " + who + " unnoticed");
+        at(soon(later + 500'000, 300'000), "restart " + who);
+        break;
+      case 5:
+        at(t, "wipe " + who);
+        at(soon(t, 1'000'000), "restart " + who);
+        break;
+      default:  // an fsync that fails ends the process
+        at(t, "crash " + who);
+        at(soon(t, 200'000), "restart " + who);
+    }
+  }
+
+  void draw_clock_fault(uint64_t t) {
+    std::string who = node();
+    switch (random_.below(4)) {
+      case 0: at(t, "clock " + who + " drifts " + percent_text(random_.between(1'000, 200'000))); break;
+      case 1: at(t, "clock " + who + " freezes"); break;
+      case 2:
+        at(t, "clock " + who + " " + (random_.one_in(2) ? "+" : "-") + duration_text(random_.between(10, 20'000) * 1000));
+        break;
+      default:
+        if (random_.one_in(4)) at(t, "clock " + who + " +50000000s");
+    }
+    if (random_.one_in(2)) at(soon(t, 3'000'000), "clock " + who + " right");
+  }
+
+  std::vector<std::string> assembled() {
+    std::sort(timed_.begin(), timed_.end(),
+              [](const Timed& a, const Timed& b) { return a.at_us != b.at_us ? a.at_us < b.at_us : a.order < b.order; });
+    std::vector<std::string> lines = setup_lines(setup_);
+    uint64_t now_us = 0;
+    for (const Timed& step : timed_) {
+      if (step.at_us > now_us) lines.push_back("wait " + duration_text(step.at_us - now_us));
+      now_us = step.at_us;
+      lines.push_back(step.line);
+    }
+    lines.push_back("converge");
+    // And then the store still works, at the highest level.
+    for (uint64_t k = 1; k <= keys_; ++k) {
+      std::string key = "k" + std::to_string(k);
+      lines.push_back("get " + node() + " " + key + " r=all strict as=last" + key);
+      lines.push_back("delete " + node() + " " + key + " w=all strict context=last" + key + " -> ok");
+      lines.push_back("get " + node() + " " + key + " r=one -> nothing");
+    }
+    lines.push_back("converge");
+    return lines;
+  }
+
+  GenerateOptions options_;
+  Random random_;
+  Setup setup_;
+  uint64_t keys_ = 1;
+  uint64_t end_us_ = 0;
+  uint64_t lean_ = 0;
+  uint64_t strict_share_ = 0;
+  std::vector<std::vector<std::string>> contexts_;  // names of contexts, by key
+  std::vector<Timed> timed_;
+};
+
+}  // namespace
+
+std::vector<std::string> generate(const GenerateOptions& options) { return Generator(options).all(); }
+
+}  // namespace covey::sim

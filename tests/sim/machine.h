@@ -1,0 +1,69 @@
+// A simulated machine: a node's process, its disks and its clock.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "replication/core.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/watched_store.h"
+
+namespace covey::sim {
+
+// One core with its store, and what was last seen of it.
+struct ShardState {
+  struct Pending {
+    Lsn lsn;
+    size_t event;
+  };
+  std::unique_ptr<Disk> disk;
+  std::unique_ptr<WatchedStore> watched;
+  std::unique_ptr<Core> core;
+  bool sync_scheduled = false;
+  std::vector<DotSet> clocks;    // by partition
+  std::vector<DotSet> voids;     // by partition
+  std::deque<Pending> pending;   // events that are written and not yet synced
+};
+
+// What the data directory says beside the stores.
+struct DirectoryRecord {
+  uint64_t incarnation = 0;
+  std::vector<uint64_t> lives;  // by shard; of the last start
+  bool clean = false;
+  bool fresh = true;
+};
+
+enum class DiskHistory : uint8_t { kept, wiped, rolled_back };  // since the last start
+
+struct Machine {
+  struct Backup {
+    std::vector<std::unique_ptr<Disk>> disks;
+    DirectoryRecord record;
+  };
+
+  size_t index = 0;
+  NodeId id;
+  bool up = false;
+  bool paused = false;
+  uint64_t run = 0;      // counts starts and ends: work that was meant for an earlier one is dropped
+  uint64_t slow_us = 0;  // each message waits so long before it is looked at
+  bool stalled = false;  // its disks sync nothing
+  bool full = false;
+  std::vector<ShardState> shards;
+  DirectoryRecord record;
+  DiskHistory history = DiskHistory::kept;
+  std::optional<Backup> backup;
+  std::vector<std::function<void()>> waiting;  // while paused
+  std::set<size_t> operations;                 // in flight
+
+  // The wall clock: true time times a rate, plus steps; or frozen.
+  int64_t wall_offset_ms = 0;
+  int64_t wall_rate_ppm = 0;
+  std::optional<uint64_t> wall_frozen_ms;
+};
+
+}  // namespace covey::sim

@@ -1,0 +1,255 @@
+// What happens to machines: starts, crashes, disks and clocks.
+#include "tests/sim/failure.h"
+#include "tests/sim/world.h"
+
+namespace covey::sim {
+
+Machine& World::machine(const std::string& name) {
+  for (Machine& machine : machines_) {
+    if (machine.id.name == name) return machine;
+  }
+  throw ScenarioError("there is no node '" + name + "'");
+}
+
+CoreOptions World::core_options(const Machine& machine, uint32_t shard) {
+  return {.self = members_[machine.index],
+          .partitions = setup_.partitions,
+          .replicas = setup_.replicas,
+          .shard = shard,
+          .shards = setup_.shards[machine.index],
+          .wait_for_durable = setup_.durability == Durability::sync,
+          .seed = random_.next(),
+          .gossip_interval_us = setup_.gossip_interval_us,
+          .siblings_max = setup_.siblings_max,
+          .log_entries_max = setup_.log_entries_max,
+          .message_bytes_max = setup_.message_bytes_max};
+}
+
+void World::start(Machine& machine) {
+  if (machine.up) return;
+  DirectoryRecord& record = machine.record;
+  uint32_t shards = setup_.shards[machine.index];
+  record.incarnation += 1;
+  uint64_t new_life = random_.next();
+  uint64_t fallback = random_.next();
+  if (record.lives.empty()) record.lives.assign(shards, 0);
+  machine.up = true;
+  machine.paused = false;
+  ++machine.run;
+  for (uint32_t i = 0; i < shards; ++i) {
+    ShardState& shard = machine.shards[i];
+    shard.watched = std::make_unique<WatchedStore>(shard.disk->store());
+    shard.core = std::make_unique<Core>(core_options(machine, i), *shard.watched);
+    Identity identity{.life = record.clean ? record.lives[i] : new_life,
+                      .fallback_life = fallback,
+                      .incarnation = record.incarnation,
+                      .clean = record.clean,
+                      .fresh = record.fresh};
+    std::vector<Member> others;
+    for (const Member& member : members_) {
+      if (member.node != machine.id) others.push_back(member);
+    }
+    auto started = shard.core->start(now(machine), identity, others);
+    if (!started) {
+      note(machine.id.name + " does not start: " + started.error().message);
+      totals.add("starts refused by the disk");
+      take_down(machine);
+      return;
+    }
+    shard.watched->take_changes();
+  }
+  record.clean = false;
+  record.fresh = false;
+  look_again(machine);
+  for (uint32_t i = 0; i < shards; ++i) {
+    ShardState& shard = machine.shards[i];
+    record.lives[i] = shard.core->life();
+    for (const char* table : {"default", "latest"}) {
+      bool known = false;
+      for (const Table& defined : shard.core->tables()) known |= defined.name == table;
+      if (known) continue;
+      // A disk that fails here is met again by the first write.
+      (void)shard.core->put_table(now(machine), {table, "{}", oracle_.conflicts(table)}).ok();
+    }
+    after_input(machine, shard);
+  }
+  note(machine.id.name + " starts");
+  schedule_tick(machine, random_.between(1, 10'000));
+  for (Machine& peer : machines_) {
+    if (peer.index != machine.index && peer.up) connect(machine.index, peer.index);
+  }
+}
+
+void World::take_down(Machine& machine) {
+  machine.up = false;
+  ++machine.run;
+  machine.waiting.clear();
+  for (size_t number : machine.operations) {
+    operations_[number].gave_up = true;
+    operations_[number].done = true;
+    operations_[number].shown = "no answer";
+  }
+  machine.operations.clear();
+  for (ShardState& shard : machine.shards) {
+    if (shard.core) count_stats(*shard.core);
+    shard.core.reset();
+    shard.watched.reset();
+    shard.sync_scheduled = false;
+  }
+  for (Machine& peer : machines_) {
+    if (peer.index != machine.index) disconnect(machine.index, peer.index);
+  }
+}
+
+void World::crash(Machine& machine, bool keeps_some) {
+  if (!machine.up) return;
+  totals.add("fault: crash");
+  note(machine.id.name + " crashes");
+  take_down(machine);
+  for (ShardState& shard : machine.shards) {
+    uint64_t unsynced = shard.disk->written().value - shard.disk->synced().value;
+    uint64_t survivors = keeps_some && unsynced > 0 ? random_.between(0, unsynced) : 0;
+    if (unsynced > survivors) totals.add("fault: unsynced writes lost", unsynced - survivors);
+    uint64_t kept = shard.disk->synced().value + survivors;
+    for (const auto& pending : shard.pending) {
+      if (pending.lsn.value <= kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
+    }
+    shard.pending.clear();
+    shard.disk->crash(survivors);
+  }
+}
+
+void World::stop(Machine& machine) {
+  if (!machine.up) return;
+  totals.add("fault: orderly stop");
+  note(machine.id.name + " stops in order");
+  for (ShardState& shard : machine.shards) {
+    machine.record.lives[static_cast<size_t>(&shard - machine.shards.data())] = shard.core->life();
+  }
+  take_down(machine);
+  for (ShardState& shard : machine.shards) {
+    shard.disk->sync_to(shard.disk->written());
+    for (const auto& pending : shard.pending) oracle_.learned(machine.index, oracle_.event(pending.event), true);
+    shard.pending.clear();
+  }
+  machine.record.clean = true;
+}
+
+void World::pause(Machine& machine) {
+  if (!machine.up || machine.paused) return;
+  totals.add("fault: pause");
+  note(machine.id.name + " pauses");
+  machine.paused = true;
+}
+
+void World::resume(Machine& machine) {
+  if (!machine.paused) return;
+  note(machine.id.name + " goes on");
+  machine.paused = false;
+  for (size_t number : machine.operations) {
+    operations_[number].deadline_us = std::max(operations_[number].deadline_us, now_us() + 1'000'000);
+  }
+  // All that came meanwhile is looked at now, in order.
+  for (auto& action : std::exchange(machine.waiting, {})) queue_.after(0, std::move(action));
+}
+
+void World::wipe(Machine& machine) {
+  if (machine.up) crash(machine, false);
+  if (machine.run > 0) {
+    totals.add("fault: disk wiped");
+    note(machine.id.name + " loses its disk");
+  }
+  machine.shards.clear();
+  machine.shards.resize(setup_.shards[machine.index]);
+  for (ShardState& shard : machine.shards) {
+    shard.disk = make_memory_disk(setup_.durability);
+    shard.clocks.resize(setup_.partitions);
+    shard.voids.resize(setup_.partitions);
+  }
+  machine.record = {};
+  machine.stalled = machine.full = false;
+  machine.history = DiskHistory::wiped;
+}
+
+void World::back_up(Machine& machine) {
+  if (machine.shards.empty()) return;
+  Machine::Backup backup;
+  for (ShardState& shard : machine.shards) backup.disks.push_back(shard.disk->clone());
+  backup.record = machine.record;
+  machine.backup = std::move(backup);
+  note(machine.id.name + " is backed up");
+}
+
+void World::restore(Machine& machine, bool noticed) {
+  if (!machine.backup) return;
+  if (machine.up) crash(machine, false);
+  totals.add(noticed ? "fault: disk rolled back" : "fault: disk rolled back, unnoticed");
+  note(machine.id.name + " gets an older disk");
+  for (size_t i = 0; i < machine.shards.size(); ++i) {
+    machine.shards[i].disk = machine.backup->disks[i]->clone();
+    machine.shards[i].disk->sync_to(machine.shards[i].disk->written());
+    machine.shards[i].disk->set_full(machine.full);
+  }
+  machine.record = machine.backup->record;
+  if (noticed) machine.record.clean = false;
+  // An older disk in place of a wiped one is still a lost disk.
+  machine.history = DiskHistory::rolled_back;
+}
+
+void World::set_stalled(Machine& machine, bool stalled) {
+  if (machine.stalled == stalled) return;
+  if (stalled) totals.add("fault: disk stalls");
+  note(machine.id.name + (stalled ? " disk stalls" : " disk goes on"));
+  machine.stalled = stalled;
+  if (stalled || !machine.up) return;
+  for (ShardState& shard : machine.shards) schedule_sync(machine, shard);
+}
+
+void World::set_full(Machine& machine, bool full) {
+  if (machine.full == full) return;
+  if (full) totals.add("fault: disk full");
+  note(machine.id.name + (full ? " disk is full" : " disk has space again"));
+  machine.full = full;
+  for (ShardState& shard : machine.shards) {
+    shard.disk->set_full(full);
+    if (!machine.up) continue;
+    when_running(machine, [this, &machine, &shard, full] {
+      input(machine, shard, [full](Core& core, Now) { core.refuse_writes(full); });
+    });
+  }
+}
+
+void World::fail_next_write(Machine& machine) {
+  totals.add("fault: write fails");
+  note(machine.id.name + " disk: the next write fails");
+  machine.shards[random_.below(machine.shards.size())].disk->fail_next_write();
+}
+
+void World::set_slow(Machine& machine, uint64_t delay_us) {
+  if (delay_us > 0) totals.add("fault: slow node");
+  machine.slow_us = delay_us;
+}
+
+void World::step_clock(Machine& machine, int64_t step_ms) {
+  totals.add("fault: clock steps");
+  note(machine.id.name + " clock steps by " + std::to_string(step_ms) + " ms");
+  machine.wall_offset_ms += step_ms;
+}
+
+void World::drift_clock(Machine& machine, int64_t rate_ppm) {
+  totals.add("fault: clock drifts");
+  machine.wall_rate_ppm = rate_ppm;
+}
+
+void World::freeze_clock(Machine& machine) {
+  totals.add("fault: clock freezes");
+  machine.wall_frozen_ms = now(machine).wall_ms;
+}
+
+void World::set_clock_right(Machine& machine) {
+  machine.wall_offset_ms = 0;
+  machine.wall_rate_ppm = 0;
+  machine.wall_frozen_ms.reset();
+}
+
+}  // namespace covey::sim

@@ -1,0 +1,39 @@
+#include "storage/memory_store.h"
+#include "tests/sim/disk.h"
+
+namespace covey::sim {
+namespace {
+
+class MemoryDisk final : public Disk {
+ public:
+  explicit MemoryDisk(std::unique_ptr<MemoryStore> store, Lsn synced) : store_(std::move(store)), synced_(synced) {}
+
+  Store& store() override { return *store_; }
+  Lsn written() const override { return store_->written(); }
+  Lsn synced() const override { return synced_; }
+  void sync_to(Lsn lsn) override {
+    store_->sync_to(lsn);
+    synced_ = std::max(synced_, lsn);
+  }
+  void crash(uint64_t survivors) override {
+    store_->crash(survivors);
+    synced_ = store_->written();
+  }
+  std::unique_ptr<Disk> clone() override { return std::make_unique<MemoryDisk>(store_->clone(), synced_); }
+  void fail_next_write() override {
+    store_->fail_next_write({StoreError::Kind::io, "the simulated disk failed to write"});
+  }
+  void set_full(bool full) override { store_->set_full(full); }
+
+ private:
+  std::unique_ptr<MemoryStore> store_;
+  Lsn synced_;
+};
+
+}  // namespace
+
+std::unique_ptr<Disk> make_memory_disk(Durability durability) {
+  return std::make_unique<MemoryDisk>(std::make_unique<MemoryStore>(durability), Lsn{0});
+}
+
+}  // namespace covey::sim

@@ -1,0 +1,190 @@
+// What each step changed, told to the oracle.
+#include "replication/partition.h"
+#include "tests/sim/failure.h"
+#include "tests/sim/world.h"
+
+namespace covey::sim {
+namespace {
+
+DotSet minus(const DotSet& a, const DotSet& b) {
+  DotSet out = a;
+  out.subtract(b);
+  return out;
+}
+
+std::optional<Object> decoded(const std::optional<std::string>& bytes) {
+  if (!bytes) return Object{};
+  return decode_object(*bytes);
+}
+
+const Version* version_of(const Object& object, Dot dot) {
+  for (const Version& version : object.versions) {
+    if (version.dot == dot) return &version;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// The content type of each simulated write names its operation.
+const ClientOperation* World::tagged(const std::string& content_type) const {
+  if (!content_type.starts_with("op/") || content_type.size() > 12) return nullptr;
+  size_t number = 0;
+  for (char c : content_type.substr(3)) {
+    if (c < '0' || c > '9') return nullptr;
+    number = number * 10 + static_cast<size_t>(c - '0');
+  }
+  return number < operations_.size() ? &operations_[number] : nullptr;
+}
+
+void World::observe(Machine& machine, ShardState& shard) {
+  auto changes = shard.watched->take_changes();
+  if (changes.empty()) return;
+  for (uint32_t partition : changes.partitions) {
+    require(partition < setup_.partitions, "a write to a partition that does not exist");
+    observe_partition(machine, shard, PartitionId{partition}, changes);
+  }
+  for (const auto& change : changes.objects) {
+    auto key = decode_object_key(change.key);
+    uint32_t partition = Reader(change.key).u32_big();
+    auto stored = shard.disk->store().get(Column::objects, change.key);
+    require(key && stored.ok(), "an object's storage key can't be read");
+    auto object = decoded(*stored);
+    require(object.has_value(), "a stored object can't be decoded");
+    oracle_.check_object(machine.index, *key, *object, shard.clocks[partition]);
+  }
+}
+
+void World::observe_partition(Machine& machine, ShardState& shard, PartitionId partition,
+                              const WatchedStore::Changes& changes) {
+  PartitionView view = shard.core->partition(now(machine), partition);
+  DotSet& known = shard.clocks[partition.value];
+  DotSet fresh = minus(view.clock, known);
+  DotSet lost = minus(known, view.clock);
+  if (!lost.empty()) oracle_.dropped(machine.index, partition, lost);
+  known = view.clock;
+  Lsn lsn = shard.disk->written();
+  for (const auto& entry : fresh.entries()) {
+    for (const auto& run : DotSet::runs_of(entry)) {
+      for (uint64_t counter = run.first; counter <= run.last; ++counter) {
+        Dot dot{entry.actor, {counter}};
+        Event* event = oracle_.find(partition, dot);
+        if (event == nullptr && entry.actor == shard.core->actor()) event = &attribute(machine, partition, dot, changes);
+        if (event == nullptr) {
+          oracle_.claimed_without_write(partition, dot);
+          totals.add("sometimes: a hole without a write was closed");
+          continue;
+        }
+        oracle_.learned(machine.index, *event, false);
+        shard.pending.push_back({lsn, event->id});
+      }
+    }
+  }
+  auto record = shard.disk->store().get(Column::partitions, partition_key(partition));
+  if (!record || !*record) return;
+  auto stored = decode_partition(partition, **record);
+  require(stored.has_value(), "a stored partition record can't be decoded");
+  if (stored->voids.empty() || stored->voids == shard.voids[partition.value]) return;
+  oracle_.voided(partition, stored->voids, running_actors());
+  shard.voids[partition.value] = stored->voids;
+}
+
+// Which operation a new dot belongs to, or that it removes an expired value.
+Event& World::attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Changes& changes) {
+  std::optional<TableKey> key;
+  const Version* version = nullptr;
+  std::vector<Object> objects;
+  objects.reserve(changes.objects.size());
+  const WatchedStore::ObjectChange* changed = nullptr;
+  for (const auto& change : changes.objects) {
+    auto object = decoded(change.after);
+    require(object.has_value(), "a stored object can't be decoded");
+    objects.push_back(std::move(*object));
+    if (const Version* found = version_of(objects.back(), dot)) {
+      version = found;
+      changed = &change;
+    }
+  }
+  if (changed != nullptr) key = decode_object_key(changed->key);
+  for (const auto& [logged, value] : changes.logged) {
+    if (!key && logged == dot_key(partition, dot)) key = decode_dot_value(value);
+  }
+  if (!key && changes.objects.size() == 1) key = decode_object_key(changes.objects[0].key);
+  const ClientOperation* operation = version != nullptr ? tagged(version->content_type) : current_operation_;
+  if (!key && operation != nullptr) key = TableKey{operation->request.table, operation->request.key};
+  require(key.has_value(), machine.id.name + " gave a dot for no key");
+  if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
+    bool put = operation->request.operation == Operation::put;
+    Event& event = oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
+    if (version != nullptr) oracle_.saw_version(event, *version);
+    return event;
+  }
+  require(version == nullptr, machine.id.name + " made a version that no client asked for, key " + key->key);
+  Event& event = oracle_.minted(machine.index, dot, *key, Event::Kind::expiry, nullptr);
+  for (size_t i = 0; i < changes.objects.size(); ++i) {
+    if (decode_object_key(changes.objects[i].key) != key) continue;
+    auto before = decoded(changes.objects[i].before);
+    if (!before) continue;
+    for (const Version& removed : before->versions) {
+      if (version_of(objects[i], removed.dot)) continue;
+      Event* gone = oracle_.find(partition, removed.dot);
+      require(gone != nullptr && removed.expires_ms != 0 && removed.expires_ms <= now(machine).wall_ms,
+              machine.id.name + " removed a value that had not expired, key " + key->key);
+      event.overwrites.add(removed.dot);
+      gone->overwriters.push_back(event.id);
+    }
+  }
+  totals.add("sometimes: an expired value was removed");
+  return event;
+}
+
+std::set<Actor> World::running_actors() const {
+  std::set<Actor> actors;
+  for (const Machine& machine : machines_) {
+    for (const ShardState& shard : machine.shards) {
+      if (shard.core) actors.insert(shard.core->actor());
+    }
+  }
+  return actors;
+}
+
+// After a start the disk says what is left.
+void World::look_again(Machine& machine) {
+  for (ShardState& shard : machine.shards) {
+    shard.pending.clear();
+    for (auto& voids : shard.voids) voids.clear();
+    for (auto& clock : shard.clocks) clock.clear();
+    for (const PartitionView& view : shard.core->partitions(now(machine))) shard.clocks[view.partition.value] = view.clock;
+  }
+  auto there = [&](const Event& event) {
+    const ShardState& shard = machine.shards[event.partition.value % machine.shards.size()];
+    return shard.clocks[event.partition.value].contains(event.dot);
+  };
+  if (machine.history == DiskHistory::kept) oracle_.restarted(machine.index, there);
+  else oracle_.disk_lost(machine.index, machine.history == DiskHistory::wiped, there);
+  machine.history = DiskHistory::kept;
+  for (size_t id = 0; id < oracle_.events().size(); ++id) {
+    Event& event = oracle_.event(id);
+    if (there(event)) oracle_.learned(machine.index, event, true);
+  }
+}
+
+void World::count_stats(const Core& core) {
+  const CoreStats& stats = core.stats();
+  totals.add("sometimes: a read repaired a replica", stats.read_repairs);
+  totals.add("sometimes: a write was forwarded", stats.forwarded);
+  totals.add("sometimes: a whole transfer began", stats.repairs_started);
+  totals.add("sometimes: a whole transfer ended", stats.repairs_finished);
+  totals.add("sometimes: a log was cut", stats.log_cuts);
+  totals.add("sometimes: a stand-in wrote", stats.stand_in_writes);
+  totals.add("sometimes: a stand-in handed over and dropped", stats.stand_in_drops);
+  totals.add("sometimes: a hole was closed", stats.voided_dots);
+  totals.add("sometimes: a message of an ended life was dropped", stats.stale_messages_dropped);
+  totals.add("sometimes: a malformed message was dropped", stats.malformed_messages_dropped);
+  totals.add("sometimes: unavailable was answered", stats.unavailable);
+  totals.add("sometimes: a time limit passed", stats.timeouts);
+  totals.add("sometimes: gossip sent objects", stats.gossip_objects_sent);
+  totals.add("state hash alarms", stats.state_hash_alarms);
+}
+
+}  // namespace covey::sim

@@ -1,0 +1,227 @@
+#include "tests/sim/oracle.h"
+
+#include <bit>
+
+#include "replication/core.h"
+#include "tests/sim/failure.h"
+#include "tests/sim/gone.h"
+
+namespace covey::sim {
+
+Oracle::Oracle(const Setup& setup, std::vector<NodeId> nodes)
+    : setup_(setup), nodes_(std::move(nodes)), by_dot_(setup.partitions), claimed_(setup.partitions) {
+  std::vector<Member> members;
+  for (const auto& node : nodes_) members.push_back({.node = node});
+  for (uint32_t p = 0; p < setup.partitions; ++p) {
+    owner_names_.push_back(owners_of(PartitionId{p}, members, setup.replicas));
+    NodeMask mask = 0;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      for (const auto& owner : owner_names_.back()) {
+        if (owner == nodes_[i]) mask |= NodeMask{1} << i;
+      }
+    }
+    owners_.push_back(mask);
+  }
+}
+
+Conflicts Oracle::conflicts(const std::string& name) const {
+  auto found = conflicts_.find(name);
+  return found == conflicts_.end() ? Conflicts::siblings : found->second;
+}
+
+const std::vector<size_t>& Oracle::events_of(const TableKey& key) const {
+  static const std::vector<size_t> none;
+  auto found = by_key_.find(key);
+  return found == by_key_.end() ? none : found->second;
+}
+
+std::vector<TableKey> Oracle::keys() const {
+  std::vector<TableKey> keys;
+  for (const auto& [key, events] : by_key_) keys.push_back(key);
+  return keys;
+}
+
+std::string Oracle::describe(const Event& event) const {
+  static constexpr const char* kinds[] = {"put", "delete", "expiry"};
+  char dot[48];
+  std::snprintf(dot, sizeof dot, "%llx:%llu", static_cast<unsigned long long>(event.dot.actor.value),
+                static_cast<unsigned long long>(event.dot.counter.value));
+  std::string out = std::string(kinds[static_cast<int>(event.kind)]) + " " + event.key.table + "/" + event.key.key;
+  if (event.kind == Event::Kind::put) out += " " + event.value;
+  out += " (partition " + std::to_string(event.partition.value) + ", dot " + dot;
+  if (event.acknowledged) {
+    out += ", acknowledged w=" + std::to_string(event.needed) + (event.strict ? " strict" : " sloppy");
+  }
+  auto list = [&](const char* name, NodeMask mask) {
+    if (mask == 0) return;
+    out += std::string(", ") + name;
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      if (mask >> i & 1) out += " " + nodes_[i].name;
+    }
+  };
+  list("held by", event.held);
+  list("durable at", event.durable);
+  list("disks still good", event.holders);
+  if (event.voided) out += ", closed as void";
+  return out + ")";
+}
+
+Event* Oracle::find(PartitionId partition, Dot dot) {
+  auto& dots = by_dot_[partition.value];
+  auto found = dots.find(dot);
+  return found == dots.end() ? nullptr : &events_[found->second];
+}
+
+Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind, const ClientOperation* operation) {
+  PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
+  Event event;
+  event.id = events_.size();
+  event.key = key;
+  event.partition = partition;
+  event.dot = dot;
+  event.kind = kind;
+  if (operation != nullptr) {
+    event.operation = operation->number;
+    event.value = operation->request.value;
+    event.expires_ms = operation->request.expires_ms;
+    if (operation->request.context) event.overwrites = *operation->request.context;
+    event.strict = !operation->request.sloppy;
+    event.needed = operation->request.level.needed(static_cast<uint32_t>(owner_names_[partition.value].size()));
+  }
+  std::string who = nodes_[node].name;
+  if (Event* earlier = find(partition, dot)) {
+    fail("I3: " + who + " gave a dot twice: " + describe(*earlier) + " and now " + describe(event));
+  }
+  require(!claimed_[partition.value].contains(dot),
+          "I3: " + who + " gave a dot that a clock had already claimed: " + describe(event));
+  for (size_t id : events_of(key)) {
+    Event& earlier = events_[id];
+    require(!earlier.overwrites.contains(dot),
+            "a context claimed a dot before it was given: " + describe(earlier) + " overwrites " + describe(event));
+    if (event.overwrites.contains(earlier.dot)) earlier.overwriters.push_back(event.id);
+  }
+  by_dot_[partition.value][dot] = event.id;
+  by_key_[key].push_back(event.id);
+  if (event.operation) by_operation_[*event.operation].push_back(event.id);
+  events_.push_back(std::move(event));
+  return events_.back();
+}
+
+void Oracle::learned(size_t node, Event& event, bool on_disk) {
+  NodeMask bit = NodeMask{1} << node;
+  event.held |= bit;
+  if (!on_disk) return;
+  event.durable |= bit;
+  event.holders |= bit;
+  event.wiped &= ~bit;
+  event.rolled_back &= ~bit;
+}
+
+void Oracle::saw_version(Event& event, const Version& version) {
+  require(event.kind == Event::Kind::put, "a version with the dot of a delete: " + describe(event));
+  if (!event.has_version) {
+    event.has_version = true;
+    event.time = version.time;
+    require(version.value == event.value && version.expires_ms == event.expires_ms,
+            "a value that nobody wrote: '" + version.value + "' for " + describe(event));
+    return;
+  }
+  require(version.value == event.value && version.time == event.time && version.expires_ms == event.expires_ms,
+          "one dot, two versions: '" + version.value + "' and " + describe(event));
+}
+
+void Oracle::claimed_without_write(PartitionId partition, Dot dot) { claimed_[partition.value].add(dot); }
+
+void Oracle::voided(PartitionId partition, const DotSet& dots, const std::set<Actor>& running) {
+  for (const auto& entry : dots.entries()) {
+    for (const auto& run : DotSet::runs_of(entry)) {
+      for (uint64_t counter = run.first; counter <= run.last; ++counter) {
+        Event* event = find(partition, {entry.actor, {counter}});
+        if (event == nullptr || event->voided) continue;
+        require(!running.contains(entry.actor), "a hole of a running life was closed: " + describe(*event));
+        require(!event->acknowledged || event->holders == 0,
+                "an acknowledged write was closed as a hole: " + describe(*event));
+        event->voided = true;
+      }
+    }
+  }
+}
+
+void Oracle::disk_lost(size_t node, bool wiped, const std::function<bool(const Event&)>& still_there) {
+  NodeMask bit = NodeMask{1} << node;
+  for (Event& event : events_) {
+    if ((event.durable & bit) == 0 || still_there(event)) continue;
+    event.holders &= ~bit;
+    (wiped ? event.wiped : event.rolled_back) |= bit;
+  }
+}
+
+void Oracle::restarted(size_t node, const std::function<bool(const Event&)>& still_there) {
+  NodeMask bit = NodeMask{1} << node;
+  for (const Event& event : events_) {
+    if ((event.holders & bit) == 0) continue;
+    require(still_there(event), nodes_[node].name + " has forgotten in a restart what was on its disk: " + describe(event));
+  }
+}
+
+void Oracle::dropped(size_t node, PartitionId partition, const DotSet& dots) {
+  NodeMask bit = NodeMask{1} << node;
+  for (auto& [dot, id] : by_dot_[partition.value]) {
+    if (!dots.contains(dot)) continue;
+    Event& event = events_[id];
+    NodeMask owners = owners_[partition.value];
+    require((owners & bit) == 0, "the clock of an owner, " + nodes_[node].name + ", has forgotten " + describe(event));
+    NodeMask had = setup_.durability == Durability::none ? event.held : event.durable;
+    require((owners & ~had) == 0 || event.voided,
+            "the stand-in " + nodes_[node].name + " dropped what not all owners had: " + describe(event));
+    event.holders &= ~bit;
+  }
+}
+
+void Oracle::check_object(size_t node, const TableKey& key, const Object& stored, const DotSet& clock) {
+  PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
+  for (const Version& version : stored.versions) {
+    Event* event = find(partition, version.dot);
+    require(event != nullptr && event->key == key,
+            nodes_[node].name + " holds for " + key.key + " a version that nobody wrote: '" + version.value + "'");
+    saw_version(*event, version);
+    require(clock.contains(version.dot), "I2: a version of " + nodes_[node].name + " is not in its clock: " + describe(*event));
+  }
+  auto claimed = [&](const Event& event) { return clock.contains(event.dot) || stored.context.contains(event.dot); };
+  size_t visible = 0;
+  for (size_t id : events_of(key)) {
+    const Event& event = events_[id];
+    if (event.kind != Event::Kind::put || !claimed(event)) continue;
+    bool shown = std::any_of(stored.versions.begin(), stored.versions.end(),
+                             [&](const Version& version) { return version.dot == event.dot; });
+    visible += shown;
+    if (shown || gone(event, claimed, false)) continue;
+    fail("I1: " + nodes_[node].name + " has lost " + describe(event) + ": its clock has the dot, no update overwrote it");
+  }
+  COVEY_ASSERT(visible == stored.versions.size());
+}
+
+void Oracle::check_final(const TableKey& key, const Object& object, Totals& totals) {
+  auto survived = [](const Event& event) { return event.holders != 0 && !event.voided; };
+  for (size_t id : events_of(key)) {
+    const Event& event = events_[id];
+    if (event.kind != Event::Kind::put) continue;
+    bool shown = std::any_of(object.versions.begin(), object.versions.end(),
+                             [&](const Version& version) { return version.dot == event.dot; });
+    if (shown) {
+      for (size_t other : event.overwriters) {
+        require(!survived(events_[other]),
+                "I6: " + describe(event) + " is back, though it was overwritten by " + describe(events_[other]));
+      }
+      continue;
+    }
+    if (gone(event, [](const Event&) { return true; }, true)) continue;
+    if (event.holders == 0) {
+      totals.add("writes lost with every disk that had them");
+      continue;
+    }
+    fail("I5: all is quiet and " + describe(event) + " is nowhere");
+  }
+}
+
+}  // namespace covey::sim

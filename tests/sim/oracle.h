@@ -1,0 +1,134 @@
+// What truly happened: every write that any replica accepted, what its client had seen, where it was made durable
+// and which disks were lost since. It judges each answer and each replica's state against that.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "replication/object.h"
+#include "replication/request.h"
+#include "replication/types.h"
+#include "tests/sim/setup.h"
+#include "tests/sim/totals.h"
+
+namespace covey::sim {
+
+using NodeMask = uint32_t;  // bit i: node i
+
+// What a client asked for.
+struct ClientOperation {
+  size_t number = 0;
+  Request request;
+  size_t node = 0;
+  uint64_t submitted = 0;       // the oracle's count of things that happened
+  uint64_t deadline_us = 0;
+  uint64_t wall_ms = 0;         // its node's clock when it was submitted
+  bool reply_lost = false;
+  bool done = false;
+  bool gave_up = false;         // its node crashed before it answered
+  Response response;
+  std::string token_name;       // the client keeps the context under this name
+  std::string shown;            // the answer as a scenario states it
+};
+
+// One accepted write.
+struct Event {
+  enum class Kind : uint8_t { put, erase, expiry };
+  size_t id = 0;
+  std::optional<size_t> operation;  // none: the expiry of a value
+  TableKey key;
+  PartitionId partition;
+  Dot dot;
+  Kind kind = Kind::put;
+  DotSet overwrites;                // what its client had seen
+  std::vector<size_t> overwriters;  // events that had seen this one
+  Hlc time;
+  uint64_t expires_ms = 0;
+  std::string value;
+  bool has_version = false;         // its version was seen, so `time` is known
+  NodeMask held = 0;                // had it at some time
+  NodeMask durable = 0;             // had it on a disk at some time
+  NodeMask holders = 0;             // have it on a disk that was not lost since
+  NodeMask wiped = 0;               // of `durable`: lost the disk since
+  NodeMask rolled_back = 0;         // of `durable`: had an older disk put in since
+  bool acknowledged = false;
+  uint64_t acknowledged_at = 0;
+  uint32_t needed = 0;              // W
+  bool strict = false;
+  bool voided = false;              // closed as a hole: nobody had received it
+};
+
+class Oracle {
+ public:
+  Oracle(const Setup& setup, std::vector<NodeId> nodes);
+
+  // Tables of the run. REQUIRES: before the first write.
+  void table(const std::string& name, Conflicts conflicts) { conflicts_[name] = conflicts; }
+  Conflicts conflicts(const std::string& name) const;
+
+  uint64_t next_moment() { return ++moment_; }
+  void saw_wall(uint64_t wall_ms) { latest_wall_ms_ = std::max(latest_wall_ms_, wall_ms); }  // of any node
+  uint64_t base_wall_ms() const { return 1'700'000'000'000; }
+
+  // A replica accepted a write: its dot is new. Fails if the dot was given before, or was claimed before.
+  Event& minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind, const ClientOperation* operation);
+  Event* find(PartitionId partition, Dot dot);
+  // The replica's clock has the dot; with `on_disk` also after a crash.
+  void learned(size_t node, Event& event, bool on_disk);
+  // A version was seen with this event's dot: all of them must be the same.
+  void saw_version(Event& event, const Version& version);
+  // A dot that was never given is in a clock.
+  void claimed_without_write(PartitionId partition, Dot dot);
+  void voided(PartitionId partition, const DotSet& dots, const std::set<Actor>& running);
+
+  void disk_lost(size_t node, bool wiped, const std::function<bool(const Event&)>& still_there);
+  // A crash without loss of the disk. Fails if something durable is gone.
+  void restarted(size_t node, const std::function<bool(const Event&)>& still_there);
+  // A node dropped its copy of a partition.
+  void dropped(size_t node, PartitionId partition, const DotSet& gone);
+
+  void answered(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);
+  // What a replica holds for a key, with all that its clock and the object's context claim (I1).
+  void check_object(size_t node, const TableKey& key, const Object& stored, const DotSet& clock);
+  // Once all is quiet and whole: exactly the writes that nobody has overwritten.
+  void check_final(const TableKey& key, const Object& object, Totals& totals);
+
+  std::vector<TableKey> keys() const;
+  NodeMask owners(PartitionId partition) const { return owners_[partition.value]; }
+  const std::vector<NodeId>& owner_names(PartitionId partition) const { return owner_names_[partition.value]; }
+  Event& event(size_t id) { return events_[id]; }
+  const std::deque<Event>& events() const { return events_; }
+  std::string describe(const Event& event) const;
+
+ private:
+  template <class Counts>
+  bool gone(const Event& event, Counts counts, bool expiry_counts) const;
+  void judge_write(const ClientOperation& operation, Totals& totals);
+  void judge_read(const ClientOperation& operation, const TableKey& key, const Object& object, const Context& context,
+                  uint64_t wall_ms, Totals& totals);
+  void judge_scan(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);
+  bool must_be_seen(const Event& event, const ClientOperation& read) const;
+  std::optional<std::string> staleness(const std::vector<const Event*>& seen_before, const Object& object) const;
+  const std::vector<size_t>& events_of(const TableKey& key) const;
+
+  Setup setup_;
+  std::vector<NodeId> nodes_;
+  std::map<std::string, Conflicts> conflicts_;
+  std::vector<NodeMask> owners_;
+  std::vector<std::vector<NodeId>> owner_names_;
+  std::deque<Event> events_;
+  std::vector<std::map<Dot, size_t>> by_dot_;  // by partition
+  std::vector<DotSet> claimed_;                // by partition: dots in clocks that nobody was given
+  std::map<TableKey, std::vector<size_t>> by_key_;
+  std::map<size_t, std::vector<size_t>> by_operation_;
+  uint64_t latest_wall_ms_ = 0;
+  uint64_t moment_ = 0;
+};
+
+}  // namespace covey::sim

@@ -1,0 +1,35 @@
+// What stays the same during a run: the first lines of a scenario.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "storage/durability.h"
+#include "tests/sim/text.h"
+
+namespace covey::sim {
+
+inline constexpr uint32_t nodes_max = 15;
+
+struct Setup {
+  uint64_t seed = 1;
+  std::vector<uint32_t> shards = {1, 1, 1};  // for each node; their number is the number of nodes
+  uint32_t replicas = 3;
+  uint32_t partitions = 8;
+  Durability durability = Durability::sync;
+  uint32_t siblings_max = 100;
+  uint64_t log_entries_max = 1'000'000;
+  uint32_t message_bytes_max = 256 * 1024;
+  uint64_t gossip_interval_us = 200'000;
+  bool rocksdb = false;
+
+  uint32_t nodes() const { return static_cast<uint32_t>(shards.size()); }
+};
+
+// True if the line (its words) belongs to the setup and was taken. Throws ScenarioError.
+bool apply_setup_line(Setup& setup, const std::vector<std::string>& words);
+// As lines that give the same setup.
+std::vector<std::string> setup_lines(const Setup& setup);
+
+}  // namespace covey::sim

@@ -1,0 +1,186 @@
+// A whole cluster in one thread under a virtual clock: the very cores of the server, simulated disks, clocks and
+// network, clients, and an oracle that watches. Everything follows from the setup and the steps.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "replication/context_token.h"
+#include "tests/sim/event_queue.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/random.h"
+#include "tests/sim/setup.h"
+#include "tests/sim/totals.h"
+
+namespace covey::sim {
+
+// What the network does to each message, in parts per million, and how long one takes.
+struct NetworkRules {
+  uint64_t loss_ppm = 0;
+  uint64_t duplicate_ppm = 0;
+  uint64_t corrupt_ppm = 0;  // the frame is dropped by its checksum, and the connection with it
+  uint64_t garbage_ppm = 0;  // besides, a damaged message reaches the core
+  uint64_t replay_ppm = 0;   // besides, a message of a life that is over arrives
+  uint64_t delay_min_us = 200;
+  uint64_t delay_max_us = 2'000;
+  bool ordered = true;
+};
+
+struct SyncRules {
+  uint64_t delay_min_us = 100;
+  uint64_t delay_max_us = 2'000;
+};
+
+class World {
+ public:
+  World(const Setup& setup, bool traced);
+  ~World();
+
+  // Time.
+  uint64_t now_us() const { return queue_.now_us(); }
+  void run_for(uint64_t duration_us);
+  // False: the limit came first.
+  bool run_until(const std::function<bool()>& done, uint64_t limit_us);
+
+  // Machines. Each of these does nothing where it makes no sense (a crash of what is down ...).
+  Machine& machine(const std::string& name);  // throws ScenarioError
+  void start(Machine& machine);
+  void crash(Machine& machine, bool keeps_some);  // some of the writes that were not synced may survive
+  void stop(Machine& machine);                    // in order
+  void pause(Machine& machine);
+  void resume(Machine& machine);
+  void wipe(Machine& machine);
+  void back_up(Machine& machine);
+  void restore(Machine& machine, bool noticed);  // the directory says that it was restored, or seems untouched
+  void set_stalled(Machine& machine, bool stalled);
+  void set_full(Machine& machine, bool full);
+  void fail_next_write(Machine& machine);
+  void set_slow(Machine& machine, uint64_t delay_us);
+  uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
+  void step_clock(Machine& machine, int64_t step_ms);
+  void drift_clock(Machine& machine, int64_t rate_ppm);
+  void freeze_clock(Machine& machine);
+  void set_clock_right(Machine& machine);
+
+  // Network.
+  NetworkRules rules;
+  SyncRules sync_rules;
+  void cut(Machine& from, Machine& to, bool noticed);
+  void mend(Machine& from, Machine& to);
+  void mend_all();
+  void reset_connection(Machine& a, Machine& b);
+  void slow_link(Machine& from, Machine& to, uint64_t delay_us);
+
+  // Clients. The request's context is taken from the named token; "forged" makes one up.
+  // Returns the operation's number.
+  size_t submit(ClientOperation operation, const std::string& context_name);
+  const ClientOperation& operation(size_t number) const { return operations_[number]; }
+
+  // Checks of all replicas against their stores, each other and the oracle.
+  void check_everything();
+  // Ends all faults, waits for convergence and quiet, and checks that what is left is exactly right.
+  void heal_everything();
+  void converge(uint64_t limit_us);
+  // nullopt: all owners are equal and nothing is left over.
+  std::optional<std::string> not_converged();
+
+  // Adds what the cores counted.
+  void finish();
+  Totals totals;
+  uint64_t digest() const { return digest_; }
+  const std::vector<std::string>& trace() const { return trace_; }
+  void note(const std::string& line);
+  bool traced() const { return traced_; }
+  const Setup& setup() const { return setup_; }
+  std::vector<Machine>& machines() { return machines_; }
+  Random& random() { return random_; }
+
+ private:
+  struct Link {
+    bool cut = false;
+    bool up = false;             // the connection stands
+    uint64_t connection = 0;     // which one: messages of an earlier one never arrive
+    uint64_t slow_us = 0;
+    uint64_t last_arrival_us = 0;
+  };
+  struct OldMessage {
+    size_t from, to;
+    uint64_t run;
+    std::string bytes;
+  };
+
+  Now now(const Machine& machine) const;
+  CoreOptions core_options(const Machine& machine, uint32_t shard);
+  void take_down(Machine& machine);
+  void schedule_tick(Machine& machine, uint64_t delay_us);
+  void check_deadlines(Machine& machine);
+  void schedule_sync(Machine& machine, ShardState& shard);
+  void finish_sync(Machine& machine, ShardState& shard, Lsn lsn);
+  // Runs now, or once the machine is no longer paused; not at all if it ends before.
+  void when_running(Machine& machine, std::function<void()> action);
+  template <class Action>
+  void input(Machine& machine, ShardState& shard, Action action);
+  void after_input(Machine& machine, ShardState& shard);
+
+  void observe(Machine& machine, ShardState& shard);
+  void observe_partition(Machine& machine, ShardState& shard, PartitionId partition, const WatchedStore::Changes& changes);
+  const ClientOperation* tagged(const std::string& content_type) const;
+  Event& attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Changes& changes);
+  void look_again(Machine& machine);  // after a start: what came back
+  std::set<Actor> running_actors() const;
+  void count_stats(const Core& core);
+
+  Link& link(size_t from, size_t to) { return links_[from * machines_.size() + to]; }
+  void connect(size_t a, size_t b);
+  void disconnect(size_t a, size_t b);
+  void tell_link(size_t node, size_t peer, bool up);
+  void send(Machine& from, Output::Send& send);
+  void transmit(size_t from, size_t to, const std::string& bytes);
+  void arrive(size_t from, size_t to, uint64_t connection, const std::string& bytes);
+  void dispatch(Machine& to, const NodeId& from, const peer::Envelope& message);
+  std::string damaged(const std::string& bytes);
+
+  void answer(Machine& machine, Output::Answer& answer);
+  std::string shown(const ClientOperation& operation) const;
+  std::optional<Context> open_token(ClientOperation& operation, const std::string& name, bool& refused);
+
+  void check_copy(Machine& machine, ShardState& shard, const PartitionView& view);
+  void check_pairs();
+  void check_algebra();
+  std::optional<std::string> leftovers(Machine& machine, ShardState& shard);
+  void check_final_state();
+  void mix(uint64_t value);
+
+  Setup setup_;
+  bool traced_;
+  Random random_;
+  EventQueue queue_;
+  std::vector<Machine> machines_;
+  std::vector<Member> members_;
+  std::vector<Link> links_;
+  Oracle oracle_;
+  std::vector<OldMessage> old_messages_;
+  std::deque<ClientOperation> operations_;
+  struct Token {
+    TableKey key;
+    std::string text;
+  };
+  std::map<std::string, Token> tokens_;
+  TokenKey token_key_;
+  const ClientOperation* current_operation_ = nullptr;  // whose request is being handed to a core
+  std::map<std::string, uint64_t> messages_by_kind_;
+  std::vector<std::string> trace_;
+  uint64_t digest_ = 0;
+  uint64_t steps_ = 0;
+};
+
+template <class Action>
+void World::input(Machine& machine, ShardState& shard, Action action) {
+  action(*shard.core, now(machine));
+  after_input(machine, shard);
+}
+
+}  // namespace covey::sim
