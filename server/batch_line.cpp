@@ -1,0 +1,169 @@
+#include "server/batch_line.h"
+
+#include <simdjson.h>
+
+#include "server/call_options.h"
+#include "server/text.h"
+
+namespace covey::server {
+namespace {
+
+namespace dom = simdjson::dom;
+
+dom::parser& parser() {
+  thread_local dom::parser one;
+  return one;
+}
+
+std::optional<ErrorAnswer> take_text(const dom::element& value, std::string_view name, std::string& out) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS) return bad_request("\"" + std::string(name) + "\" must be a string.");
+  out = text;
+  return std::nullopt;
+}
+
+std::optional<ErrorAnswer> take_base64(const dom::element& value, std::string_view name, std::string& out) {
+  std::string text;
+  if (auto error = take_text(value, name, text)) return error;
+  auto bytes = base64_decode(text);
+  if (!bytes) return bad_request("\"" + std::string(name) + "\" must be base64.");
+  out = std::move(*bytes);
+  return std::nullopt;
+}
+
+std::optional<ErrorAnswer> take_operation(const dom::element& value, Operation& out) {
+  std::string_view name;
+  bool known = value.get(name) == simdjson::SUCCESS && (name == "put" || name == "delete" || name == "get");
+  if (!known) return bad_request("\"op\" must be \"put\", \"delete\" or \"get\".");
+  out = name == "put" ? Operation::put : name == "delete" ? Operation::erase : Operation::get;
+  return std::nullopt;
+}
+
+// The value's text as it stands in the line, so that numbers keep their digits.
+std::string raw_value(std::string_view line) {
+  thread_local simdjson::ondemand::parser on_demand;
+  simdjson::padded_string padded(line);
+  auto document = on_demand.iterate(padded);
+  simdjson::ondemand::value value;
+  simdjson::ondemand::object object;
+  simdjson::ondemand::array array;
+  std::string_view raw;
+  if (document["value"].get(value) != simdjson::SUCCESS) return {};
+  simdjson::ondemand::json_type type;
+  if (value.type().get(type) != simdjson::SUCCESS) return {};
+  if (type == simdjson::ondemand::json_type::object) {
+    if (value.get(object) != simdjson::SUCCESS || object.raw_json().get(raw) != simdjson::SUCCESS) return {};
+  } else if (type == simdjson::ondemand::json_type::array) {
+    if (value.get(array) != simdjson::SUCCESS || array.raw_json().get(raw) != simdjson::SUCCESS) return {};
+  } else {
+    raw = value.raw_json_token();
+  }
+  while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\r')) raw.remove_suffix(1);
+  return std::string(raw);
+}
+
+struct Seen {
+  bool key = false;
+  bool value = false;
+  bool json_value = false;
+};
+
+std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element& value, BatchLine& line, Seen& seen) {
+  if (name == "key" || name == "key_base64") {
+    if (seen.key) return bad_request("A line needs \"key\" or \"key_base64\", once.");
+    seen.key = true;
+    line.key_is_text = name == "key";
+    return line.key_is_text ? take_text(value, name, line.key) : take_base64(value, name, line.key);
+  }
+  if (name == "value" || name == "value_base64") {
+    if (seen.value) return bad_request("A line needs \"value\" or \"value_base64\", once.");
+    seen.value = true;
+    seen.json_value = name == "value";
+    return seen.json_value ? std::nullopt : take_base64(value, name, line.value);
+  }
+  if (name == "op") return take_operation(value, line.operation);
+  if (name == "content_type") {
+    if (auto error = take_text(value, name, line.content_type)) return error;
+    if (line.content_type.size() > 256) return bad_request("\"content_type\" must have at most 256 bytes.");
+    for (char c : line.content_type) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad_request("\"content_type\" must be plain text.");
+    }
+    return std::nullopt;
+  }
+  if (name == "context") {
+    if (value.is_null()) return std::nullopt;
+    line.context.emplace();
+    return take_text(value, name, *line.context);
+  }
+  if (name == "ttl_ms") {
+    if (value.get(line.ttl_ms) == simdjson::SUCCESS && line.ttl_ms >= 1 && line.ttl_ms <= ttl_ms_max) return std::nullopt;
+    return bad_request("\"ttl_ms\" must be a whole number from 1 to " + std::to_string(ttl_ms_max) + ".");
+  }
+  return bad_request("A line has a member that is not known; known are key, key_base64, value, value_base64, op, "
+                     "content_type, context and ttl_ms.");
+}
+
+}  // namespace
+
+std::vector<NumberedLine> split_lines(std::string_view body) {
+  std::vector<NumberedLine> lines;
+  for (size_t number = 1; !body.empty(); ++number) {
+    size_t end = std::min(body.find('\n'), body.size());
+    std::string_view line = body.substr(0, end);
+    body.remove_prefix(std::min(end + 1, body.size()));
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos) lines.push_back({number, line});
+  }
+  return lines;
+}
+
+std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines) {
+  for (const NumberedLine& line : lines) {
+    dom::element document;
+    auto failed = parser().parse(line.text.data(), line.text.size()).get(document);
+    if (failed == simdjson::SUCCESS && document.is_object()) continue;
+    std::string number = std::to_string(line.number);
+    ErrorAnswer error = bad_request("Line " + number + " is not a JSON object" +
+                                    (failed == simdjson::SUCCESS ? "" : std::string(" (") + simdjson::error_message(failed) + ")") +
+                                    ": send one JSON object a line; nothing was tried.");
+    error.details = ",\"line\":" + number;
+    return error;
+  }
+  return std::nullopt;
+}
+
+std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_max, BatchLine& line) {
+  dom::object object;
+  if (parser().parse(text.data(), text.size()).get(object) != simdjson::SUCCESS) {
+    return bad_request("A line must be a JSON object.");
+  }
+  Seen seen;
+  std::optional<ErrorAnswer> first_error;
+  for (auto [name, value] : object) {
+    auto error = take_member(name, value, line, seen);
+    if (error && !first_error) first_error = std::move(error);
+  }
+  if (first_error) return first_error;
+  if (!seen.key) return bad_request("A line needs \"key\" or \"key_base64\".");
+  if (auto error = check_key(line.key)) return error;
+  if (line.operation != Operation::put) return std::nullopt;
+  if (!seen.value) return bad_request("A put needs \"value\" or \"value_base64\".");
+  if (seen.json_value) {
+    line.value = raw_value(text);
+    if (line.content_type.empty()) line.content_type = "application/json";
+  }
+  if (line.value.size() > value_bytes_max) {
+    return too_large("The value is over the limit of " + std::to_string(value_bytes_max) + " bytes: send less.");
+  }
+  return std::nullopt;
+}
+
+void append_key(std::string& out, std::string_view key, bool as_text) {
+  if (as_text && is_utf8(key)) {
+    out.append("\"key\":");
+    append_json_string(out, key);
+  } else {
+    out.append("\"key_base64\":\"").append(base64_encode(key)).push_back('"');
+  }
+}
+
+}  // namespace covey::server

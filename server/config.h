@@ -1,0 +1,85 @@
+// A node's configuration file: JSON with comments. docs/configuration.md tells every key; config.cpp reads them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "replication/level.h"
+#include "replication/request.h"
+#include "replication/result.h"
+#include "storage/durability.h"
+
+namespace covey::server {
+
+struct TableConfig {
+  std::string name;
+  std::string definition;  // JSON, as server/table_definition normalizes it
+};
+
+struct Config {
+  std::string node;
+  std::string data_dir;
+  std::string zone;
+  double weight = 1.0;
+  uint32_t threads = 1;
+
+  // "host:port"; port 0 lets the system choose. resp is read but not listened to yet; empty: none.
+  std::string listen_http;
+  std::string listen_peer;
+  std::string listen_resp;
+  // What other nodes and clients are told; empty: as listened to.
+  std::string advertise_http;
+  std::string advertise_peer;
+
+  std::string cluster_name;
+  std::string cluster_secret;  // empty: derived from the name
+  uint32_t partitions = 64;
+  uint32_t replicas = 3;
+  std::vector<std::string> seeds;
+
+  Level read_level;
+  Level write_level;
+  bool sloppy = true;
+  uint32_t timeout_ms = 1000;
+
+  Durability durability = Durability::sync;
+  uint32_t sync_interval_ms = 1000;
+
+  uint64_t cache_bytes = 64ull << 20;
+  uint64_t write_buffer_bytes = 64ull << 20;
+  uint64_t free_space_bytes = 256ull << 20;
+
+  uint32_t gossip_interval_ms = 200;
+  uint32_t suspect_ms = 1000;
+
+  size_t value_bytes_max = 1024 * 1024;
+  size_t batch_bytes_max = 64 * 1024 * 1024;
+  size_t connections_max = 4096;
+  size_t peer_buffer_bytes_max = 16 * 1024 * 1024;
+
+  std::string log_level = "info";
+  bool log_json = false;
+
+  std::vector<TableConfig> tables;
+};
+
+// What is wrong and what is allowed, beginning with the file and the line or the JSON path.
+struct ConfigError {
+  std::string message;
+};
+
+// `file` only names the text in errors. ${NAME} in strings is replaced from the environment.
+[[nodiscard]] Result<Config, ConfigError> parse_config(const std::string& file, std::string_view text);
+[[nodiscard]] Result<Config, ConfigError> read_config(const std::string& file);
+
+// "127.0.0.1:7101", "[::1]:7101", "name:7101".
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+std::optional<HostPort> parse_host_port(std::string_view text);
+
+}  // namespace covey::server

@@ -1,0 +1,128 @@
+// A client's connection: reads requests, keeps their answers in order, writes what is ready. Several pipelined
+// requests are read at once and answered with one write. What a request means is the router's business.
+//
+// Limits and what happens at them: requests_max requests that are not answered yet, or unsent_bytes_max bytes that
+// the client does not take: no more is read until there is room. A client that is silent within a header for 10 s,
+// or within a body, or between requests, or does not take its answer for 30 s, is disconnected.
+//
+// Used by one shard's thread.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http_parser.h"
+#include "server/shard_loop.h"
+
+namespace covey::server {
+
+// What the answer to a read, write or delete must know of its request.
+struct KeyCall {
+  Operation operation = Operation::get;
+  Level level;
+  std::string table;
+  std::string key;
+  bool as_document = false;  // Accept: application/vnd.covey+json
+};
+
+// Extra header lines, each ending in "\r\n".
+struct ReplyHead {
+  int status = 200;
+  std::string_view content_type = "application/json";
+  std::string_view headers = {};
+};
+
+class HttpConnection : public Requester, public Flushable, public std::enable_shared_from_this<HttpConnection> {
+ public:
+  HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket);
+  ~HttpConnection() override;
+
+  void start();
+  // Closes it as soon as the answers under way are written: the node is going down.
+  void drain();
+  void close();
+
+  ShardLoop& shard() { return shard_; }
+
+  // Answering. A slot is one request's place in the order; calls for a slot that has ended, or on a connection that
+  // is closed, do nothing.
+  KeyCall* key_call(uint64_t slot);  // nullptr: the slot is gone
+  void reply(uint64_t slot, const ReplyHead& head, std::string_view body);
+  void reply(uint64_t slot, const ErrorAnswer& error, std::string_view headers = {});
+  // An answer of unknown length, chunked where the client speaks HTTP/1.1.
+  void begin_stream(uint64_t slot, const ReplyHead& head);
+  void write_stream(uint64_t slot, std::string_view bytes);
+  void end_stream(uint64_t slot);
+  bool gone(uint64_t slot) const;  // nobody waits for this answer any more
+  // Whether a streaming answer should pause; `resume` is then called once when there is room, or never if the
+  // connection ends.
+  bool should_pause(uint64_t slot, std::function<void()> resume);
+  void meter(uint64_t slot, MeteredOperation operation, Level level);
+  void meter(uint64_t slot, MeteredOperation operation);
+
+  void answered(uint64_t slot, Response&& response) override;  // of a KeyCall
+  void flush() override;
+  // Called a few times a second: ends what has waited too long.
+  void check_time(uint64_t now_us);
+
+ private:
+  struct Slot {
+    std::string bytes;  // of its answer, while another one goes first
+    KeyCall call;
+    uint64_t begun_us = 0;
+    int status = 0;
+    MeteredOperation operation = MeteredOperation::other;
+    Level level;
+    bool has_level = false;
+    bool complete = false;
+    bool head_only = false;
+    bool keep_alive = true;
+    bool chunked = false;
+    std::function<void()> resume;
+  };
+
+  void read();
+  void on_read(boost::system::error_code error, size_t count);
+  void parse();
+  void take_request();
+  void fail_request();
+  Slot& add_slot();
+  Slot* find(uint64_t slot);
+  const Slot* find(uint64_t slot) const;
+  std::string& sink(uint64_t slot);
+  void write_head(std::string& out, const Slot& slot, const ReplyHead& head);
+  void complete(uint64_t slot);
+  void resume_parsing();
+  void write_rest();
+  void wrote();
+  void linger();
+  bool blocked() const;
+  size_t unsent() const;
+  void touch();
+
+  ShardLoop& shard_;
+  boost::asio::ip::tcp::socket socket_;
+  HttpParser parser_;
+  std::vector<char> input_;
+  size_t input_begin_ = 0, input_end_ = 0;
+  std::deque<Slot> slots_;
+  uint64_t first_slot_ = 1;
+  std::string out_;      // bytes in order, not yet handed to the system
+  std::string writing_;  // bytes that the system takes only in part: an asynchronous write is under way
+  size_t written_ = 0;   // of writing_
+  uint64_t last_progress_us_ = 0;  // a byte came or went
+  uint64_t header_since_us_ = 0;   // 0: no header under way
+  bool reading_ = false;
+  bool parsing_ = false;
+  bool flush_asked_ = false;
+  bool last_request_seen_ = false;  // no more are parsed; the connection ends when its answers are written
+  bool lingering_ = false;          // all is written and our side is shut; the client's bytes are thrown away
+  bool closed_ = false;
+};
+
+}  // namespace covey::server

@@ -1,0 +1,59 @@
+// coveyd: one node of a covey cluster.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "server/config.h"
+#include "server/log.h"
+#include "server/node.h"
+
+namespace {
+
+int run(const std::string& file, bool check_only) {
+  auto config = covey::server::read_config(file);
+  if (!config) {
+    std::fprintf(stderr, "coveyd: %s\n", config.error().message.c_str());
+    return 2;
+  }
+  if (check_only) {
+    std::printf("%s: ok\n", file.c_str());
+    return 0;
+  }
+  covey::server::start_log(*config);
+
+  // Blocked before any thread begins, so that this thread alone takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto node = covey::server::Node::open(std::move(*config));
+  if (!node) {
+    spdlog::critical("the node does not start: {}", node.error());
+    return 1;
+  }
+  (*node)->start();
+  std::printf("%s\n", (*node)->ready_line().c_str());
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return (*node)->close() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"coveyd runs one node of a covey cluster from its configuration file."};
+  std::string file;
+  bool check_only = false;
+  app.add_option("--config", file, "The node's configuration: JSON with comments")->required();
+  app.add_flag("--check", check_only, "Only check the configuration and say what is wrong with it");
+  app.set_version_flag("--version", "coveyd 0.1.0");
+  app.footer("Example: coveyd --config configs/local/n1.json");
+  CLI11_PARSE(app, argc, argv);
+  return run(file, check_only);
+}

@@ -1,0 +1,274 @@
+#include "server/node.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+
+#include "server/connect.h"
+#include "server/http_connection.h"
+#include "server/peer_session.h"
+
+namespace covey::server {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto drain_time_max = std::chrono::seconds(5);
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr auto disk_interval = std::chrono::seconds(1);
+
+struct Listening {
+  std::unique_ptr<tcp::acceptor> acceptor;
+  std::string failure;  // if there is none
+};
+
+Listening listen_at(asio::io_context& io, const std::string& address) {
+  auto host_port = parse_host_port(address);
+  if (!host_port) return {nullptr, "\"" + address + "\" is not an address"};
+  boost::system::error_code error;
+  auto host = asio::ip::make_address(host_port->host, error);
+  if (error) {
+    tcp::resolver resolver(io);
+    auto found = resolver.resolve(host_port->host, "", error);
+    if (error || found.empty()) return {nullptr, "can't listen at " + address + ": the name is not found"};
+    host = found.begin()->endpoint().address();
+  }
+  tcp::endpoint endpoint(host, host_port->port);
+  auto acceptor = std::make_unique<tcp::acceptor>(io);
+  acceptor->open(endpoint.protocol(), error);
+  if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor->bind(endpoint, error);
+  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+  if (error) return {nullptr, "can't listen at " + address + ": " + error.message()};
+  return {std::move(acceptor), {}};
+}
+
+// With the port that the system chose where the configuration left it open.
+std::string bound_address(const std::string& configured, const tcp::acceptor& acceptor) {
+  size_t colon = configured.rfind(':');
+  return configured.substr(0, colon + 1) + std::to_string(acceptor.local_endpoint().port());
+}
+
+std::string hexadecimal(uint64_t bits) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(bits));
+  return text;
+}
+
+}  // namespace
+
+Node::Node(Config config) {
+  context_.config = std::move(config);
+  const Config& in_use = context_.config;
+  context_.token = token_key(in_use.cluster_secret.empty() ? in_use.cluster_name : in_use.cluster_secret);
+  context_.seed = random_bits();
+  context_.instance = hexadecimal(random_bits()) + hexadecimal(random_bits());
+  context_.started_us = now().tick_us;
+}
+
+Node::~Node() {
+  for (auto& shard : shards_) shard->stop();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+  http_.reset();
+  peer_.reset();
+  for (auto& shard : shards_) shard->close_store();
+}
+
+Result<std::unique_ptr<Node>, std::string> Node::open(Config config) {
+  std::unique_ptr<Node> node(new Node(std::move(config)));
+  for (uint32_t i = 0; i < node->context_.config.threads; ++i) {
+    node->shards_.push_back(std::make_unique<ShardLoop>(node->context_, i));
+    node->context_.shards.push_back(node->shards_.back().get());
+  }
+  if (auto failed = node->open_directory()) return *failed;
+  if (auto failed = node->listen()) return *failed;
+  if (auto failed = node->open_shards()) return *failed;
+  return node;
+}
+
+std::optional<std::string> Node::open_directory() {
+  const Config& config = context_.config;
+  std::error_code failed;
+  std::filesystem::path path(config.data_dir);
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
+  if (failed) return "the directory " + path.parent_path().string() + " can't be made: " + failed.message();
+  DataDirectoryOptions options;
+  options.path = config.data_dir;
+  options.cluster = config.cluster_name;
+  options.node = config.node;
+  options.new_life = random_bits();
+  options.database.durability = config.durability;
+  options.database.interval_ms = config.sync_interval_ms;
+  options.database.block_cache_bytes = config.cache_bytes;
+  options.database.write_buffer_bytes = config.write_buffer_bytes;
+  auto opened = DataDirectory::open(options);
+  if (!opened && opened.error().kind == DirectoryError::Kind::corrupt && config.replicas > 1) {
+    // Nothing is cut short in silence: the damaged files are kept, and the other replicas fill this node again.
+    spdlog::error("storage is damaged: {}", opened.error().message);
+    auto aside = set_aside_damaged(config.data_dir);
+    if (!aside) return aside.error().message;
+    spdlog::error("damaged data was set aside and is filled again from the other replicas path={}", *aside);
+    opened = DataDirectory::open(options);
+  }
+  if (!opened) return opened.error().message;
+  directory_ = std::move(*opened);
+  context_.database = &directory_->database();
+  for (const std::string& note : directory_->database().notes()) spdlog::warn("storage: {}", note);
+  spdlog::info("data directory opened path={} fresh={} clean={} incarnation={}", config.data_dir, directory_->fresh(),
+               directory_->clean(), directory_->incarnation());
+  return std::nullopt;
+}
+
+std::optional<std::string> Node::listen() {
+  Config& config = context_.config;
+  auto http = listen_at(shards_[0]->io(), config.listen_http);
+  if (!http.acceptor) return http.failure;
+  auto peer = listen_at(shards_[0]->io(), config.listen_peer);
+  if (!peer.acceptor) return peer.failure;
+  http_ = std::move(http.acceptor);
+  peer_ = std::move(peer.acceptor);
+  config.listen_http = bound_address(config.listen_http, *http_);
+  config.listen_peer = bound_address(config.listen_peer, *peer_);
+  Member& self = context_.self;
+  self.node.name = config.node;
+  self.http_address = config.advertise_http.empty() ? config.listen_http : config.advertise_http;
+  self.peer_address = config.advertise_peer.empty() ? config.listen_peer : config.advertise_peer;
+  self.zone = config.zone;
+  self.weight = config.weight;
+  return std::nullopt;
+}
+
+std::optional<std::string> Node::open_shards() {
+  Identity identity;
+  identity.life = directory_->life();
+  identity.fallback_life = random_bits();
+  identity.incarnation = directory_->incarnation();
+  identity.clean = directory_->clean();
+  identity.fresh = directory_->fresh();
+  for (auto& shard : shards_) {
+    auto opened = shard->open(directory_->database(), identity);
+    if (!opened) return "storage can't be read: " + opened.error().message;
+  }
+  uint64_t floor_bytes = context_.config.free_space_bytes;
+  floor_ = std::make_unique<SpaceFloor>(floor_bytes, floor_bytes + floor_bytes / 4);
+  return std::nullopt;
+}
+
+void Node::start() {
+  asio::io_context& first = shards_[0]->io();
+  http_pause_ = std::make_unique<asio::steady_timer>(first);
+  peer_pause_ = std::make_unique<asio::steady_timer>(first);
+  disk_timer_ = std::make_unique<asio::steady_timer>(first);
+  for (auto& shard : shards_) shard->begin();
+  accept_http();
+  accept_peer();
+  watch_disk();
+  for (auto& shard : shards_) threads_.emplace_back([one = shard.get()] { one->run(); });
+}
+
+std::string Node::ready_line() const {
+  return "ready: node " + context_.config.node + " http " + context_.config.listen_http + " resp - peer " +
+         context_.config.listen_peer;
+}
+
+void Node::accept_http() {
+  ShardLoop& shard = *shards_[next_shard_++ % shards_.size()];
+  http_->async_accept(shard.io(), [this, &shard](boost::system::error_code error, tcp::socket socket) {
+    if (error == asio::error::operation_aborted) return;
+    if (!error) {
+      take_client(std::move(socket), shard);
+      return accept_http();
+    }
+    // Out of descriptors, most likely: those waiting stay in the system's queue for a moment.
+    if (shards_[0]->log_gate().open("accept")) spdlog::warn("a connection can't be accepted: {}", error.message());
+    http_pause_->expires_after(accept_pause);
+    http_pause_->async_wait([this](boost::system::error_code stopped) {
+      if (!stopped) accept_http();
+    });
+  });
+}
+
+void Node::take_client(tcp::socket socket, ShardLoop& shard) {
+  if (++context_.connections > context_.config.connections_max) {
+    --context_.connections;
+    std::string body = error_body(overloaded("The node has its limit of connections: close one, or try again later."));
+    std::string answer = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+                         "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    boost::system::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(answer), ignored);
+    return;
+  }
+  auto connection = std::make_shared<HttpConnection>(shard, std::move(socket));
+  asio::post(shard.io(), [connection] { connection->start(); });
+}
+
+void Node::accept_peer() {
+  peer_->async_accept(shards_[0]->io(), [this](boost::system::error_code error, tcp::socket socket) {
+    if (error == asio::error::operation_aborted) return;
+    if (!error) {
+      start_peer_session(*shards_[0], std::move(socket));
+      return accept_peer();
+    }
+    peer_pause_->expires_after(accept_pause);
+    peer_pause_->async_wait([this](boost::system::error_code stopped) {
+      if (!stopped) accept_peer();
+    });
+  });
+}
+
+void Node::watch_disk() {
+  auto free_bytes = free_disk_bytes(context_.config.data_dir);
+  if (free_bytes) {
+    context_.disk_free_bytes = *free_bytes;
+    bool refuse = floor_->update(*free_bytes);
+    if (context_.writes_refused.exchange(refuse) != refuse) {
+      if (refuse) spdlog::error("writes are refused: the disk is below its floor free_bytes={}", *free_bytes);
+      if (!refuse) spdlog::info("writes are taken again free_bytes={}", *free_bytes);
+      for (auto& shard : shards_) {
+        shard->mailbox().post([one = shard.get(), refuse] { one->refuse_writes(refuse); });
+      }
+    }
+  }
+  disk_timer_->expires_after(disk_interval);
+  disk_timer_->async_wait([this](boost::system::error_code error) {
+    if (!error) watch_disk();
+  });
+}
+
+bool Node::close() {
+  spdlog::info("closing");
+  context_.draining = true;
+  asio::post(shards_[0]->io(), [this] {
+    boost::system::error_code ignored;
+    http_->close(ignored);
+    disk_timer_->cancel();
+  });
+  for (auto& shard : shards_) {
+    shard->mailbox().post([one = shard.get()] { one->drain_connections(); });
+  }
+  auto until = std::chrono::steady_clock::now() + drain_time_max;
+  while (context_.connections > 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  if (context_.connections > 0) spdlog::warn("connections are cut off count={}", context_.connections.load());
+  for (auto& shard : shards_) shard->stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  for (auto& shard : shards_) shard->close_store();
+  auto closed = directory_->close();
+  if (!closed) {
+    spdlog::error("the data directory was not closed in order: {}", closed.error().message);
+    return false;
+  }
+  spdlog::info("closed");
+  return true;
+}
+
+}  // namespace covey::server

@@ -1,0 +1,89 @@
+// Connections to other nodes. Every shard dials every peer; messages flow only from the dialer to the acceptor, so a
+// link is one way and its loss says nothing about the other direction. A lost link is dialed again, for ever, with
+// exponential back-off and jitter. What can't be sent is dropped and counted: the protocol heals by gossip.
+//
+// Used by one shard's thread.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/handshake.h"
+#include "server/shard_loop.h"
+
+namespace covey::server {
+
+class PeerLinks;
+
+class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink> {
+ public:
+  // node: whom the address is expected to lead to; nullopt for a seed whose name is not known yet.
+  PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std::optional<NodeId> node);
+
+  void start();
+  void stop();
+  // false: dropped, because the link is down or its buffer is full.
+  bool send(const peer::Envelope& message);
+  void flush() override;
+
+  bool up() const { return up_; }
+  size_t buffered_bytes() const { return pending_.size() + writing_bytes_; }
+  const std::string& address() const { return address_; }
+  const std::optional<NodeId>& node() const { return node_; }
+
+ private:
+  using Socket = boost::asio::ip::tcp::socket;
+
+  static boost::asio::awaitable<void> run(std::shared_ptr<PeerLink> self);
+  // One connection from dialing to its end; answers why it ended.
+  static boost::asio::awaitable<std::string> connect(std::shared_ptr<PeerLink> self);
+  static boost::asio::awaitable<std::string> shake_hands(std::shared_ptr<PeerLink> self);
+  bool accept(const Introduction& theirs);  // false: this link is not needed
+  void set_deadline(std::chrono::milliseconds time);
+  void lost(const std::string& reason);
+
+  ShardLoop& shard_;
+  PeerLinks& links_;
+  const std::string address_;
+  std::optional<NodeId> node_;
+  Socket socket_;
+  boost::asio::steady_timer deadline_;
+  boost::asio::steady_timer pause_;
+  bool stopped_ = false;
+  bool up_ = false;
+  bool flush_asked_ = false;
+  uint64_t connection_ = 0;  // counts them: a write's end is known to belong to an earlier one
+  std::string pending_;      // frames to send, whole ones only
+  size_t writing_bytes_ = 0;
+};
+
+class PeerLinks {
+ public:
+  explicit PeerLinks(ShardLoop& shard);
+
+  void start();            // dials the seeds and the members that the core remembers
+  void stop();
+  void members_changed();  // dials those that are new or have moved
+  void send(const NodeId& to, const peer::Envelope& message);
+
+  size_t buffered_bytes() const;
+  size_t up() const;
+
+ private:
+  friend class PeerLink;
+  // A seed's link has learned whom it leads to. false: another link goes there already.
+  bool claim(const std::shared_ptr<PeerLink>& link, const NodeId& node);
+
+  ShardLoop& shard_;
+  bool started_ = false;
+  std::map<NodeId, std::shared_ptr<PeerLink>> by_node_;
+  std::vector<std::shared_ptr<PeerLink>> seeds_;  // of unknown name so far
+};
+
+}  // namespace covey::server

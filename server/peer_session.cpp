@@ -1,0 +1,147 @@
+#include "server/peer_session.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <vector>
+
+#include "replication/peer_messages.h"
+#include "server/connect.h"
+#include "server/peer_frame.h"
+
+namespace covey::server {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+constexpr auto as_awaitable = asio::as_tuple(asio::use_awaitable);
+
+constexpr auto handshake_time = std::chrono::seconds(5);
+constexpr auto silence_max = std::chrono::seconds(60);  // digests come several times a second
+constexpr size_t read_bytes = 128 * 1024;
+
+// Closes a socket when a time is over. Shared with its timer's handler.
+class Watchdog : public std::enable_shared_from_this<Watchdog> {
+ public:
+  explicit Watchdog(tcp::socket socket) : socket(std::move(socket)), timer_(this->socket.get_executor()) {}
+  void allow(std::chrono::seconds time) {
+    timer_.expires_after(time);
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      boost::system::error_code ignored;
+      if (!error) self->socket.close(ignored);
+    });
+  }
+  void done() { timer_.cancel(); }
+  tcp::socket socket;
+
+ private:
+  asio::steady_timer timer_;
+};
+
+void log_refusal(ShardLoop& shard, const std::string& from, const std::string& reason) {
+  ++shard.metrics().peer_handshakes_refused;
+  std::string message = "peer refused from=" + from + " reason=\"" + reason + "\"";
+  if (shard.log_gate().open(reason)) spdlog::warn("{} held_back={}", message, shard.log_gate().held_back(reason));
+}
+
+void rethrow(std::exception_ptr failed) {
+  if (failed) std::rethrow_exception(failed);  // only for lack of memory
+}
+
+asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> connection, NodeId from) {
+  FrameReader reader;
+  std::vector<char> bytes(read_bytes);
+  connection->allow(silence_max);
+  auto last_allowed = std::chrono::steady_clock::now();
+  while (true) {
+    auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), as_awaitable);
+    if (error) break;
+    auto time = std::chrono::steady_clock::now();
+    if (time - last_allowed > std::chrono::seconds(1)) {
+      connection->allow(silence_max);
+      last_allowed = time;
+    }
+    shard->metrics().peer_bytes_in += count;
+    reader.feed({bytes.data(), count});
+    bool malformed = false;
+    while (auto payload = reader.next()) {
+      auto message = std::make_shared<peer::Envelope>();
+      malformed = !message->ParseFromArray(payload->data(), static_cast<int>(payload->size()));
+      if (malformed) break;
+      ++shard->metrics().peer_messages_in;
+      shard->dispatch(from, std::move(message));
+    }
+    if (!malformed && reader.failed() == FrameReader::Failure::none) continue;
+    ++shard->metrics().peer_frames_bad;
+    std::string what = "peer sent a broken frame and is disconnected peer=" + from.name;
+    if (shard->log_gate().open(what)) spdlog::warn("{}", what);
+    break;
+  }
+  connection->done();
+}
+
+asio::awaitable<std::optional<Introduction>> read_introduction(std::shared_ptr<Watchdog> connection) {
+  FrameReader reader;
+  std::vector<char> bytes(4096);
+  while (true) {
+    auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), as_awaitable);
+    if (error) co_return std::nullopt;
+    reader.feed({bytes.data(), count});
+    auto payload = reader.next();
+    if (payload) co_return reader.empty() ? decode_introduction(*payload) : std::nullopt;
+    // A stranger is not given the memory that a frame may take.
+    if (reader.failed() != FrameReader::Failure::none || reader.buffered() > handshake_bytes_max) co_return std::nullopt;
+  }
+}
+
+asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connection, std::string address) {
+  connection->allow(handshake_time);
+  auto theirs = co_await read_introduction(connection);
+  NodeContext& node = shard->node();
+  Introduction mine = node.introduction(shard->index());
+  std::string reply;
+  std::string refused;
+  if (!theirs) {
+    refused = "its first bytes are not a handshake";
+  } else {
+    Judgement judgement = judge(mine, *theirs, node.token);
+    if (judgement.compatibility == Compatibility::differs) refused = judgement.reason;
+  }
+  if (refused.empty()) {
+    append_frame(reply, encode_introduction(mine));
+  } else {
+    log_refusal(*shard, (theirs ? theirs->member.node.name + "@" : std::string()) + address, refused);
+    append_frame(reply, encode_refusal(refused));
+  }
+  auto [error, written] = co_await asio::async_write(connection->socket, asio::buffer(reply), as_awaitable);
+  connection->done();
+  if (error || !refused.empty() || theirs->member.node == node.self.node) co_return;
+  shard->met(theirs->member);
+
+  ShardLoop& reader = *node.shards[theirs->shard % node.shards.size()];
+  NodeId from = theirs->member.node;
+  boost::system::error_code failed;
+  auto protocol = connection->socket.local_endpoint(failed).protocol();
+  auto handle = failed ? -1 : connection->socket.release(failed);
+  if (failed) co_return;
+  asio::post(reader.io(), [&reader, protocol, handle, from] {
+    auto moved = std::make_shared<Watchdog>(tcp::socket(reader.io(), protocol, handle));
+    asio::co_spawn(reader.io(), read_messages(&reader, moved, from), rethrow);
+  });
+}
+
+}  // namespace
+
+void start_peer_session(ShardLoop& shard, tcp::socket socket) {
+  set_no_delay(socket);
+  boost::system::error_code error;
+  auto endpoint = socket.remote_endpoint(error);
+  std::string address = error ? "?" : endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+  auto connection = std::make_shared<Watchdog>(std::move(socket));
+  asio::co_spawn(shard.io(), welcome(&shard, connection, std::move(address)), rethrow);
+}
+
+}  // namespace covey::server

@@ -1,0 +1,329 @@
+#include "server/shard_loop.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+
+#include "replication/peer_messages.h"
+#include "server/http_connection.h"
+#include "server/message_route.h"
+#include "server/peer_link.h"
+#include "server/text.h"
+#include "storage/rocks_database.h"
+
+namespace covey::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr size_t mailbox_tasks_max = 65'536;
+constexpr size_t pending_max = 65'536;  // the core's own limit, operations_max, is below it
+constexpr uint64_t connection_check_us = 250'000;
+constexpr auto tick_interval = std::chrono::milliseconds(10);
+
+}  // namespace
+
+ShardLoop::ShardLoop(NodeContext& node, uint32_t index)
+    : node_(node), index_(index), mailbox_(io_, mailbox_tasks_max), ticker_(io_) {}
+
+ShardLoop::~ShardLoop() = default;
+
+Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& identity) {
+  const Config& config = node_.config;
+  store_ = database.shard([this] { durable_event(); });
+  CoreOptions options;
+  options.self = node_.self;
+  options.partitions = config.partitions;
+  options.replicas = config.replicas;
+  options.shard = index_;
+  options.shards = static_cast<uint32_t>(node_.shards.size());
+  options.wait_for_durable = config.durability == Durability::sync;
+  options.seed = node_.seed + index_;
+  options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
+  options.suspect_after_us = config.suspect_ms * 1000ull;
+  core_ = std::make_unique<Core>(options, *store_);
+  auto started = core_->start(now(), identity, {});
+  if (!started) return started.error();
+  for (const TableConfig& table : config.tables) {
+    bool known = false;
+    for (const Table& other : core_->tables()) {
+      if (other.name != table.name) continue;
+      known = true;
+      if (other.definition != table.definition && index_ == 0) {
+        spdlog::warn("table differs from the configuration, which is only used to make it name={} in_use={} configured={}",
+                     table.name, other.definition, table.definition);
+      }
+    }
+    if (known) continue;
+    auto parsed = parse_table_definition(std::string_view(table.definition));
+    COVEY_ASSERT(parsed.ok());
+    auto made = core_->put_table(now(), {table.name, table.definition, parsed->conflicts});
+    if (!made) return made.error();
+  }
+  refresh_tables();
+  links_ = std::make_unique<PeerLinks>(*this);
+  return Done{};
+}
+
+void ShardLoop::begin() {
+  asio::post(io_, [this] {
+    links_->start();
+    tick();
+  });
+}
+
+void ShardLoop::stop() {
+  asio::post(io_, [this] {
+    ticker_.cancel();
+    links_->stop();
+    io_.stop();
+  });
+}
+
+void ShardLoop::close_store() {
+  pending_.clear();
+  inputs_.clear();
+  links_.reset();
+  core_.reset();
+  store_.reset();
+}
+
+// The sync thread calls this under a lock: it only leaves word, and once for all that gather.
+void ShardLoop::durable_event() {
+  if (durable_posted_.exchange(true)) return;
+  asio::post(io_, [this] {
+    durable_posted_ = false;
+    if (unsynced_since_us_ != 0) {
+      metrics_.durable_wait.add(now().tick_us - unsynced_since_us_);
+      unsynced_since_us_ = 0;
+    }
+    step([this] { core_->durable(now()); });
+  });
+}
+
+// Every input goes through here: the action gives the core one input, then all that it says is performed, then the
+// requests that arose meanwhile get their turn, one by one. Not nested: answers come from a loop, not from a stack.
+template <class Action>
+void ShardLoop::step(Action&& action) {
+  COVEY_ASSERT(!stepping_);
+  stepping_ = true;
+  action();
+  perform(core_->drain());
+  while (!inputs_.empty()) {
+    Input input = std::move(inputs_.front());
+    inputs_.pop_front();
+    core_->request(now(), input.id, std::move(input.request));
+    perform(core_->drain());
+  }
+  stepping_ = false;
+}
+
+void ShardLoop::perform(Output output) {
+  for (Output::Send& send : output.sends) links_->send(send.to, *send.message);
+  for (Output::Answer& given : output.answers) answer(given, std::move(given.response));
+  for (const std::string& alarm : output.alarms) {
+    if (log_gate_.open(alarm)) spdlog::error("alarm: {}", alarm);
+  }
+  if (output.members_changed) links_->members_changed();
+  if (output.tables_changed) refresh_tables();
+}
+
+void ShardLoop::answer(const Output::Answer& given, Response&& response) {
+  uint32_t place = static_cast<uint32_t>(given.id.value);
+  uint32_t generation = static_cast<uint32_t>(given.id.value >> 32);
+  COVEY_ASSERT(place < pending_.size() && pending_[place].generation == generation && pending_[place].requester);
+  Pending& pending = pending_[place];
+  if (response.status == Status::storage_failed) ++metrics_.store_errors;
+  auto requester = std::move(pending.requester);
+  uint64_t tag = pending.tag;
+  uint32_t home = pending.home;
+  pending.requester.reset();
+  ++pending.generation;
+  pending_free_.push_back(place);
+  --pending_count_;
+  deliver(home, std::move(requester), tag, std::move(response));
+}
+
+void ShardLoop::deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response) {
+  if (home == index_) {
+    requester->answered(tag, std::move(response));
+    return;
+  }
+  node_.shards[home]->mailbox_.post([requester = std::move(requester), tag, response = std::move(response)]() mutable {
+    requester->answered(tag, std::move(response));
+  });
+}
+
+void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag) {
+  if (request.operation != Operation::scan) {
+    request.partition = partition_of(request.table, request.key, node_.config.partitions);
+  }
+  uint32_t owner = request.partition.value % static_cast<uint32_t>(node_.shards.size());
+  if (owner == index_) {
+    submit(std::move(request), std::move(requester), tag, index_);
+    return;
+  }
+  ++metrics_.crossings;
+  ShardLoop* other = node_.shards[owner];
+  bool taken = other->mailbox_.offer([other, home = index_, tag, requester, request = std::move(request)]() mutable {
+    other->submit(std::move(request), std::move(requester), tag, home);
+  });
+  if (taken) return;
+  ++metrics_.crossings_refused;
+  Response refused;
+  refused.status = Status::overloaded;
+  requester->answered(tag, std::move(refused));
+}
+
+void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home) {
+  if (pending_count_ >= pending_max) {
+    Response refused;
+    refused.status = Status::overloaded;
+    deliver(home, std::move(requester), tag, std::move(refused));
+    return;
+  }
+  if (pending_free_.empty()) {
+    pending_free_.push_back(static_cast<uint32_t>(pending_.size()));
+    pending_.emplace_back();
+  }
+  uint32_t place = pending_free_.back();
+  pending_free_.pop_back();
+  Pending& pending = pending_[place];
+  pending.requester = std::move(requester);
+  pending.tag = tag;
+  pending.home = home;
+  pending.operation = request.operation;
+  ++pending_count_;
+  bool writes = request.operation == Operation::put || request.operation == Operation::erase;
+  if (writes && unsynced_since_us_ == 0) unsynced_since_us_ = now().tick_us;
+  inputs_.push_back({RequestId{static_cast<uint64_t>(pending.generation) << 32 | place}, std::move(request)});
+  if (!stepping_) step([] {});
+}
+
+void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelope> message) {
+  uint32_t shards = static_cast<uint32_t>(node_.shards.size());
+  Route route = route_of(*message, node_.config.partitions, shards);
+  for (uint32_t shard = 0; shard < shards; ++shard) {
+    if (!route.everywhere && route.shard != shard) continue;
+    if (shard == index_) {
+      step([&] { core_->receive(now(), from, *message); });
+      continue;
+    }
+    ShardLoop* other = node_.shards[shard];
+    bool taken = other->mailbox_.offer([other, from, message] {
+      other->step([&] { other->core_->receive(now(), from, *message); });
+    });
+    if (!taken) ++metrics_.peer_messages_dropped_full;
+  }
+}
+
+void ShardLoop::met(const Member& member) {
+  for (ShardLoop* shard : node_.shards) {
+    shard->mailbox_.post([shard, member] { shard->step([&] { shard->core_->add_member(now(), member); }); });
+  }
+}
+
+void ShardLoop::link(const NodeId& peer, bool up) {
+  step([&] { core_->link(now(), peer, up); });
+}
+
+const KnownTable* ShardLoop::table(std::string_view name) const {
+  auto found = tables_.find(name);
+  return found == tables_.end() ? nullptr : &found->second;
+}
+
+void ShardLoop::refresh_tables() {
+  tables_.clear();
+  for (const Table& table : core_->tables()) {
+    KnownTable known;
+    auto parsed = parse_table_definition(std::string_view(table.definition));
+    if (parsed) known.definition = std::move(*parsed);
+    known.definition.conflicts = table.conflicts;
+    tables_.emplace(table.name, std::move(known));
+  }
+  if (!tables_.contains(default_table)) {
+    auto parsed = parse_table_definition(std::string_view("{}"));
+    COVEY_ASSERT(parsed.ok());
+    tables_.emplace(default_table, KnownTable{std::move(*parsed)});
+  }
+}
+
+Result<Done, StoreError> ShardLoop::put_table(const Table& table) {
+  Result<Done, StoreError> result = Done{};
+  step([&] { result = core_->put_table(now(), table); });
+  refresh_tables();
+  return result;
+}
+
+Result<Done, StoreError> ShardLoop::drop_table(const std::string& name) {
+  Result<Done, StoreError> result = Done{};
+  step([&] { result = core_->drop_table(now(), name); });
+  refresh_tables();
+  return result;
+}
+
+void ShardLoop::refuse_writes(bool refuse) { core_->refuse_writes(refuse); }
+
+void ShardLoop::tick() {
+  Now time = now();
+  if (time.wall_ms / 1000 != date_second_) {
+    date_second_ = time.wall_ms / 1000;
+    date_ = http_date(time.wall_ms);
+  }
+  step([&] { core_->tick(time); });
+  check_connections(time);
+  ticker_.expires_after(tick_interval);
+  ticker_.async_wait([this](boost::system::error_code error) {
+    if (!error) tick();
+  });
+}
+
+void ShardLoop::check_connections(Now time) {
+  if (time.tick_us - connections_checked_us_ < connection_check_us) return;
+  connections_checked_us_ = time.tick_us;
+  // They leave the set while they are looked at.
+  std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
+  for (HttpConnection* connection : all) connection->shared_from_this()->check_time(time.tick_us);
+}
+
+void ShardLoop::drain_connections() {
+  std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
+  for (HttpConnection* connection : all) connection->shared_from_this()->drain();
+}
+
+void ShardLoop::flush_later(std::shared_ptr<Flushable> flushable) {
+  if (unflushed_.empty()) {
+    asio::post(io_, [this] { flush_all(); });
+  }
+  unflushed_.push_back(std::move(flushable));
+}
+
+void ShardLoop::flush_all() {
+  std::vector<std::shared_ptr<Flushable>> ready;
+  ready.swap(unflushed_);
+  for (auto& flushable : ready) flushable->flush();
+}
+
+Metrics ShardLoop::collect() {
+  Metrics out = metrics_;
+  out.core = core_->stats();
+  out.operations_in_flight = core_->operations_in_flight();
+  out.mailbox = mailbox_.size();
+  out.peer_buffer_bytes = links_->buffered_bytes();
+  out.peer_links_up = links_->up();
+  Now time = now();
+  for (const PartitionView& view : core_->partitions(time)) {
+    out.objects += view.objects;
+    out.log += view.log;
+    out.residual += view.residual;
+    out.held += view.held ? 1 : 0;
+    out.not_ready += view.owned && !view.ready ? 1 : 0;
+    if (view.diverged_since_us == 0) continue;
+    ++out.diverged;
+    uint64_t age = time.tick_us > view.diverged_since_us ? time.tick_us - view.diverged_since_us : 0;
+    out.diverged_oldest_us = std::max(out.diverged_oldest_us, age);
+  }
+  return out;
+}
+
+}  // namespace covey::server

@@ -1,0 +1,96 @@
+#include "server/tables_api.h"
+
+#include <spdlog/spdlog.h>
+
+#include "server/text.h"
+
+namespace covey::server {
+namespace {
+
+// {"name": ..., "conflicts": ..., "columns": [...]}
+std::string describe(const std::string& name, const TableDefinition& definition) {
+  std::string out = "{\"name\":";
+  append_json_string(out, name);
+  out.push_back(',');
+  out.append(std::string_view(definition.text).substr(1));
+  return out;
+}
+
+ErrorAnswer storage_failed() {
+  Response response;
+  response.status = Status::storage_failed;
+  return error_of(response, Operation::put);
+}
+
+// What every shard answers when it is asked to change its tables.
+enum class Change { done, purging, failed };
+
+void finish_change(const std::shared_ptr<HttpConnection>& connection, uint64_t slot, const std::vector<Change>& changes,
+                   const std::string& body) {
+  for (Change change : changes) {
+    if (change == Change::failed) return connection->reply(slot, storage_failed());
+    if (change == Change::purging) {
+      return connection->reply(
+          slot, ErrorAnswer{409, "table_being_dropped",
+                            "A table of this name was dropped and its keys are still being erased: try again soon.", {}});
+    }
+  }
+  connection->reply(slot, ReplyHead{}, body);
+}
+
+}  // namespace
+
+void list_tables(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
+  std::string body = "{\"tables\":[";
+  bool first = true;
+  for (const auto& [name, table] : connection->shard().known_tables()) {
+    if (!first) body.push_back(',');
+    first = false;
+    body.append(describe(name, table.definition));
+  }
+  body.append("]}\n");
+  connection->reply(slot, ReplyHead{}, body);
+}
+
+void show_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name) {
+  const KnownTable* table = connection->shard().table(name);
+  if (table == nullptr) return connection->reply(slot, no_such_table(name));
+  connection->reply(slot, ReplyHead{}, describe(name, table->definition) + "\n");
+}
+
+void make_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name,
+                const std::string& body) {
+  auto definition = parse_table_definition(std::string_view(body.empty() ? "{}" : body));
+  if (!definition) return connection->reply(slot, bad_request("The table's definition is refused: " + definition.error() + "."));
+  if (name == default_table && definition->conflicts != Conflicts::siblings) {
+    return connection->reply(slot, bad_request("The table default keeps its siblings: make another table for \"lww\"."));
+  }
+  std::string reply = describe(name, *definition) + "\n";
+  Table table{name, definition->text, definition->conflicts};
+  auto put = [table](ShardLoop& shard) {
+    if (shard.core().purging(table.name)) return Change::purging;
+    return shard.put_table(table).ok() ? Change::done : Change::failed;
+  };
+  auto then = [connection, slot, reply, name](std::vector<Change>&& changes) {
+    spdlog::info("table defined name={}", name);
+    finish_change(connection, slot, changes, reply);
+  };
+  gather<Change>(connection->shard(), put, then);
+}
+
+void drop_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name) {
+  if (name == default_table) {
+    return connection->reply(slot, bad_request("The table default always exists and can't be dropped."));
+  }
+  if (connection->shard().table(name) == nullptr) return connection->reply(slot, no_such_table(name));
+  auto drop = [name](ShardLoop& shard) { return shard.drop_table(name).ok() ? Change::done : Change::failed; };
+  auto then = [connection, slot, name](std::vector<Change>&& changes) {
+    spdlog::info("table dropped name={}", name);
+    std::string body = "{\"dropped\":";
+    append_json_string(body, name);
+    finish_change(connection, slot, changes, body + "}\n");
+  };
+  gather<Change>(connection->shard(), drop, then);
+}
+
+}  // namespace covey::server

@@ -1,0 +1,36 @@
+// Small pieces of text that several front ends write: JSON strings, base64, times, percent-encoding.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace covey::server {
+
+bool is_utf8(std::string_view bytes);
+
+// Appends a JSON string with its quotes. Bytes that are not UTF-8 are written as U+FFFD, so that the result is JSON
+// whatever the input was.
+void append_json_string(std::string& out, std::string_view text);
+
+void append_number(std::string& out, uint64_t value);
+
+std::string base64_encode(std::string_view bytes);                 // standard alphabet, padded
+std::optional<std::string> base64_decode(std::string_view text);  // padding may be absent; nullopt: not base64
+
+// "2026-03-01T12:34:56.789Z"
+std::string iso_time(uint64_t wall_ms);
+// "Sun, 01 Mar 2026 12:34:56 GMT", as HTTP's Date header has it.
+std::string http_date(uint64_t wall_ms);
+
+// nullopt: a '%' without two hexadecimal digits. plus_is_space: as in the query of a form.
+struct PercentOptions {
+  bool plus_is_space = false;
+};
+std::optional<std::string> percent_decode(std::string_view text, PercentOptions options = {});
+
+// The whole text as a number; nullopt: something else, or out of range.
+std::optional<uint64_t> parse_number(std::string_view text);
+
+}  // namespace covey::server
