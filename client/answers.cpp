@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "client/encoding.h"
+#include "client/raw_json.h"
 
 namespace covey::client {
 namespace {
@@ -44,19 +45,10 @@ Reading::Replicas replicas_from_header(std::string_view text) {  // "2/3": answe
           .answered = number(text.substr(0, slash)).value_or(0)};
 }
 
-std::vector<Version> versions_from(const Json& object) {
-  std::vector<Version> versions;
-  if (object.contains("siblings")) {
-    for (const Json& sibling : object.at("siblings")) versions.push_back(version_from(sibling));
-  } else if (object.contains("value") || object.contains("value_base64")) {
-    versions.push_back(version_from(object));
-  }
-  return versions;
-}
-
-Reading reading_from_json(const Json& object, const HttpResponse& response) {
+Reading reading_from_json(const HttpResponse& response) {
+  const Json object = Json::parse(response.body);
   Reading reading;
-  reading.versions = versions_from(object);
+  reading.versions = versions_from(object, response.body);
   reading.context = object.contains("context") ? object.at("context").get<std::string>()
                                                : std::string(response.header("Covey-Context"));
   reading.replicas = replicas_from_header(response.header("Covey-Replicas"));
@@ -76,7 +68,7 @@ void for_each_line(std::string_view body, Each each) {
     const size_t end = body.find('\n');
     const std::string_view line = body.substr(0, end);
     body = end == std::string_view::npos ? std::string_view() : body.substr(end + 1);
-    if (line.find_first_not_of(" \r\t") != std::string_view::npos) each(Json::parse(line));
+    if (line.find_first_not_of(" \r\t") != std::string_view::npos) each(Json::parse(line), line);
   }
 }
 
@@ -125,12 +117,16 @@ Result<Reading, Error> reading_from(const HttpResponse& response) try {
   if (response.status != 200 && response.status != 300 && !absent && !(response.status == 404 && detailed)) {
     return error_from(response);
   }
-  if (detailed || response.status == 300) return reading_from_json(Json::parse(response.body), response);
+  if (detailed || response.status == 300) return reading_from_json(response);
   Reading reading;
   reading.context = response.header("Covey-Context");
   reading.replicas = replicas_from_header(response.header("Covey-Replicas"));
   if (response.status == 200) {
-    reading.versions.push_back({response.body, std::string(response.header("Content-Type")), "", ""});
+    std::string_view dot = response.header("ETag");
+    if (dot.size() >= 2 && dot.front() == '"' && dot.back() == '"') dot = dot.substr(1, dot.size() - 2);
+    reading.versions.push_back({.value = response.body,
+                                .content_type = std::string(response.header("Content-Type")),
+                                .dot = std::string(dot)});
   }
   return reading;
 } catch (const Json::exception& problem) {
@@ -168,9 +164,19 @@ Result<Health, Error> health_from(const HttpResponse& response) {
   return Health{.good = false, .reason = error.message};
 }
 
-Json key_json(std::string_view key) {
-  if (valid_utf8(key)) return {{"key", key}};
-  return {{"key_base64", base64_encode(key)}};
+std::string key_member(std::string_view key) {
+  if (valid_utf8(key)) return R"("key":)" + Json(key).dump();
+  return R"("key_base64":")" + base64_encode(key) + '"';
+}
+
+std::string value_members(std::string_view value, std::string_view content_type) {
+  const bool json = is_json_type(content_type) && nlohmann::json::accept(value);
+  std::string members =
+      json ? R"("value":)" + on_one_line(value) : R"("value_base64":")" + base64_encode(value) + '"';
+  // Without a type, "value" means JSON; base64 must always say.
+  if (!json || content_type != "application/json")
+    members += R"(,"content_type":)" + Json(content_type).dump();
+  return members;
 }
 
 std::string key_from(const Json& object) {
@@ -180,21 +186,7 @@ std::string key_from(const Json& object) {
   return *key;
 }
 
-Json version_json(const Version& version) {
-  Json object = Json::object();
-  Json value = is_json_type(version.content_type) ? Json::parse(version.value, nullptr, false) : Json();
-  if (is_json_type(version.content_type) && !value.is_discarded()) {
-    object["value"] = std::move(value);
-  } else {
-    object["value_base64"] = base64_encode(version.value);
-    object["content_type"] = version.content_type;
-  }
-  if (!version.dot.empty()) object["dot"] = version.dot;
-  if (!version.time.empty()) object["time"] = version.time;
-  return object;
-}
-
-Version version_from(const Json& object) {
+Version version_from(const Json& object, std::string_view text) {
   Version version;
   version.dot = object.value("dot", "");
   if (const auto time = object.find("time"); time != object.end()) {
@@ -211,27 +203,36 @@ Version version_from(const Json& object) {
   } else if (value.is_string() && !version.content_type.empty() && !is_json_type(version.content_type)) {
     version.value = value.get<std::string>();
   } else {
-    version.value = value.dump();
+    const auto spelled = raw_member(text, "value");
+    COVEY_ASSERT(spelled.has_value());  // or object.at("value") would have thrown
+    version.value = *spelled;
     if (version.content_type.empty()) version.content_type = "application/json";
   }
   return version;
 }
 
+std::vector<Version> versions_from(const Json& object, std::string_view text) {
+  std::vector<Version> versions;
+  if (object.contains("siblings")) {
+    const Json& siblings = object.at("siblings");
+    if (!siblings.is_array()) throw Json::other_error::create(501, "siblings is not an array", &object);
+    const std::vector<std::string_view> texts = raw_elements(*raw_member(text, "siblings"));
+    COVEY_ASSERT(texts.size() == siblings.size());
+    for (size_t i = 0; i < texts.size(); ++i) versions.push_back(version_from(siblings[i], texts[i]));
+  } else if (object.contains("value") || object.contains("value_base64")) {
+    versions.push_back(version_from(object, text));
+  }
+  return versions;
+}
+
 std::string batch_line(const BatchOperation& operation) {
-  std::string line = key_json(operation.key).dump();
-  line.pop_back();  // the closing brace: the value is appended as it is, not parsed and spelled anew
+  std::string line = "{" + key_member(operation.key);
   if (operation.kind == BatchOperation::Kind::get) line += R"(,"op":"get")";
   if (operation.kind == BatchOperation::Kind::del) line += R"(,"op":"delete")";
   if (operation.kind == BatchOperation::Kind::put) {
-    const std::string type =
-        operation.content_type.empty() ? guess_content_type(operation.value) : operation.content_type;
-    const bool one_line = operation.value.find_first_of("\r\n") == std::string::npos;
-    if (type == "application/json" && one_line && nlohmann::json::accept(operation.value)) {
-      line += R"(,"value":)" + operation.value;
-    } else {
-      line += R"(,"value_base64":")" + base64_encode(operation.value) + R"(","content_type":)" +
-              Json(type).dump();
-    }
+    const bool guess = operation.content_type.empty();
+    line += "," + value_members(operation.value,
+                                guess ? guess_content_type(operation.value) : operation.content_type);
     if (operation.ttl) line += R"(,"ttl_ms":)" + std::to_string(operation.ttl->count());
   }
   if (!operation.context.empty()) line += R"(,"context":)" + Json(operation.context).dump();
@@ -246,7 +247,7 @@ Result<std::vector<BatchOutcome>, Error> outcomes_from(const HttpResponse& respo
     return error;
   }
   std::vector<BatchOutcome> outcomes;
-  for_each_line(response.body, [&](const Json& line) {
+  for_each_line(response.body, [&](const Json& line, std::string_view text) {
     BatchOutcome outcome;
     outcome.status = line.at("status").get<int>();
     outcome.dot = line.value("dot", "");
@@ -255,7 +256,7 @@ Result<std::vector<BatchOutcome>, Error> outcomes_from(const HttpResponse& respo
     const bool is_get = at < operations.size() && operations[at].kind == BatchOperation::Kind::get;
     const bool absent = is_get && outcome.status == 404 && line.contains("context");
     if (outcome.status < 400) {
-      if (is_get) outcome.versions = versions_from(line);
+      if (is_get) outcome.versions = versions_from(line, text);
     } else if (!absent) {
       outcome.error = error_from_line(line, outcome.status);
     }
@@ -277,14 +278,14 @@ Result<ScanPage, Error> scan_page_from(const HttpResponse& response) try {
   ScanPage page;
   bool ended = false;
   std::optional<Error> failure;
-  for_each_line(response.body, [&](const Json& line) {
+  for_each_line(response.body, [&](const Json& line, std::string_view text) {
     if (line.contains("error")) {
       failure = error_from_line(line, line.value("status", 503));
     } else if (line.contains("cursor")) {
       ended = true;
       if (!line.at("cursor").is_null()) page.cursor = line.at("cursor").get<std::string>();
     } else {
-      page.entries.push_back({key_from(line), versions_from(line), line.value("context", "")});
+      page.entries.push_back({key_from(line), versions_from(line, text), line.value("context", "")});
     }
   });
   if (failure) return *failure;

@@ -27,15 +27,19 @@ Result<std::vector<BatchOutcome>, Error> outcomes_from(const HttpResponse& respo
                                                        const std::vector<BatchOperation>& operations);
 Result<ScanPage, Error> scan_page_from(const HttpResponse& response);
 
-// {"value": JSON} or {"value_base64": ..., "content_type": ...}, with "dot" and "time" when known: the fields
-// of a scan's line and of an export's.
-Json version_json(const Version& version);
-// {"key": ...}, or {"key_base64": ...} when the key is not UTF-8.
-Json key_json(std::string_view key);
-// The version that an object of the API describes, in any of its spellings. Throws Json::exception, as
-// nlohmann's access does, when it describes none.
-Version version_from(const Json& object);
-// The key of an object with "key" or "key_base64". Throws likewise.
+// Members of a JSON object, as text without the braces, for lines that import, batch and export share:
+// "key":... or, when the key is not UTF-8, "key_base64":...
+std::string key_member(std::string_view key);
+// "value":JSON as it is spelled, on one line, or "value_base64":...; and "content_type":... unless it is
+// application/json.
+std::string value_members(std::string_view value, std::string_view content_type);
+
+// The key of an object with "key" or "key_base64". Throws Json::exception, as nlohmann's access does, without
+// one.
 std::string key_from(const Json& object);
+// The version that an object of the API describes, or all of them where it has "siblings"; none for a key
+// alone. `text` is the object's text. Throws likewise when it makes no sense.
+Version version_from(const Json& object, std::string_view text);
+std::vector<Version> versions_from(const Json& object, std::string_view text);
 
 }  // namespace covey::client

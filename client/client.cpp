@@ -150,15 +150,13 @@ Result<std::vector<BatchOutcome>, Error> Client::batch(std::string_view table,
                                                        const std::vector<BatchOperation>& operations,
                                                        const WriteOptions& options) {
   if (operations.empty()) return std::vector<BatchOutcome>{};
-  HttpRequest request{.method = "POST", .target = Target{"kv", table}.add_common("w", options).text()};
-  request.headers.emplace_back("Content-Type", "application/x-ndjson");
-  for (const BatchOperation& operation : operations) {
-    request.body += batch_line(operation);
-    request.body += '\n';
-  }
   const bool only_gets = std::all_of(
       operations.begin(), operations.end(),
       [](const BatchOperation& operation) { return operation.kind == BatchOperation::Kind::get; });
+  HttpRequest request{.method = "POST",
+                      .target = Target{"kv", table}.add_common(only_gets ? "r" : "w", options).text()};
+  request.headers.emplace_back("Content-Type", "application/x-ndjson");
+  for (const BatchOperation& operation : operations) request.body += batch_line(operation) + "\n";
   auto response = state_->call(request, only_gets ? Effect::read : Effect::write, options.timeout);
   if (!response) return response.error();
   return outcomes_from(*response, operations);

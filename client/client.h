@@ -160,8 +160,8 @@ class Client {
   Client& operator=(Client&&) noexcept;
 
   // Keys are 1 to 2,048 bytes, any bytes. An absent key is a Reading without versions, with its context.
-  // get() gives a single value byte for byte; JSON among siblings, and in read_all(), is the same JSON in its
-  // shortest spelling. read_all() asks for dots, times and replica counts as well.
+  // get() gives a single value byte for byte; JSON among siblings, and in read_all(), comes without white
+  // space. read_all() asks for times and replica counts as well.
   Result<Reading, Error> get(std::string_view table, std::string_view key, const ReadOptions& options = {});
   Result<Reading, Error> read_all(std::string_view table, std::string_view key,
                                   const ReadOptions& options = {});

@@ -5,6 +5,7 @@
 #include "client/answers.h"
 #include "client/cli/commands.h"
 #include "client/encoding.h"
+#include "client/raw_json.h"
 
 namespace covey::cli {
 namespace {
@@ -27,31 +28,58 @@ WriteOptions write_options(const Session& session, const std::string& level, std
           .context = std::move(context)};
 }
 
-// A version as the API spells siblings: JSON as it is, text as a string, other bytes as base64.
-Json sibling_json(const Version& version) {
-  Json object = client::version_json(version);
-  if (object.contains("value_base64")) {
-    const bool text = client::valid_utf8(version.value);
-    object["value"] = text ? Json(version.value) : object["value_base64"];
-    if (!text) object["base64"] = true;
-    object.erase("value_base64");
+// A version's value as the API spells it among siblings: JSON as it is, text as a string, other bytes as
+// base64.
+std::string sibling_value(const Version& version) {
+  if (client::is_json_type(version.content_type) && nlohmann::json::accept(version.value)) {
+    return R"("value":)" + client::on_one_line(version.value);
   }
-  object["content_type"] = version.content_type;
-  return object;
+  if (client::valid_utf8(version.value)) return R"("value":)" + Json(version.value).dump();
+  return R"("value":")" + client::base64_encode(version.value) + R"(","base64":true)";
 }
 
-Json reading_json(const Session& session, const std::string& key, const Reading& reading) {
-  Json object = {{"table", session.settings().table}};
-  object.update(client::key_json(key));
-  object["siblings"] = Json::array();
-  for (const Version& version : reading.versions) object["siblings"].push_back(sibling_json(version));
-  if (reading.versions.size() == 1) object["value"] = object["siblings"][0]["value"];
-  object["context"] = reading.context;
-  object["replicas"] = {{"owners", reading.replicas.owners},
-                        {"asked", reading.replicas.asked},
-                        {"answered", reading.replicas.answered},
-                        {"behind", reading.replicas.behind}};
-  return object;
+std::string dot_and_time(const Version& version) {
+  std::string members;
+  if (!version.dot.empty()) members += R"(,"dot":)" + Json(version.dot).dump();
+  if (!version.time.empty()) members += R"(,"time":)" + Json(version.time).dump();
+  return members;
+}
+
+// One line: the API's document of a key with its table and key, and with "value" for a single version.
+std::string reading_line(const Session& session, const std::string& key, const Reading& reading) {
+  std::string line = R"({"table":)" + Json(session.settings().table).dump() + "," + client::key_member(key);
+  if (reading.versions.size() == 1) line += "," + sibling_value(reading.versions.front());
+  line += R"(,"siblings":[)";
+  for (const Version& version : reading.versions) {
+    if (&version != &reading.versions.front()) line += ',';
+    line += "{" + sibling_value(version) + dot_and_time(version) + R"(,"content_type":)" +
+            Json(version.content_type).dump() + "}";
+  }
+  const Json rest = {{"context", reading.context},
+                     {"replicas",
+                      {{"owners", reading.replicas.owners},
+                       {"asked", reading.replicas.asked},
+                       {"answered", reading.replicas.answered},
+                       {"behind", reading.replicas.behind}}}};
+  return line + "]," + rest.dump().substr(1);
+}
+
+// One line of a scan, as the API spells it.
+std::string entry_line(const client::ScanEntry& entry, bool keys_only) {
+  std::string line = "{" + client::key_member(entry.key);
+  if (keys_only) return line + "}";
+  if (entry.versions.size() == 1) {
+    const Version& version = entry.versions.front();
+    line += "," + client::value_members(version.value, version.content_type) + dot_and_time(version);
+  } else {
+    line += R"(,"siblings":[)";
+    for (const Version& version : entry.versions) {
+      if (&version != &entry.versions.front()) line += ',';
+      line += "{" + client::value_members(version.value, version.content_type) + dot_and_time(version) + "}";
+    }
+    line += "]";
+  }
+  return line + R"(,"context":)" + Json(entry.context).dump() + "}";
 }
 
 void print_siblings(const Reading& reading) {
@@ -89,16 +117,7 @@ int print_written(const Session& session, const Written& written) {
 
 bool print_entry(const Session& session, const client::ScanEntry& entry, bool keys_only) {
   if (session.settings().json) {
-    Json line = client::key_json(entry.key);
-    if (!keys_only) {
-      if (entry.versions.size() == 1) line.update(client::version_json(entry.versions.front()));
-      if (entry.versions.size() > 1) {
-        for (const Version& version : entry.versions)
-          line["siblings"].push_back(client::version_json(version));
-      }
-      line["context"] = entry.context;
-    }
-    print_json(line);
+    std::cout << entry_line(entry, keys_only) << "\n";
   } else if (keys_only) {
     std::cout << printable(entry.key) << "\n";
   } else {
@@ -129,7 +148,7 @@ int run(Session& session, const GetCommand& command) {
                       : client->get(session.settings().table, command.key, options);
   if (!reading) return session.fail(reading.error());
   if (json) {
-    print_json(reading_json(session, command.key, *reading));
+    std::cout << reading_line(session, command.key, *reading) << "\n";
   } else if (!reading->found()) {
     return session.fail(exit_not_found, "no such key: " + printable(command.key));
   } else if (reading->siblings()) {
@@ -182,7 +201,7 @@ int run(Session& session, const SiblingsCommand& command) {
       client->read_all(session.settings().table, command.key, read_options(session, command.level));
   if (!reading) return session.fail(reading.error());
   if (session.settings().json) {
-    print_json(reading_json(session, command.key, *reading));
+    std::cout << reading_line(session, command.key, *reading) << "\n";
   } else if (!reading->found()) {
     return session.fail(exit_not_found, "no such key: " + printable(command.key));
   } else {

@@ -122,11 +122,8 @@ Result<std::optional<ImportRecord>, ImportProblem> RecordReader::next_json() {
   }
   try {
     record.key = client::key_from(object);
-    if (object.contains("siblings")) {
-      for (const Json& sibling : object["siblings"]) record.versions.push_back(client::version_from(sibling));
-    } else {
-      record.versions.push_back(client::version_from(object));
-    }
+    record.versions = client::versions_from(object, text);
+    if (record.versions.empty()) throw Json::other_error::create(501, "no value", &object);
   } catch (const Json::exception&) {
     return ImportProblem{line_,
                          R"(needs "key" and "value", "value_base64" or "siblings"; or say --key FIELD)"};

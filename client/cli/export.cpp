@@ -10,19 +10,18 @@
 namespace covey::cli {
 namespace {
 
-Json export_line(const client::ScanEntry& entry) {
-  Json line = client::key_json(entry.key);
-  const auto plain = [](client::Version version) {
-    version.dot.clear();
-    version.time.clear();
-    return client::version_json(version);
-  };
+std::string export_line(const client::ScanEntry& entry) {
+  std::string line = "{" + client::key_member(entry.key) + ",";
   if (entry.versions.size() == 1) {
-    line.update(plain(entry.versions.front()));
-  } else {
-    for (const client::Version& version : entry.versions) line["siblings"].push_back(plain(version));
+    line += client::value_members(entry.versions.front().value, entry.versions.front().content_type);
+    return line + "}";
   }
-  return line;
+  line += R"("siblings":[)";
+  for (const client::Version& version : entry.versions) {
+    if (&version != &entry.versions.front()) line += ',';
+    line += "{" + client::value_members(version.value, version.content_type) + "}";
+  }
+  return line + "]}";
 }
 
 }  // namespace
@@ -52,7 +51,7 @@ int run(Session& session, const ExportCommand& command) {
     }
     for (const client::ScanEntry& entry : page->entries) {
       if (entry.versions.empty()) continue;
-      out << export_line(entry).dump() << "\n";
+      out << export_line(entry) << "\n";
       ++count;
     }
     progress.show(-1, count);

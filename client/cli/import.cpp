@@ -94,7 +94,7 @@ class Sender {
       if (!read) return read.error();
       problems = *read;
     }
-    auto outcomes = call(puts);
+    auto outcomes = call(puts, command_.level);
     if (!outcomes) return outcomes.error();
     for (size_t i = 0; i < outcomes->size(); ++i) {
       const auto& error = (*outcomes)[i].error;
@@ -110,7 +110,9 @@ class Sender {
     std::vector<BatchOperation> gets;
     for (const BatchOperation& put : puts)
       gets.push_back({.kind = BatchOperation::Kind::get, .key = put.key});
-    auto outcomes = call(gets);
+    // A write that asks for one replica reads from one too, so that it succeeds wherever it can.
+    const bool weak = command_.level == "one" || command_.level == "1";
+    auto outcomes = call(gets, weak ? "one" : "");
     if (!outcomes) return outcomes.error();
     std::vector<Problem> problems;
     std::vector<BatchOperation> readable;
@@ -131,10 +133,10 @@ class Sender {
     return problems;
   }
 
-  Result<std::vector<BatchOutcome>, Error> call(const std::vector<BatchOperation>& operations) {
-    const WriteOptions options{.level = command_.level,
-                               .sloppy = session_.settings().sloppy,
-                               .timeout = session_.settings().timeout};
+  Result<std::vector<BatchOutcome>, Error> call(const std::vector<BatchOperation>& operations,
+                                                const std::string& level) {
+    const WriteOptions options{
+        .level = level, .sloppy = session_.settings().sloppy, .timeout = session_.settings().timeout};
     for (int tries = 1;; ++tries) {
       auto outcomes = client_.batch(session_.settings().table, operations, options);
       if (outcomes || outcomes.error().kind != Error::Kind::overloaded || tries == overload_tries_max)

@@ -1,33 +1,14 @@
 // The command line against a fake node: exit codes, output, and what is sent.
-#include <sys/stat.h>
-
-#include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <set>
-#include <sstream>
-
-#include "client/cli/app.h"
-#include "tests/unit/client/fake_http_server.h"
+#include "tests/unit/client/run_line.h"
 
 namespace covey::cli {
 namespace {
-
-namespace fs = std::filesystem;
-using test::FakeHttpServer;
-using test::FakeReply;
-using test::FakeRequest;
 
 const std::string written_body =
     R"({"dot": "n1.1:9", "acks": {"needed": 2, "received": 3}, "context": "after"})";
 const std::string siblings_body = R"({"siblings": [
     {"value": {"a": 1}, "dot": "n1.1:1", "time": "t1", "content_type": "application/json"},
     {"value": "two", "dot": "n2.1:1", "time": "t2", "content_type": "text/plain"}], "context": "both"})";
-
-FakeReply error(int status, const std::string& code) {
-  return {.status = status, .body = R"({"error": {"code": ")" + code + R"(", "message": "why"}})"};
-}
 
 // Answers by the key in the path.
 FakeReply answer(const FakeRequest& request) {
@@ -48,48 +29,6 @@ FakeReply answer(const FakeRequest& request) {
   if (has("/busy")) return error(429, "overloaded");
   return {.body = "value", .headers = {{"Content-Type", "text/plain"}, {"Covey-Context", "before"}}};
 }
-
-struct Ran {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-Ran run_line(std::vector<std::string> arguments, const std::string& input = {}) {
-  std::ostringstream out, err;
-  std::istringstream in(input);
-  auto* const old_out = std::cout.rdbuf(out.rdbuf());
-  auto* const old_err = std::cerr.rdbuf(err.rdbuf());
-  auto* const old_in = std::cin.rdbuf(in.rdbuf());
-  Session session{Settings{}};
-  const int code = run_command_line(session, std::move(arguments), false);
-  std::cout.rdbuf(old_out);
-  std::cerr.rdbuf(old_err);
-  std::cin.rdbuf(old_in);
-  return {code, out.str(), err.str()};
-}
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "covey-client-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
-    return (path_ / name).string();
-  }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
-};
 
 }  // namespace
 
@@ -173,7 +112,7 @@ TEST_CASE("get prints the value alone, and all siblings", "[client]") {
   CHECK(run_line({"--node", server.endpoint(), "get", "k"}).out == "value\n");
   CHECK(run_line({"--node", server.endpoint(), "get", "k", "--raw"}).out == "value");
   const Ran siblings = run_line({"--node", server.endpoint(), "get", "siblings"});
-  CHECK(siblings.out == "n1.1:1  t1  {\"a\":1}\nn2.1:1  t2  two\n");
+  CHECK(siblings.out == "n1.1:1  t1  {\"a\": 1}\nn2.1:1  t2  two\n");
   const auto json =
       Json::parse(run_line({"--node", server.endpoint(), "get", "siblings", "--output", "json"}).out);
   CHECK(json["siblings"][0]["value"]["a"] == 1);
@@ -188,172 +127,6 @@ TEST_CASE("a value may come from standard input", "[client]") {
   const std::string value("bytes\0\n", 7);
   CHECK(run_line({"--node", server.endpoint(), "put", "k", "-", "--blind"}, value).code == 0);
   CHECK(server.requests().at(0).body == value);
-}
-
-TEST_CASE("an import tells the lines that failed and goes on", "[client]") {
-  FakeHttpServer server([](const FakeRequest& request) {
-    FakeReply reply;
-    std::istringstream lines(request.body);
-    for (std::string line; std::getline(lines, line);) {
-      const Json operation = Json::parse(line);
-      Json result = {{"key", operation["key"]}, {"status", 200}, {"dot", "n1.1:1"}, {"context", "c"}};
-      if (operation.value("op", "") == "get") {
-        result = {{"key", operation["key"]}, {"status", 404}, {"context", "seen"}};
-      } else if (operation["key"] == "bad") {
-        result = {{"key", "bad"}, {"status", 422}, {"error", {{"code", "bad_column"}, {"message", "temp"}}}};
-      }
-      reply.body += result.dump() + "\n";
-    }
-    return reply;
-  });
-  const Folder folder;
-  const std::string file = folder.write("in.csv", "key,n\na,1\nbad,2\nc\nb,3\na,4\n");
-  const Ran ran = run_line({"--node", server.endpoint(), "import", file, "--parallel", "1"});
-  CHECK(ran.code == 1);
-  CHECK(ran.out == "imported 3 records, 2 lines failed\n");
-  CHECK_THAT(ran.err, Catch::Contains("line 3: bad_column: temp") && Catch::Contains("line 4: 1 fields"));
-  std::string puts;
-  for (const FakeRequest& request : server.requests()) {
-    std::istringstream lines(request.body);
-    for (std::string line; std::getline(lines, line);) {
-      const Json operation = Json::parse(line);
-      if (operation.value("op", "") == "get") continue;
-      CHECK(operation["context"] == "seen");
-      puts += operation["key"].get<std::string>() + operation["value"]["n"].dump() + " ";
-    }
-  }
-  // The key's second line comes in a later batch than its first.
-  CHECK(puts == "a1 bad2 b3 a4 ");
-}
-
-TEST_CASE("an import that was cut off goes on where it stopped", "[client]") {
-  bool broken = true;
-  std::set<std::string> keys;
-  FakeHttpServer server([&](const FakeRequest& request) {
-    FakeReply reply;
-    std::istringstream lines(request.body);
-    int count = 0;
-    for (std::string line; std::getline(lines, line); ++count) {
-      const Json operation = Json::parse(line);
-      if (broken && operation["key"] == "k700") return FakeReply{.way = FakeReply::Way::close};
-      keys.insert(operation["key"]);
-      reply.body +=
-          Json{{"key", operation["key"]}, {"status", 200}, {"dot", "d"}, {"context", "c"}}.dump() + "\n";
-    }
-    return reply;
-  });
-  const Folder folder;
-  std::string text;
-  for (int i = 1; i <= 1200; ++i)
-    text += R"({"key": "k)" + std::to_string(i) +
-            R"(", "value": 1})"
-            "\n";
-  const std::string file = folder.write("in.jsonl", text);
-  const std::vector<std::string> command = {"--node", server.endpoint(), "import",
-                                            file,     "--blind",         "--parallel",
-                                            "1",      "--resume",        folder.file("position")};
-  const Ran cut = run_line(command);
-  CHECK(cut.code == 4);
-  CHECK_THAT(cut.err, Catch::Contains("outcome unknown") && Catch::Contains("--from-line 501"));
-  broken = false;
-  const Ran rest = run_line(command);
-  CHECK(rest.code == 0);
-  CHECK(rest.out == "imported 700 records, 0 lines failed\n");
-  CHECK(keys.size() == 1200);
-  CHECK_FALSE(fs::exists(folder.file("position")));
-}
-
-TEST_CASE("what export prints, import sends: siblings stay siblings", "[client]") {
-  std::string imported;
-  FakeHttpServer server([&](const FakeRequest& request) {
-    FakeReply reply;
-    if (request.method == "GET" && request.target.find("cursor=next") == std::string::npos) {
-      reply.body = R"({"key": "a", "value": {"n": 1}, "dot": "n1.1:1", "context": "x"})"
-                   "\n"
-                   R"({"cursor": "next"})";
-    } else if (request.method == "GET") {
-      reply.body =
-          R"({"key": "b", "siblings": [{"value": 1, "dot": "d1"}, {"value_base64": "dHdv", "content_type": "text/plain", "dot": "d2"}], "context": "y"})"
-          "\n"
-          R"({"cursor": null})";
-    } else {
-      imported += request.body;
-      for (const char c : request.body) {
-        if (c == '\n')
-          reply.body += R"({"key": "k", "status": 200, "dot": "d", "context": "c"})"
-                        "\n";
-      }
-    }
-    return reply;
-  });
-  const Folder folder;
-  CHECK(run_line({"--node", server.endpoint(), "export", "--out", folder.file("out.jsonl")}).code == 0);
-  CHECK(run_line({"--node", server.endpoint(), "import", folder.file("out.jsonl"), "--blind"}).code == 0);
-  CHECK(imported == R"({"key":"a","value":{"n":1}})"
-                    "\n"
-                    R"({"key":"b","value":1})"
-                    "\n"
-                    R"({"key":"b","value_base64":"dHdv","content_type":"text/plain"})"
-                    "\n");
-}
-
-TEST_CASE("bench counts every operation and tells failures", "[client]") {
-  std::atomic<int> seen{0};
-  FakeHttpServer server([&](const FakeRequest& request) {
-    if (++seen % 10 == 0) return error(503, "unavailable");
-    return request.method == "GET" ? FakeReply{.body = "v"}
-                                   : FakeReply{.body = "{}", .headers = {{"Covey-Context", "c"}}};
-  });
-  const Ran ran = run_line({"--node", server.endpoint(), "--output", "json", "bench", "--ops", "100",
-                            "--clients", "3", "--keys", "30", "--pipeline", "4", "--no-preload"});
-  CHECK(ran.code == 1);
-  const Json report = Json::parse(ran.out);
-  CHECK(report["operations"] == 90);
-  CHECK(report["errors"]["HTTP 503"] == 10);
-  CHECK(report["reads"]["count"].get<int>() + report["writes"]["count"].get<int>() == 90);
-}
-
-TEST_CASE("cluster start runs a node for each file and stop ends them", "[client]") {
-  FakeHttpServer server([](const FakeRequest&) { return FakeReply{.body = "{}"}; });
-  const Folder folder;
-  const std::string program = folder.write(
-      "coveyd", "#!/bin/sh\necho started $2\ntrap 'exit 0' TERM\nwhile :; do sleep 0.05; done\n");
-  ::chmod(program.c_str(), 0755);
-  fs::create_directory(folder.path() + "/configs");
-  for (const char* node : {"n1", "n2"}) {
-    folder.write(
-        std::string("configs/") + node + ".json",
-        Json{{"node", node}, {"data_dir", folder.file(node)}, {"listen", {{"http", server.endpoint()}}}}
-            .dump());
-  }
-  const std::string configs = folder.file("configs");
-  const Ran started = run_line({"cluster", "start", configs, "--coveyd", program, "--output", "json"});
-  INFO(started.out << started.err);
-  REQUIRE(started.code == 0);
-  const Json nodes = Json::parse(started.out)["nodes"];
-  REQUIRE(nodes.size() == 2);
-  CHECK(nodes[0]["state"] == "ready");
-  CHECK(fs::exists(folder.file("n2/coveyd.log")));
-  const Ran again = run_line({"cluster", "start", configs, "--coveyd", program, "--output", "json"});
-  CHECK(Json::parse(again.out)["nodes"] == nodes);
-  CHECK(run_line({"cluster", "stop", configs}).out == "n1  stopped\nn2  stopped\n");
-  CHECK(run_line({"cluster", "stop", configs}).out == "n1  was not running\nn2  was not running\n");
-}
-
-TEST_CASE("a node that ends at once is told with the end of its log", "[client]") {
-  const Folder folder;
-  const std::string program = folder.write("coveyd", "#!/bin/sh\necho the port is taken\nexit 1\n");
-  ::chmod(program.c_str(), 0755);
-  fs::create_directory(folder.path() + "/configs");
-  folder.write("configs/n1.json",
-               Json{{"node", "n1"},
-                    {"data_dir", folder.file("n1")},
-                    {"listen", {{"http", "127.0.0.1:" + std::to_string(test::free_port())}}}}
-                   .dump());
-  const Ran ran = run_line({"cluster", "start", folder.file("configs"), "--coveyd", program});
-  CHECK(ran.code == 1);
-  CHECK_THAT(ran.err, Catch::Contains("n1 has ended") && Catch::Contains("the port is taken"));
-  CHECK(run_line({"cluster", "start", folder.file("nowhere")}).code == 2);
 }
 
 TEST_CASE("the shell takes the same commands and keeps its options", "[client]") {

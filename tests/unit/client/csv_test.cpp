@@ -137,7 +137,7 @@ TEST_CASE("JSON lines of an export come back as they were, siblings included", "
       "\n",
       ImportFormat::jsonl);
   REQUIRE(read.records.size() == 3);
-  CHECK(read.records[0].versions.at(0).value == R"({"n":1})");
+  CHECK(read.records[0].versions.at(0).value == R"({"n": 1})");
   CHECK(read.records[1].key == "\xff");
   CHECK(read.records[1].line == 3);
   CHECK(read.records[1].versions.at(0).value == std::string(1, '\0'));
