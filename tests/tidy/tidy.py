@@ -51,7 +51,7 @@ ALLOWED_SYMBOLS = re.compile(
     r"^(?:memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|malloc|free|realloc|abort|fprintf|fwrite|fputs|fputc|stderr|"
     r"__fprintf_chk|__memcpy_chk|__stack_chk_fail|__assert_fail|snprintf|__snprintf_chk|"
     r"XXH\w+|__cxa_\w+|__gxx_personality_v0|__dso_handle|_Unwind_\w+|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
-    r"__\w*ti[34]|DW\.ref\.\w+)$")
+    r"__\w*[dt]i[234]|DW\.ref\.\w+)$")
 IMPURE_DEMANGLED = re.compile(
     r"std::chrono::|std::this_thread|std::thread|std::random_device|std::(?:__1::)?basic_(?:[io]?fstream|filebuf)|"
     r"std::filesystem|std::condition_variable|std::__basic_future|boost::|rocksdb::")

@@ -1,0 +1,32 @@
+// What anybody may send to the peer port, in pieces of any size: frames out of a stream.
+#include <algorithm>
+#include <vector>
+
+#include "server/peer_frame.h"
+#include "tests/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace covey;
+  if (size == 0) return 0;
+  size_t piece = data[0] == 0 ? size : data[0];
+  std::string_view payload = fuzz::view(data + 1, size - 1);
+
+  auto frames = [piece](std::string_view stream) {
+    server::FrameReader reader;
+    std::vector<std::string> out;
+    for (; !stream.empty(); stream.remove_prefix(std::min(piece, stream.size()))) {
+      reader.feed(stream.substr(0, piece));
+      while (auto frame = reader.next()) out.emplace_back(*frame);
+    }
+    return out;
+  };
+  frames(payload);  // as it came: nearly always a wrong checksum or an impossible length
+
+  std::string stream;
+  server::append_frame(stream, payload);
+  server::append_frame(stream, payload);
+  COVEY_ASSERT(frames(stream) == std::vector<std::string>(2, std::string(payload)));
+  stream[size % stream.size()] = static_cast<char>(stream[size % stream.size()] ^ 0x10);
+  for (const std::string& frame : frames(stream)) COVEY_ASSERT(frame == payload);
+  return 0;
+}
