@@ -28,6 +28,10 @@ class SyncWatch final : public rocksdb::EventListener {
     if (info.status.ok() && info.path.find("/MANIFEST-") != std::string::npos)
       events_.manifest_synced(info.path);
   }
+  // Going on after a full disk has one place, Database::recover.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
   void OnIOError(const rocksdb::IOErrorInfo& info) override {
     using rocksdb::FileOperationType;
     if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
