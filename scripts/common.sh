@@ -30,17 +30,18 @@ build_jobs() {
   if [ "$memory_gib" -lt "$cores" ]; then echo "$memory_gib"; else echo "$cores"; fi
 }
 
-# build PRESET [TARGET...]: configures and builds into build/PRESET; all targets unless some are named.
+# build PRESET [TARGET...]: configures and builds into build/PRESET; all targets unless some are named. Quiet when all is
+# well, else the end of the log and status 1.
 build() {
-  local preset=$1
+  local preset=$1 log=$ROOT/build/$1.build.log
   shift
-  cmake --preset "$preset" >"build/$preset.configure.log" 2>&1 || {
-    cat "build/$preset.configure.log" >&2
-    fail "cmake --preset $preset failed"
-  }
-  cmake --build --preset "$preset" -j "$(build_jobs)" ${1:+--target "$@"} >"build/$preset.build.log" 2>&1 || {
-    tail -n 60 "build/$preset.build.log" >&2
-    fail "the $preset build failed: all of it is in build/$preset.build.log"
-  }
+  mkdir -p "$ROOT/build"
+  if cmake --preset "$preset" >"$log" 2>&1 &&
+    cmake --build --preset "$preset" -j "$(build_jobs)" ${1:+--target "$@"} >>"$log" 2>&1; then
+    return 0
+  fi
+  grep -E ' error: |CMake Error|undefined symbol' "$log" | head -n 20 >&2 || true
+  tail -n 30 "$log" >&2
+  printf 'the %s build failed: all of it is in %s\n' "$preset" "$log" >&2
+  return 1
 }
-mkdir -p build

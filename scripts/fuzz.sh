@@ -17,6 +17,7 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 
 scripts/setup.sh build test lint
+mkdir -p build
 say "fuzz: building"
 cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DCOVEY_FUZZ=ON \
   -DCOVEY_SANITIZE=fuzzer-no-link,address,undefined >build/fuzz.configure.log 2>&1 || {

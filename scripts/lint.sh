@@ -6,6 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 scripts/setup.sh build test lint
+mkdir -p build
 cmake -S . -B build/lint -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ \
   -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >build/lint.configure.log 2>&1 || {
   cat build/lint.configure.log >&2

@@ -63,6 +63,7 @@ trap restore_policy EXIT
 printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
 as_root chmod 755 $policy
 
+mkdir -p build
 log=build/setup.log
 {
   as_root apt-get update -qq &&

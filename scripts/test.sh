@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Every test: installs what is missing, builds what is not built, runs all of it, and ends with one line
+# "N passed, N failed". Exit 1 if anything failed.
+#
+#   scripts/test.sh [release] [asan] [tsan]        all three unless some are named
+#
+#   release  unit tests, tidy, kept fuzz inputs, scenarios, real processes, the simulator, the measurement of the
+#            simulator by deliberate bugs
+#   asan     unit tests, kept fuzz inputs, fewer seeds of the simulator, with address and undefined behaviour checked
+#   tsan     unit tests and real processes, with data races checked
+#
+# SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 200, 60).
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+jobs=$(nproc)
+passed=0
+failed=0
+logs=build/test-logs
+rm -rf "$logs"
+mkdir -p "$logs"
+
+# stage NAME COMMAND...: runs it with its output in a log; on failure shows the log's end. The command adds to passed
+# and failed what it counts.
+stage() {
+  local name=$1 begun=$SECONDS before=$failed
+  shift
+  log=$logs/${name// /-}.log
+  "$@" >"$log" 2>&1 || failed=$((failed == before ? failed + 1 : failed))
+  local verdict=ok
+  if [ "$failed" -gt "$before" ]; then
+    verdict=FAILED
+    tail -n 60 "$log"
+    say "--- all of it: $log"
+  fi
+  printf '%-44s %6s   %4d s\n' "$name" "$verdict" $((SECONDS - begun))
+  [ "$verdict" = ok ]
+}
+
+# A stage that is one check.
+check() {
+  if "$@"; then passed=$((passed + 1)); else return 1; fi
+}
+
+# The program's own count of test cases.
+unit_tests() {
+  local preset=$1 out=$logs/unit-$1.txt ok=0 summary
+  shift
+  "build/$preset/bin/covey_tests" "$@" >"$out" 2>&1 || ok=$?
+  cat "$out"
+  summary=$(tail -n 3 "$out")
+  if [[ $summary =~ in\ ([0-9]+)\ test\ case ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+  elif [[ $(grep -a '^test cases:' "$out" | tail -n 1) =~ ([0-9]+)\ failed ]]; then
+    failed=$((failed + BASH_REMATCH[1]))
+    if [[ $(grep -a '^test cases:' "$out" | tail -n 1) =~ ([0-9]+)\ passed ]]; then
+      passed=$((passed + BASH_REMATCH[1]))
+    fi
+  fi
+  return "$ok"
+}
+
+# Tests that CMake knows, chosen by label; counted from ctest's report.
+ctests() {
+  local preset=$1 report ok=0 bad all
+  shift
+  report=$(mktemp "$ROOT/$logs/report.XXXXXX")
+  ctest --preset "$preset" --output-junit "$report" --no-tests=ignore "$@" || ok=$?
+  all=$(grep -c '<testcase ' "$report" || true)
+  bad=$(grep -c '<testcase .*status="fail"' "$report" || true)
+  passed=$((passed + all - bad))
+  failed=$((failed + bad))
+  return "$ok"
+}
+
+simulate() {
+  say "$*"
+  check "$@"
+}
+
+# The sanitizers' own settings. RocksDB and other packages are not instrumented: what they do is not judged.
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=suppressions=$ROOT/tests/tsan.supp:history_size=4
+# Properties: fewer random cases where each costs ten times as much.
+few_cases='max_success=25'
+
+run_release() {
+  stage "build release" build release all covey-sim-bugs || return 0
+  stage "unit tests" unit_tests release
+  stage "tidy, kept fuzz inputs, scenarios" ctests release -LE '^(unit|process)$' -j "$jobs"
+  stage "simulator, ${SEEDS:=1000} fixed seeds" simulate build/release/bin/covey-sim --seed 1 --runs "$SEEDS" --jobs "$jobs"
+  stage "simulator, ${FRESH_SEEDS:=200} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
+    --runs "$FRESH_SEEDS" --jobs "$jobs"
+  stage "simulator finds deliberate bugs" simulate build/release/bin/covey-sim-bugs --measure --jobs "$jobs"
+  stage "real processes" ctests release -L '^process$'
+}
+
+run_asan() {
+  stage "build asan" build asan || return 0
+  RC_PARAMS=$few_cases stage "unit tests, asan" unit_tests asan
+  stage "kept fuzz inputs, asan" ctests asan -L '^fuzz$' -j "$jobs"
+  stage "simulator, ${ASAN_SEEDS:=60} seeds, asan" simulate build/asan/bin/covey-sim --seed 1 --runs "$ASAN_SEEDS" \
+    --jobs "$jobs"
+}
+
+run_tsan() {
+  stage "build tsan" build tsan covey_tests coveyd covey || return 0
+  RC_PARAMS=$few_cases stage "unit tests, tsan" unit_tests tsan
+  stage "real processes, tsan" ctests tsan -L '^process$'
+}
+
+scripts/setup.sh build test
+for part in "${@:-release asan tsan}"; do
+  for name in $part; do
+    case $name in
+      release | asan | tsan) "run_$name" || true ;; # failures are counted
+      *) fail "unknown part '$name': release, asan or tsan" ;;
+    esac
+  done
+done
+
+say "$((SECONDS / 60)) min $((SECONDS % 60)) s"
+say "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
