@@ -1,0 +1,133 @@
+#include "tests/bench/report.h"
+
+#include <cmath>
+#include <cstdarg>
+#include <cstdio>
+
+namespace covey::bench {
+namespace {
+
+__attribute__((format(printf, 2, 3))) void print(std::string& out, const char* format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  out.append(text);
+}
+
+// 12,345
+std::string grouped(double number) {
+  std::string digits = std::to_string(static_cast<long long>(std::llround(number)));
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string milliseconds(double us) {
+  if (us == 0) return "";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", us / 1000);
+  return text;
+}
+
+constexpr double mib = 1 << 20;
+
+void print_case(std::string& out, const Case& measured) {
+  const double covey = measured.rows.front().per_second;
+  for (const Row& row : measured.rows) {
+    const bool first = &row == &measured.rows.front();
+    char ratio[32] = "";
+    if (!first && row.per_second > 0) std::snprintf(ratio, sizeof ratio, "%.2f", covey / row.per_second);
+    out.append("| ").append(first ? measured.title : "").append(" | ").append(row.side);
+    out.append(" | ").append(grouped(row.per_second));
+    out.append(" | ").append(grouped(row.per_second_low)).append("–").append(grouped(row.per_second_high));
+    for (const double us : {row.p50_us, row.p90_us, row.p99_us, row.p999_us})
+      out.append(" | ").append(milliseconds(us));
+    out.append(" | ").append(ratio).append(" |\n");
+  }
+}
+
+void print_setting(std::string& out, const Setting& setting) {
+  print(out, "### %s, durability `%s`\n\n", setting.nodes == 1 ? "One node" : "Three nodes",
+        to_text(setting.durability));
+  out.append("| load | server | a second | lowest–highest | p50 ms | p90 | p99 | p99.9 | covey / it |\n");
+  out.append("|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
+  for (const Case& measured : setting.cases) print_case(out, measured);
+  out.append("\n");
+  for (const Case& measured : setting.cases) {
+    for (const Row& row : measured.rows) {
+      if (row.failures == 0) continue;
+      print(out, "%s, %s: %llu requests were not answered as asked, the first with: `%.200s`\n\n",
+            measured.title.c_str(), row.side.c_str(), static_cast<unsigned long long>(row.failures),
+            row.first_failure.substr(0, row.first_failure.find('\r')).c_str());
+    }
+  }
+}
+
+void print_convergence(std::string& out, const Convergence& result) {
+  out.append("## Convergence\n\nThree nodes with ").append(grouped(static_cast<double>(result.keys)));
+  out.append(" keys; one was stopped, ").append(grouped(static_cast<double>(result.changed)));
+  out.append(" of them were changed, and it was started again.\n\n| | |\n|---|--:|\n");
+  out.append("| differing: key and value of each changed object | ")
+      .append(grouped(result.differing_bytes))
+      .append(" bytes |\n");
+  print(out, "| sent as objects by gossip and repair, all nodes | %s bytes, %.2f times that |\n",
+        grouped(result.object_bytes).c_str(), result.object_bytes / result.differing_bytes);
+  print(out, "| all bytes between the nodes meanwhile | %s bytes, %.2f times that |\n",
+        grouped(result.peer_bytes).c_str(), result.peer_bytes / result.differing_bytes);
+  print(out, "| from the process's start to its ready line | %.2f s |\n", result.ready_seconds);
+  print(out, "| from then until all changes were readable there and all clocks equal | %.2f s |\n",
+        result.equal_seconds);
+  print(out, "| between equal replicas, for each pair and partition | %.1f bytes a second |\n\n",
+        result.idle_bytes_per_second_and_partition);
+}
+
+void print_memory(std::string& out, const Memory& result) {
+  const auto beyond = [&](uint64_t bytes) {
+    return (static_cast<double>(bytes) - static_cast<double>(result.cache_bytes)) / mib;
+  };
+  out.append("## Memory and restart\n\nOne node with ").append(grouped(static_cast<double>(result.keys)));
+  out.append(" keys, loaded by the batch call.\n\n| | |\n|---|--:|\n");
+  out.append("| loaded | ").append(grouped(result.load_per_second)).append(" keys a second |\n");
+  print(out, "| resident after the load | %.0f MiB, %.0f beyond the configured cache of %.0f |\n",
+        static_cast<double>(result.resident_bytes) / mib, beyond(result.resident_bytes),
+        static_cast<double>(result.cache_bytes) / mib);
+  print(out, "| resident after a restart | %.0f MiB, %.0f beyond the cache |\n",
+        static_cast<double>(result.resident_after_start_bytes) / mib,
+        beyond(result.resident_after_start_bytes));
+  print(out, "| from the process's start to its ready line | %.2f s |\n\n", result.ready_seconds);
+}
+
+void print_head(std::string& out, const Options& options, const Results& results) {
+  const Machine& machine = results.machine;
+  print(out, "Measured on %s UTC, with `%s`.\n\n", results.date.c_str(), options.command.c_str());
+  print(out,
+        "Machine: %u cores of %s, %.0f GiB, %s; an fdatasync of 200 appended bytes takes %.2f ms where the "
+        "data lies; "
+        "load average before the start %.1f.",
+        machine.cores, machine.processor.c_str(), machine.memory_gib, machine.system.c_str(),
+        machine.fsync_us / 1000, machine.load_average);
+  if (!results.versions.empty()) out.append(" Peers: ");
+  for (const std::string& version : results.versions)
+    out.append(&version == &results.versions.front() ? "" : "; ").append(version);
+  out.append(results.versions.empty() ? "\n\n" : ".\n\n");
+  print(out,
+        "%u connections, values of %u bytes, %s keys chosen evenly, %u rounds of %.3g seconds in turns, "
+        "medians.\n\n",
+        options.connections, options.value_bytes, grouped(static_cast<double>(options.keys)).c_str(),
+        options.rounds, options.seconds);
+}
+
+}  // namespace
+
+std::string to_markdown(const Options& options, const Results& results) {
+  std::string out;
+  print_head(out, options, results);
+  if (!results.throughput.empty()) out.append("## Puts and gets\n\n");
+  for (const Setting& setting : results.throughput) print_setting(out, setting);
+  if (results.convergence) print_convergence(out, *results.convergence);
+  if (results.memory) print_memory(out, *results.memory);
+  return out;
+}
+
+}  // namespace covey::bench

@@ -1,0 +1,78 @@
+// The servers that are compared, each started on free ports in a directory of its own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/bench/process.h"
+
+namespace covey::bench {
+
+enum class Durability { sync, interval, none };
+const char* to_text(Durability durability);
+
+struct CoveyOptions {
+  std::string program;
+  uint32_t nodes = 1;
+  Durability durability = Durability::sync;
+  uint64_t cache_mb = 64;
+  uint32_t threads = 1;
+};
+
+// A cluster whose every node holds every key (replicas = nodes), with a table "bench" in which the last write
+// wins: what a redis SET does.
+class CoveyCluster {
+ public:
+  CoveyCluster(const CoveyOptions& options, const std::filesystem::path& directory);
+  static constexpr const char* table = "bench";
+  static constexpr uint32_t partitions = 64;
+
+  void start(size_t node);  // waits until it is ready; the seconds of that are in ready_seconds()
+  void stop(size_t node);   // in order
+  double ready_seconds() const { return ready_seconds_; }
+  const std::vector<uint16_t>& http_ports() const { return http_ports_; }
+  Process& process(size_t node) { return processes_.at(node); }
+  size_t nodes() const { return http_ports_.size(); }
+
+  // By name with labels, as /metrics prints them.
+  std::map<std::string, double> metrics(size_t node) const;
+  double metric(size_t node, const std::string& name) const;
+  // POST of lines to the batch call of the table. Throws if a line failed.
+  void post_batch(size_t node, const std::string& lines, const std::string& query) const;
+  std::string get(size_t node, const std::string& key, const std::string& query) const;
+  void wait_until_equal(std::chrono::seconds timeout) const;  // no partition diverged on any node
+
+ private:
+  CoveyOptions options_;
+  std::filesystem::path directory_;
+  std::vector<uint16_t> http_ports_;
+  std::vector<uint16_t> peer_ports_;
+  std::map<size_t, Process> processes_;
+  double ready_seconds_ = 0;
+};
+
+// One redis-server that takes the writes, and replicas of it.
+class RedisServers {
+ public:
+  RedisServers(uint32_t nodes, Durability durability, const std::filesystem::path& directory);
+  uint16_t port() const { return ports_.front(); }
+
+ private:
+  std::vector<uint16_t> ports_;
+  std::vector<Process> processes_;
+};
+
+class EtcdServers {
+ public:
+  EtcdServers(uint32_t nodes, const std::filesystem::path& directory);
+  const std::vector<uint16_t>& ports() const { return ports_; }
+
+ private:
+  std::vector<uint16_t> ports_;
+  std::vector<Process> processes_;
+};
+
+}  // namespace covey::bench

@@ -1,0 +1,208 @@
+#include "tests/bench/sides.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+#include <stdexcept>
+
+namespace covey::bench {
+namespace {
+
+Load base_load(const Options& options, const Question& question) {
+  Load load;
+  load.operation = question.operation;
+  load.connections = options.connections;
+  load.pipeline = question.pipeline;
+  load.keys = options.keys;
+  load.value_bytes = options.value_bytes;
+  load.seconds = options.seconds;
+  load.warm_up_seconds = std::min(0.3, options.seconds / 4);
+  load.seed = question.seed;
+  return load;
+}
+
+Sample sample_of(const LoadResult& result) {
+  const auto us = [&](double percent) {
+    return static_cast<double>(result.latency_ns.percentile(percent)) / 1000;
+  };
+  return {result.per_second(), us(50), us(90), us(99), us(99.9), result.failures, result.first_failure};
+}
+
+void check_fill(const LoadResult& result, const char* what) {
+  if (result.failures == 0) return;
+  throw std::runtime_error(std::string("filling ") + what + ": " + std::to_string(result.failures) +
+                           " writes failed, the first with: " + result.first_failure);
+}
+
+class CoveySide final : public Side {
+ public:
+  CoveySide(const Options& options, uint32_t nodes, Durability durability,
+            const std::filesystem::path& directory)
+      : options_(options),
+        cluster_(
+            {.program = options.coveyd, .nodes = nodes, .durability = durability, .threads = options.threads},
+            directory) {}
+  std::string name(const Question&) const override { return "covey"; }
+  bool answers(const Question&) const override { return true; }
+  void fill() override {
+    Load load = load_for(
+        {.operation = Operation::put, .replicas = static_cast<uint32_t>(cluster_.nodes()), .pipeline = 16});
+    load.each_key_once = true;
+    check_fill(run_load(load), "covey");
+    cluster_.wait_until_equal(std::chrono::seconds(60));
+  }
+  Sample measure(const Question& question) override { return sample_of(run_load(load_for(question))); }
+
+ private:
+  Load load_for(const Question& question) const {
+    Load load = base_load(options_, question);
+    load.ports = cluster_.http_ports();
+    const std::string query =
+        (question.operation == Operation::put ? "w=" : "r=") + std::to_string(question.replicas);
+    load.protocol = [query] { return covey_http(CoveyCluster::table, query); };
+    return load;
+  }
+  const Options& options_;
+  CoveyCluster cluster_;
+};
+
+class RedisSide final : public Side {
+ public:
+  RedisSide(const Options& options, uint32_t nodes, Durability durability,
+            const std::filesystem::path& directory)
+      : options_(options), servers_(nodes, durability, directory) {}
+  std::string name(const Question& question) const override {
+    return waits(question) == 0 ? "redis" : "redis, WAIT " + std::to_string(waits(question));
+  }
+  // Reading from two of its servers and comparing is nothing that redis does.
+  bool answers(const Question& question) const override {
+    return question.operation == Operation::put || question.replicas == 1;
+  }
+  void fill() override {
+    Load load = load_for({.operation = Operation::put, .pipeline = 16});
+    load.each_key_once = true;
+    check_fill(run_load(load), "redis");
+  }
+  Sample measure(const Question& question) override {
+    const Sample sample = sample_of(run_load(load_for(question)));
+    last_per_second_ = sample.per_second;
+    return sample;
+  }
+  uint16_t port() const { return servers_.port(); }
+  double last_per_second() const { return last_per_second_; }
+
+ private:
+  static uint32_t waits(const Question& question) {
+    return question.operation == Operation::put ? question.replicas - 1 : 0;
+  }
+  Load load_for(const Question& question) const {
+    Load load = base_load(options_, question);
+    load.ports = {servers_.port()};
+    load.protocol = [replicas = waits(question)] { return resp(replicas); };
+    return load;
+  }
+  const Options& options_;
+  RedisServers servers_;
+  double last_per_second_ = 0;
+};
+
+// redis' own load generator against the same redis-server, to see that ours does not slow it down.
+class RedisBenchmarkSide final : public Side {
+ public:
+  RedisBenchmarkSide(const Options& options, const RedisSide& redis, const std::filesystem::path& directory)
+      : options_(options), redis_(redis), directory_(directory) {}
+  std::string name(const Question&) const override { return "redis, by redis-benchmark"; }
+  bool answers(const Question& question) const override { return question.replicas == 1; }
+  Sample measure(const Question& question) override {
+    const auto requests =
+        static_cast<uint64_t>(std::max(1000.0, redis_.last_per_second() * options_.seconds));
+    const bool put = question.operation == Operation::put;
+    const std::string text =
+        output_of({"redis-benchmark", "-p", std::to_string(redis_.port()), "-t", put ? "set" : "get", "-n",
+                   std::to_string(requests), "-c", std::to_string(options_.connections), "-P",
+                   std::to_string(question.pipeline), "-d", std::to_string(options_.value_bytes), "-r",
+                   std::to_string(options_.keys), "--csv"},
+                  directory_);
+    // "SET","requests a second","mean","min","p50","p95","p99","max", the latencies in milliseconds
+    const std::string name = put ? "\"SET\"" : "\"GET\"";
+    const size_t line = text.find(name);
+    double figures[7] = {};
+    if (line == std::string::npos ||
+        std::sscanf(text.c_str() + line + name.size(),
+                    ",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\"", figures, figures + 1,
+                    figures + 2, figures + 3, figures + 4, figures + 5, figures + 6) != 7) {
+      throw std::runtime_error("redis-benchmark printed: " + text);
+    }
+    Sample sample;
+    sample.per_second = figures[0];
+    sample.p50_us = figures[3] * 1000;
+    sample.p99_us = figures[5] * 1000;
+    return sample;
+  }
+
+ private:
+  const Options& options_;
+  const RedisSide& redis_;
+  std::filesystem::path directory_;
+};
+
+class EtcdSide final : public Side {
+ public:
+  EtcdSide(const Options& options, uint32_t nodes, const std::filesystem::path& directory)
+      : options_(options), servers_(nodes, directory) {}
+  std::string name(const Question& question) const override {
+    if (question.operation == Operation::put) return "etcd";
+    return question.replicas == 1 ? "etcd, serializable" : "etcd, linearizable";
+  }
+  // A majority is the only W that etcd knows, and so the fair comparison.
+  bool answers(const Question& question) const override {
+    return question.operation == Operation::put ? question.replicas == 2 : question.replicas <= 2;
+  }
+  void fill() override {
+    Load load = load_for({.operation = Operation::put, .pipeline = 16});
+    load.each_key_once = true;
+    check_fill(run_load(load), "etcd");
+  }
+  Sample measure(const Question& question) override { return sample_of(run_load(load_for(question))); }
+
+ private:
+  Load load_for(const Question& question) const {
+    Load load = base_load(options_, question);
+    load.ports = servers_.ports();
+    load.protocol = [serializable = question.replicas == 1] { return etcd_grpc(serializable); };
+    return load;
+  }
+  const Options& options_;
+  EtcdServers servers_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t nodes, Durability durability,
+                                               const std::filesystem::path& directory) {
+  const auto wanted = [&](const char* peer) {
+    if (!options.wants(options.peers, peer)) return false;
+    const bool program =
+        std::string(peer) == "rocksdb" || find_program(peer == std::string("redis") ? "redis-server" : peer);
+    if (!program) std::fprintf(stderr, "%s is not installed: left out\n", peer);
+    return program;
+  };
+  std::vector<std::unique_ptr<Side>> sides;
+  sides.push_back(std::make_unique<CoveySide>(options, nodes, durability, directory));
+  if (wanted("redis")) {
+    auto redis = std::make_unique<RedisSide>(options, nodes, durability, directory);
+    const RedisSide& reference = *redis;
+    sides.push_back(std::move(redis));
+    if (nodes == 1 && wanted("redis-benchmark")) {
+      sides.push_back(std::make_unique<RedisBenchmarkSide>(options, reference, directory));
+    }
+  }
+  // etcd has no mode but that of syncing each write.
+  if (nodes == 3 && durability == Durability::sync && wanted("etcd")) {
+    sides.push_back(std::make_unique<EtcdSide>(options, nodes, directory));
+  }
+  if (nodes == 1 && wanted("rocksdb")) sides.push_back(storage_side(options, durability, directory));
+  return sides;
+}
+
+}  // namespace covey::bench

@@ -1,0 +1,47 @@
+// What is compared in one setting: servers that run, and how each is asked for the same thing.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/bench/load.h"
+#include "tests/bench/options.h"
+#include "tests/bench/servers.h"
+
+namespace covey::bench {
+
+struct Question {
+  Operation operation = Operation::put;
+  uint32_t replicas = 1;  // W of a put, R of a get
+  uint32_t pipeline = 1;
+  uint64_t seed = 1;
+};
+
+struct Sample {
+  double per_second = 0;
+  double p50_us = 0, p90_us = 0, p99_us = 0, p999_us = 0;
+  uint64_t failures = 0;
+  std::string first_failure;
+};
+
+class Side {
+ public:
+  virtual ~Side() = default;
+  virtual std::string name(const Question& question) const = 0;
+  virtual bool answers(const Question& question) const = 0;
+  virtual void fill() {}  // writes every key once
+  virtual Sample measure(const Question& question) = 0;
+};
+
+// Those that are wanted and whose program is there; covey is the first.
+std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t nodes, Durability durability,
+                                               const std::filesystem::path& directory);
+
+// RocksDB alone (storage_limit.cpp).
+std::unique_ptr<Side> storage_side(const Options& options, Durability durability,
+                                   const std::filesystem::path& directory);
+
+}  // namespace covey::bench
