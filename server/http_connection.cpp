@@ -46,6 +46,7 @@ void HttpConnection::start() {
   socket_.non_blocking(true, error);
   touch();
   shard_.add_connection(this);
+  if (shard_.node().draining) return close();
   read();
 }
 
@@ -71,6 +72,7 @@ void HttpConnection::close() {
 
 void HttpConnection::drain() {
   last_request_seen_ = true;
+  if (!slots_.empty()) slots_.back().keep_alive = false;
   if (slots_.empty() && unsent() == 0) close();
 }
 
@@ -119,8 +121,9 @@ void HttpConnection::parse() {
     HttpParser::Event event = parser_.parse(bytes);
     input_begin_ += before - bytes.size();
     if (event == HttpParser::Event::need_more) {
-      if (input_begin_ < input_end_ && header_since_us_ == 0) header_since_us_ = last_progress_us_;
-      if (input_begin_ == input_end_) header_since_us_ = 0;
+      bool in_header = input_begin_ < input_end_ || parser_.in_header();
+      if (!in_header) header_since_us_ = 0;
+      if (in_header && header_since_us_ == 0) header_since_us_ = last_progress_us_;
       break;
     }
     header_since_us_ = 0;

@@ -153,7 +153,7 @@ void HttpParser::next() {
   machine_->header_told = false;
 }
 
-bool HttpParser::begun() const { return machine_->parser->got_some(); }
+bool HttpParser::in_header() const { return machine_->parser->got_some() && !machine_->parser->is_header_done(); }
 
 HttpParser::Event HttpParser::parse(std::string_view& bytes) {
   BeastParser& parser = *machine_->parser;

@@ -53,7 +53,7 @@ class HttpParser {
   HttpRequest& request() { return request_; }
   const ErrorAnswer& error() const { return error_; }
   void next();  // forgets the request; its strings keep their memory
-  bool begun() const;  // some bytes of a request were taken, or a header is incomplete
+  bool in_header() const;  // some bytes of a header were taken, and more are missing
 
  private:
   class Machine;

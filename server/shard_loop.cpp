@@ -76,6 +76,8 @@ void ShardLoop::stop() {
   asio::post(io_, [this] {
     ticker_.cancel();
     links_->stop();
+    std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
+    for (HttpConnection* connection : all) connection->shared_from_this()->close();
     io_.stop();
   });
 }
