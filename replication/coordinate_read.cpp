@@ -74,7 +74,10 @@ void Coordinator::fetch_here(Now now, uint64_t id, OperationState& operation) {
   Refusal refusal = read_here(shard_, operation.partition, operation.request, answer);
   operation.waiting.erase(self);
   operation.outcomes[self] = text_of(refusal);
-  if (refusal == Refusal::none) operation.read.add(std::move(answer));
+  if (refusal == Refusal::none) {
+    if (!answer.counts_strictly && !operation.request.sloppy) operation.outcomes[self] = "filling";
+    operation.read.add(std::move(answer));
+  }
   read_progress(now, id);
 }
 
@@ -110,6 +113,7 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& m
   at->second.outcomes[from] = text_of(refusal);
   if (refusal == Refusal::none) {
     bool strictly = message.ready() && shard_.members.owns(from, at->second.partition);
+    if (!strictly && !at->second.request.sloppy) at->second.outcomes[from] = "filling";
     at->second.read.add({from, strictly, std::move(*object), {}, std::nullopt});
   }
   read_progress(now, message.operation());
@@ -156,7 +160,9 @@ void Coordinator::read_progress(Now now, uint64_t id) {
     if (operation.read.enough(operation.response.needed, operation.request.sloppy, awaits_more)) {
       answer_read(now, operation);
     } else if (!awaits_more) {
-      fail(operation, Status::timeout);
+      // Everyone asked has spoken and too few hold everything: known, and not a matter of time.
+      operation.response.received = static_cast<uint32_t>(operation.read.answers().size());
+      fail(operation, Status::unavailable);
     }
   }
   if (!awaits_more) repair_readers(operation);
