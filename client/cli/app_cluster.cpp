@@ -18,9 +18,10 @@ void add_cluster(CLI::App& app, Parse& parse) {
   const auto start = add_command<ClusterStartCommand>(
       *cluster, parse, "start", "Run one coveyd for each *.json of a folder and wait until they are ready",
       "covey cluster start configs/local\n\n"
-      "Each node's output goes to coveyd.log and its process id to coveyd.pid, in its data_dir, which is "
-      "relative to\n"
-      "the present folder: stop the cluster from the same one. Nodes that run already are left as they are.");
+      "Each node's output goes to DATA_DIR.log and its process id to DATA_DIR.pid, beside its data_dir, "
+      "which is\n"
+      "relative to the present folder: stop the cluster from the same one. Nodes that run already are left "
+      "as they are.");
   start.app->add_option("DIR", start.options->folder, "folder of node configurations")->required();
   add_duration(start.app, "--timeout", start.options->limit, "wait so long at most (30s)");
   start.app->add_option("--coveyd", start.options->program, "the server (beside this program, else in PATH)");

@@ -1,5 +1,6 @@
 // cluster start, cluster stop: nodes as processes of this machine, one for each configuration file of a
-// folder. A node's process id is kept in coveyd.pid and its output in coveyd.log, both in its data directory.
+// folder. A node's process id and its output are kept in DATA_DIR.pid and DATA_DIR.log: beside its data
+// directory, because a node starts only in a directory that is empty or its own.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -24,8 +25,12 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::string pid_file(const NodeConfig& config) { return config.data_dir + "/coveyd.pid"; }
-std::string log_file(const NodeConfig& config) { return config.data_dir + "/coveyd.log"; }
+std::string beside_data(const NodeConfig& config, const char* ending) {
+  const size_t end = config.data_dir.find_last_not_of('/');
+  return config.data_dir.substr(0, end == std::string::npos ? end : end + 1) + ending;
+}
+std::string pid_file(const NodeConfig& config) { return beside_data(config, ".pid"); }
+std::string log_file(const NodeConfig& config) { return beside_data(config, ".log"); }
 
 // Whether that process still runs this node: a process id alone may have been given to another program since.
 bool runs_node(pid_t pid, const NodeConfig& config) {
@@ -108,8 +113,9 @@ Result<Started, std::string> start_node(const std::string& program, const NodeCo
     return node;
   }
   std::error_code problem;
-  fs::create_directories(config.data_dir, problem);
-  if (problem) return config.data_dir + ": " + problem.message();
+  const fs::path folder = fs::path(log_file(config)).parent_path();
+  if (!folder.empty()) fs::create_directories(folder, problem);
+  if (problem) return folder.string() + ": " + problem.message();
   const auto size = fs::file_size(log_file(config), problem);
   node.log_start = problem ? 0 : size;
   auto pid = spawn(program, config);

@@ -42,7 +42,7 @@ TEST_CASE("cluster start runs a node for each file and stop ends them", "[client
   const Json nodes = Json::parse(started.out)["nodes"];
   REQUIRE(nodes.size() == 2);
   CHECK(nodes[0]["state"] == "ready");
-  CHECK(fs::exists(folder.file("n2/coveyd.log")));
+  CHECK(fs::exists(folder.file("n2.log")));
   const Ran again = run_line({"cluster", "start", configs, "--coveyd", program, "--output", "json"});
   CHECK(Json::parse(again.out)["nodes"] == nodes);
   CHECK(run_line({"cluster", "stop", configs}).out == "n1  stopped\nn2  stopped\n");
