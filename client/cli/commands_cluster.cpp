@@ -202,7 +202,7 @@ int run(Session& session, const ExplainCommand& command) try {
             << text_of(*answer, "partition") << "\n";
   for (const Json& owner : answer->value("owners", Json::array())) {
     std::cout << "  owner " << text_of(owner, "node") << ": " << state_coloured(text_of(owner, "state"))
-              << (owner.value("reachable", false) ? "" : ", not reachable")
+              << (owner.value("reachable", true) ? "" : ", not reachable")
               << (owner.value("ready", true) ? "" : ", not ready") << "\n";
   }
   if (const Json stand_ins = answer->value("stand_ins", Json::array()); !stand_ins.empty()) {

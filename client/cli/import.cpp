@@ -25,7 +25,7 @@ using client::WriteOptions;
 constexpr size_t batch_records_max = 500;
 constexpr size_t batch_bytes_max = 512 * 1024;
 constexpr int overload_tries_max = 10;  // of one batch, a pause between them
-constexpr uint64_t problems_shown_max = 100;
+constexpr uint64_t problems_shown_max = 20;
 
 struct Batch {
   std::vector<ImportRecord> records;
