@@ -12,8 +12,8 @@ void add_import(CLI::App& app, Parse& parse) {
       "siblings); with --key FIELD it is any object, and that member's text is its key. A CSV file has a "
       "header row;\n"
       "its rows become objects with numbers where the fields are numbers; empty fields are left out.\n"
-      "Like put, it overwrites what it sees. Lines that fail are told with their numbers and do not stop the "
-      "rest.");
+      "Like put, it overwrites what it sees, so it may be run again (unless it is --blind). Lines that fail\n"
+      "do not stop the rest; the first 20 are told with their numbers.");
   ImportCommand& options = *command.options;
   command.app->add_option("FILE", options.file, "- is standard input")->required();
   command.app->add_option("--format", options.format, "instead of by the file's name")
