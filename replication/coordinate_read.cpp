@@ -83,7 +83,7 @@ void Coordinator::fetch_here(Now now, uint64_t id, OperationState& operation) {
 
 void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
   PartitionId id{message.partition()};
-  if (!shard_.mine(id) || message.key().empty() || message.table().empty()) {
+  if (!shard_.mine(id) || !is_table_key(message.table(), message.key())) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
@@ -121,7 +121,7 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& m
 
 void Coordinator::receive(Now, const NodeId& from, const peer::Scan& message) {
   PartitionId id{message.partition()};
-  if (!shard_.mine(id) || message.table().empty()) {
+  if (!shard_.mine(id) || !is_table_name(message.table())) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }

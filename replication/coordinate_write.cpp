@@ -173,8 +173,9 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
   auto object = decode_object(message.item().object());
   auto settled = message.item().dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.item().dots());
   auto base = message.base().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.base());
-  bool sound = object && settled && base && shard_.mine(id) && !message.item().table().empty() &&
-               !message.item().key().empty() && settled->count() <= settled_dots_max;
+  bool sound = object && settled && base && shard_.mine(id) &&
+               is_table_key(message.item().table(), message.item().key()) && settled->count() <= settled_dots_max &&
+               partition_of(message.item().table(), message.item().key(), shard_.options.partitions) == id;
   if (!sound) {
     ++shard_.stats.malformed_messages_dropped;
     return;

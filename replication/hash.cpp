@@ -67,6 +67,11 @@ uint64_t keyed_tag(uint64_t key0, uint64_t key1, std::string_view bytes) {
   return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
 }
 
+bool is_table_name(std::string_view name) {
+  constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+  return !name.empty() && name.size() <= 64 && name.find_first_not_of(allowed) == std::string_view::npos;
+}
+
 uint32_t node_tag(std::string_view node_name) {
   return static_cast<uint32_t>(hash_bytes(node_name, 0x6e6f6465) >> 40);
 }

@@ -224,7 +224,7 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
     for (const auto& item : message.items()) {
       auto theirs = decode_object(item.object());
       TableKey key{item.table(), item.key()};
-      if (!theirs || key.table.empty() || key.key.empty()) return false;
+      if (!theirs || !is_table_key(key.table, key.key)) return false;
       auto mine = edit.read_stored(key);
       if (!mine) return false;
       // As stored, not filled: nothing is known to be overwritten but what the contexts themselves say.
@@ -276,7 +276,8 @@ bool Repair::cover_absent(Replica::Edit& edit, Partition& partition, const peer:
 bool Repair::merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base) {
   auto object = decode_object(item.object());
   auto settled = item.dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(item.dots());
-  if (!object || !settled || item.table().empty() || item.key().empty() || settled->count() > settled_dots_max) {
+  if (!object || !settled || !is_table_key(item.table(), item.key()) || settled->count() > settled_dots_max ||
+      partition_of(item.table(), item.key(), shard_.options.partitions) != edit.partition()) {
     ++shard_.stats.malformed_messages_dropped;
     return false;
   }

@@ -57,7 +57,7 @@ class Replica {
     void erase_log(const std::vector<std::string>& dot_keys);
     // Nothing kept but the next counter: a stand-in's copy that its owners have.
     void drop_everything();
-    Clock& clock() { return clock_; }
+    PartitionId partition() const { return partition_.id; }
     // False: nothing had changed, nothing was written.
     [[nodiscard]] Result<bool, StoreError> commit();
 

@@ -104,8 +104,7 @@ void TableSet::tell(const NodeId& peer) {
 
 void TableSet::receive(Now now, const peer::Tables& message) {
   for (const auto& told : message.tables()) {
-    bool sound = !told.name().empty() && told.name().size() <= 64 && told.name().find('\0') == std::string::npos &&
-                 told.definition().size() <= definition_bytes_max && told.conflicts() <= 1;
+    bool sound = is_table_name(told.name()) && told.definition().size() <= definition_bytes_max && told.conflicts() <= 1;
     if (!sound) {
       ++shard_.stats.malformed_messages_dropped;
       continue;

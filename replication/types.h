@@ -66,6 +66,13 @@ struct TableKey {
   auto operator<=>(const TableKey&) const = default;
 };
 
+// A table's name is 1 to 64 of [A-Za-z0-9_.-]; a key 1 to 2,048 bytes, any.
+bool is_table_name(std::string_view name);
+inline constexpr size_t key_bytes_max = 2048;
+inline bool is_table_key(std::string_view table, std::string_view key) {
+  return is_table_name(table) && !key.empty() && key.size() <= key_bytes_max;
+}
+
 uint32_t node_tag(std::string_view node_name);              // 24 bits
 Actor make_actor(std::string_view node_name, uint64_t life);  // life: any random bits, the lowest 40 count
 
