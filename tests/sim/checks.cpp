@@ -6,6 +6,8 @@
 namespace covey::sim {
 namespace {
 
+constexpr uint64_t expiry_ahead_ms = 10'000;
+
 struct StoredObject {
   TableKey key;
   Object object;
@@ -150,13 +152,13 @@ std::optional<std::string> World::not_converged() {
   return std::nullopt;
 }
 
-// Expired values are removed by somebody, in the end.
+// Expired values are removed by somebody, in the end; those that expire soon would disturb the quiet.
 std::optional<std::string> World::leftovers(Machine& machine, ShardState& shard) {
   auto cursor = shard.disk->store().cursor(Column::expiry, "", "");
   for (; cursor->valid(); cursor->next()) {
     auto key = decode_expiry_key(cursor->key());
     require(key.has_value(), "an expiry entry can't be decoded");
-    if (key->expires_ms <= now(machine).wall_ms) return "an expired value is not removed";
+    if (key->expires_ms <= now(machine).wall_ms + expiry_ahead_ms) return "a value is to expire and be removed";
   }
   return std::nullopt;
 }

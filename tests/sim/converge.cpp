@@ -7,6 +7,7 @@ namespace covey::sim {
 namespace {
 
 constexpr uint64_t look_each_us = 250'000;
+constexpr uint64_t settle_us = 3'000'000;  // what slow links and nodes still hold arrives first
 constexpr uint64_t quiet_us = 3'000'000;
 
 }  // namespace
@@ -35,6 +36,7 @@ void World::heal_everything() {
 
 void World::converge(uint64_t limit_us) {
   uint64_t began_us = now_us();
+  run_for(settle_us);
   std::optional<std::string> why = "not looked at";
   while (now_us() - began_us < limit_us) {
     run_for(look_each_us);

@@ -42,6 +42,7 @@ class Generator {
     bool two = random_.one_in(4);
     for (uint32_t i = 0; i < nodes; ++i) setup_.shards.push_back(two && random_.one_in(2) ? 2 : 1);
     setup_.replicas = random_.one_in(6) ? static_cast<uint32_t>(random_.between(1, 5)) : 3;
+    setup_.replicas = std::min(setup_.replicas, nodes);  // with fewer nodes a cluster is not complete, and never ready
     setup_.partitions = random_.pick(std::vector<uint32_t>{2, 4, 4, 8});
     setup_.durability = random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
     if (random_.one_in(8)) setup_.siblings_max = static_cast<uint32_t>(random_.between(2, 6));

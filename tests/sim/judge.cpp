@@ -90,21 +90,24 @@ bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const
   return (event.rolled_back & owners) == 0 && wiped < event.needed && good + wiped >= event.needed;
 }
 
+bool Oracle::hidden_by_newer(const Event& event, const Object& shown) const {
+  if (conflicts(event.key.table) != Conflicts::last_write_wins || !event.has_version) return false;
+  return std::any_of(shown.versions.begin(), shown.versions.end(), [&](const Version& version) {
+    return version.time != event.time ? version.time > event.time : version.dot > event.dot;
+  });
+}
+
 std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& seen_before, const Object& object) const {
   for (const Event* event : seen_before) {
-    bool last_write_wins = conflicts(event->key.table) == Conflicts::last_write_wins;
     bool shown = false;
     for (const Version& version : object.versions) {
       shown |= version.dot == event->dot;
       if (event->overwrites.contains(version.dot)) {
         return "it returns '" + version.value + "', which had been overwritten by " + describe(*event);
       }
-      bool older = version.time != event->time ? version.time < event->time : version.dot < event->dot;
-      if (last_write_wins && event->has_version && older && event->expires_ms == 0) {
-        return "it returns '" + version.value + "' instead of the newer " + describe(*event);
-      }
     }
-    if (!shown && !gone(*event, [](const Event&) { return true; }, true)) return "it misses " + describe(*event);
+    if (shown || gone(*event, [](const Event&) { return true; }, true) || hidden_by_newer(*event, object)) continue;
+    return "it misses " + describe(*event);
   }
   return std::nullopt;
 }
@@ -131,8 +134,12 @@ void Oracle::judge_read(const ClientOperation& operation, const TableKey& key, c
     const Event& event = events_[id];
     bool shown = std::any_of(object.versions.begin(), object.versions.end(),
                              [&](const Version& version) { return version.dot == event.dot; });
-    if (context.contains(event.dot) && !shown && !gone(event, [](const Event&) { return true; }, true)) {
-      fail("a read's context claims a write that it does not return and nobody overwrote: " + describe(event));
+    bool excused = shown || gone(event, [](const Event&) { return true; }, true) || hidden_by_newer(event, object);
+    if (context.contains(event.dot) && !excused) {
+      std::string shown_values;
+      for (const Version& version : object.versions) shown_values += " " + version.value;
+      fail("a read's context claims a write that it does not return and nobody overwrote: " + describe(event) +
+           ", operation " + std::to_string(operation.number) + " at " + nodes_[operation.node].name + " returned" + shown_values);
     }
     if (!event.acknowledged || event.acknowledged_at > operation.submitted) continue;
     before.push_back(&event);

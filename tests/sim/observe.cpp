@@ -39,100 +39,99 @@ const ClientOperation* World::tagged(const std::string& content_type) const {
 
 void World::observe(Machine& machine, ShardState& shard) {
   auto changes = shard.watched->take_changes();
-  if (changes.empty()) return;
-  for (uint32_t partition : changes.partitions) {
-    require(partition < setup_.partitions, "a write to a partition that does not exist");
-    observe_partition(machine, shard, PartitionId{partition}, changes);
-  }
-  for (const auto& change : changes.objects) {
-    auto key = decode_object_key(change.key);
-    uint32_t partition = Reader(change.key).u32_big();
-    auto stored = shard.disk->store().get(Column::objects, change.key);
-    require(key && stored.ok(), "an object's storage key can't be read");
-    auto object = decoded(*stored);
-    require(object.has_value(), "a stored object can't be decoded");
-    oracle_.check_object(machine.index, *key, *object, shard.clocks[partition]);
+  for (const auto& change : changes) observe_change(machine, shard, change);
+  for (const auto& change : changes) {
+    for (const auto& object_change : change.objects) {
+      auto key = decode_object_key(object_change.key);
+      auto stored = shard.disk->store().get(Column::objects, object_change.key);
+      require(key && stored.ok(), "an object's storage key can't be read");
+      auto object = decoded(*stored);
+      require(object.has_value(), "a stored object can't be decoded");
+      oracle_.check_object(machine.index, *key, *object, shard.clocks[change.partition]);
+    }
   }
 }
 
-void World::observe_partition(Machine& machine, ShardState& shard, PartitionId partition,
-                              const WatchedStore::Changes& changes) {
-  PartitionView view = shard.core->partition(now(machine), partition);
+void World::observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change) {
+  PartitionId partition{change.partition};
+  require(change.partition < setup_.partitions, "a write to a partition that does not exist");
+  auto record = decode_partition(partition, change.record);
+  require(record.has_value(), "a stored partition record can't be decoded");
   DotSet& known = shard.clocks[partition.value];
-  DotSet fresh = minus(view.clock, known);
-  DotSet lost = minus(known, view.clock);
+  DotSet fresh = minus(record->clock, known);
+  DotSet lost = minus(known, record->clock);
   if (!lost.empty()) oracle_.dropped(machine.index, partition, lost);
-  known = view.clock;
-  Lsn lsn = shard.disk->written();
+  known = record->clock;
   for (const auto& entry : fresh.entries()) {
     for (const auto& run : DotSet::runs_of(entry)) {
       for (uint64_t counter = run.first; counter <= run.last; ++counter) {
         Dot dot{entry.actor, {counter}};
         Event* event = oracle_.find(partition, dot);
-        if (event == nullptr && entry.actor == shard.core->actor()) event = &attribute(machine, partition, dot, changes);
+        bool minted_now = record->minted_actor == entry.actor && record->minted == counter;
+        if (event == nullptr && minted_now) event = &attribute(machine, partition, dot, change);
         if (event == nullptr) {
           oracle_.claimed_without_write(partition, dot);
           totals.add("sometimes: a hole without a write was closed");
           continue;
         }
         oracle_.learned(machine.index, *event, false);
-        shard.pending.push_back({lsn, event->id});
+        shard.pending.push_back({change.lsn, event->id});
       }
     }
   }
-  auto record = shard.disk->store().get(Column::partitions, partition_key(partition));
-  if (!record || !*record) return;
-  auto stored = decode_partition(partition, **record);
-  require(stored.has_value(), "a stored partition record can't be decoded");
-  if (stored->voids.empty() || stored->voids == shard.voids[partition.value]) return;
-  oracle_.voided(partition, stored->voids, running_actors());
-  shard.voids[partition.value] = stored->voids;
+  if (record->voids.empty() || record->voids == shard.voids[partition.value]) return;
+  oracle_.voided(partition, record->voids, running_actors());
+  shard.voids[partition.value] = record->voids;
 }
 
 // Which operation a new dot belongs to, or that it removes an expired value.
-Event& World::attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Changes& changes) {
+Event& World::attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change) {
   std::optional<TableKey> key;
   const Version* version = nullptr;
   std::vector<Object> objects;
-  objects.reserve(changes.objects.size());
+  objects.reserve(change.objects.size());
   const WatchedStore::ObjectChange* changed = nullptr;
-  for (const auto& change : changes.objects) {
-    auto object = decoded(change.after);
+  for (const auto& one : change.objects) {
+    auto object = decoded(one.after);
     require(object.has_value(), "a stored object can't be decoded");
     objects.push_back(std::move(*object));
     if (const Version* found = version_of(objects.back(), dot)) {
       version = found;
-      changed = &change;
+      changed = &one;
     }
   }
   if (changed != nullptr) key = decode_object_key(changed->key);
-  for (const auto& [logged, value] : changes.logged) {
+  for (const auto& [logged, value] : change.logged) {
     if (!key && logged == dot_key(partition, dot)) key = decode_dot_value(value);
   }
-  if (!key && changes.objects.size() == 1) key = decode_object_key(changes.objects[0].key);
+  if (!key && change.objects.size() == 1) key = decode_object_key(change.objects[0].key);
   const ClientOperation* operation = version != nullptr ? tagged(version->content_type) : current_operation_;
   if (!key && operation != nullptr) key = TableKey{operation->request.table, operation->request.key};
   require(key.has_value(), machine.id.name + " gave a dot for no key");
+  std::vector<Version> removed;
+  for (size_t i = 0; i < change.objects.size(); ++i) {
+    if (decode_object_key(change.objects[i].key) != key) continue;
+    auto before = decoded(change.objects[i].before);
+    require(before.has_value(), "a stored object can't be decoded");
+    for (Version& one : before->versions) {
+      if (version_of(objects[i], one.dot) == nullptr) removed.push_back(std::move(one));
+    }
+  }
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
     bool put = operation->request.operation == Operation::put;
     Event& event = oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
     if (version != nullptr) oracle_.saw_version(event, *version);
+    if (operation->request.conflicts == Conflicts::last_write_wins) {
+      for (const Version& one : removed) oracle_.also_overwrites(event, one.dot);
+    }
     return event;
   }
   require(version == nullptr, machine.id.name + " made a version that no client asked for, key " + key->key);
   Event& event = oracle_.minted(machine.index, dot, *key, Event::Kind::expiry, nullptr);
-  for (size_t i = 0; i < changes.objects.size(); ++i) {
-    if (decode_object_key(changes.objects[i].key) != key) continue;
-    auto before = decoded(changes.objects[i].before);
-    if (!before) continue;
-    for (const Version& removed : before->versions) {
-      if (version_of(objects[i], removed.dot)) continue;
-      Event* gone = oracle_.find(partition, removed.dot);
-      require(gone != nullptr && removed.expires_ms != 0 && removed.expires_ms <= now(machine).wall_ms,
-              machine.id.name + " removed a value that had not expired, key " + key->key);
-      event.overwrites.add(removed.dot);
-      gone->overwriters.push_back(event.id);
-    }
+  for (const Version& one : removed) {
+    require(one.expires_ms != 0 && one.expires_ms <= now(machine).wall_ms,
+            machine.id.name + " removed a value that had not expired, key " + key->key);
+    oracle_.also_overwrites(event, one.dot);
   }
   totals.add("sometimes: an expired value was removed");
   return event;

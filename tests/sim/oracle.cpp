@@ -107,6 +107,13 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
   return events_.back();
 }
 
+void Oracle::also_overwrites(Event& event, Dot removed) {
+  Event* earlier = find(event.partition, removed);
+  if (earlier == nullptr || event.overwrites.contains(removed)) return;
+  event.overwrites.add(removed);
+  earlier->overwriters.push_back(event.id);
+}
+
 void Oracle::learned(size_t node, Event& event, bool on_disk) {
   NodeMask bit = NodeMask{1} << node;
   event.held |= bit;

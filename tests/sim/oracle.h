@@ -78,6 +78,9 @@ class Oracle {
 
   // A replica accepted a write: its dot is new. Fails if the dot was given before, or was claimed before.
   Event& minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind, const ClientOperation* operation);
+  // What it removed beside what its client had seen: expired values, and where the last write wins all that the
+  // coordinating replica saw.
+  void also_overwrites(Event& event, Dot removed);
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);
@@ -115,6 +118,8 @@ class Oracle {
   void judge_scan(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);
   bool must_be_seen(const Event& event, const ClientOperation& read) const;
   std::optional<std::string> staleness(const std::vector<const Event*>& seen_before, const Object& object) const;
+  // Where the last write wins a reader is not shown what is older than something that it is shown.
+  bool hidden_by_newer(const Event& event, const Object& shown) const;
   const std::vector<size_t>& events_of(const TableKey& key) const;
 
   Setup setup_;

@@ -28,7 +28,7 @@ class Runner {
     std::vector<std::string> words = split_words(text);
     if (words.empty()) return;
     if (!world_ && apply_setup_line(setup_, words)) return;
-    if (!world_) world_ = std::make_unique<World>(setup_, traced_);
+    if (!world_) begin();
     if (Setup ignored = setup_; apply_setup_line(ignored, words)) throw ScenarioError("the setup comes before the first step");
     std::string verb = words[0];
     words.erase(words.begin());
@@ -59,6 +59,12 @@ class Runner {
   }
 
  private:
+  void begin() {
+    // A cluster with fewer nodes than replicas waits for the others: it would never be quiet.
+    setup_.replicas = std::min(setup_.replicas, setup_.nodes());
+    world_ = std::make_unique<World>(setup_, traced_);
+  }
+
   // What stands behind "->".
   static std::vector<std::string> take_expected(std::vector<std::string>& words) {
     auto arrow = std::find(words.begin(), words.end(), "->");
@@ -87,7 +93,7 @@ class Runner {
     ClientOperation operation;
     Request& request = operation.request;
     Machine& machine = world_->machine(arguments.at(0));
-    uint32_t replicas = std::min(setup_.replicas, setup_.nodes());
+    uint32_t replicas = setup_.replicas;
     operation.node = machine.index;
     operation.token_name = arguments.option("as").value_or("");
     operation.reply_lost = arguments.has("reply-lost");

@@ -5,21 +5,27 @@
 namespace covey::sim {
 
 Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
-  std::vector<ObjectChange> objects;
+  Change change;
+  bool record = false;
   for (const auto& operation : batch.operations()) {
-    if (operation.column != Column::objects) continue;
+    if (operation.column != Column::objects || !operation.range_end.empty()) continue;
     auto before = inner_.get(Column::objects, operation.key);
     if (!before) continue;  // its checksum is wrong: the core is told when it reads
-    objects.push_back({operation.key, std::move(*before), operation.value});
+    change.objects.push_back({operation.key, std::move(*before), operation.value});
   }
   auto written = inner_.write(batch);
   if (!written) return written;
   for (const auto& operation : batch.operations()) {
-    if (operation.column == Column::node) continue;
-    if (operation.column == Column::dots && operation.value) changes_.logged.emplace_back(operation.key, *operation.value);
-    changes_.partitions.insert(Reader(operation.key).u32_big());
+    if (operation.column == Column::dots && operation.value) change.logged.emplace_back(operation.key, *operation.value);
+    if (operation.column != Column::partitions || !operation.value) continue;
+    require(!record, "one batch for two partitions");
+    record = true;
+    change.partition = Reader(operation.key).u32_big();
+    change.record = *operation.value;
   }
-  for (auto& change : objects) changes_.objects.push_back(std::move(change));
+  require(record || change.objects.empty(), "objects were changed without their partition's record");
+  change.lsn = *written;
+  if (record) changes_.push_back(std::move(change));
   return written;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,11 +19,13 @@ class WatchedStore final : public Store {
     std::optional<std::string> before;
     std::optional<std::string> after;
   };
-  struct Changes {
-    std::set<uint32_t> partitions;
+  // What one batch did to one partition.
+  struct Change {
+    Lsn lsn;
+    uint32_t partition = 0;
+    std::string record;  // of the partition, as it now is
     std::vector<ObjectChange> objects;
     std::vector<std::pair<std::string, std::string>> logged;  // dot keys and values
-    bool empty() const { return partitions.empty(); }
   };
 
   explicit WatchedStore(Store& inner) : inner_(inner) {}
@@ -40,11 +41,11 @@ class WatchedStore final : public Store {
   }
   std::unique_ptr<StoreSnapshot> snapshot() override { return inner_.snapshot(); }
 
-  Changes take_changes() { return std::exchange(changes_, {}); }
+  std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
  private:
   Store& inner_;
-  Changes changes_;
+  std::vector<Change> changes_;
 };
 
 }  // namespace covey::sim

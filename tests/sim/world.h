@@ -126,9 +126,9 @@ class World {
   void after_input(Machine& machine, ShardState& shard);
 
   void observe(Machine& machine, ShardState& shard);
-  void observe_partition(Machine& machine, ShardState& shard, PartitionId partition, const WatchedStore::Changes& changes);
+  void observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change);
   const ClientOperation* tagged(const std::string& content_type) const;
-  Event& attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Changes& changes);
+  Event& attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change);
   void look_again(Machine& machine);  // after a start: what came back
   std::set<Actor> running_actors() const;
   void count_stats(const Core& core);
