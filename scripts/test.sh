@@ -96,7 +96,7 @@ run_release() {
 }
 
 run_asan() {
-  stage "build asan" build asan || return 0
+  stage "build asan" build asan covey_tests covey-sim covey_fuzz_programs || return 0
   RC_PARAMS=$few_cases stage "unit tests, asan" unit_tests asan
   stage "kept fuzz inputs, asan" ctests asan -L '^fuzz$' -j "$jobs"
   stage "simulator, ${ASAN_SEEDS:=60} seeds, asan" simulate build/asan/bin/covey-sim --seed 1 --runs "$ASAN_SEEDS" \
