@@ -35,6 +35,8 @@ std::optional<ErrorAnswer> fill_conditions(const HttpRequest& http, ShardLoop& s
   if (!request.if_match) {
     return bad_request("If-Match must be the dot of one stored value in quotes, like \"n1.7f3a:42\".");
   }
+  // Whoever names the version that must be there has seen it, and means to replace it.
+  if (!request.context) request.context = Context{*request.if_match};
   return std::nullopt;
 }
 
@@ -111,7 +113,8 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
     return connection.reply(slot, ReplyHead{300, "application/json", headers}, siblings_document(shard, response, context, false));
   }
   headers.append("ETag: \"").append(shard.core().dot_text(versions[0].dot)).append("\"\r\n");
-  std::string_view type = versions[0].content_type.empty() ? "application/octet-stream" : versions[0].content_type;
+  std::string_view type = versions[0].content_type;
+  if (type.empty()) type = "application/octet-stream";
   connection.reply(slot, ReplyHead{200, type, headers}, versions[0].value);
 }
 

@@ -54,6 +54,10 @@ int main(int argc, char** argv) {
   app.add_flag("--check", check_only, "Only check the configuration and say what is wrong with it");
   app.set_version_flag("--version", "coveyd 0.1.0");
   app.footer("Example: coveyd --config configs/local/n1.json");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   return run(file, check_only);
 }

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,12 @@ namespace covey::server {
 
 class ShardLoop;
 
+// The process that speaks for a node id, as one of its connections to us knows it.
+struct PeerPresence {
+  std::string instance;
+  std::atomic<uint64_t> heard_us{0};
+};
+
 struct NodeContext {
   Config config;
   Member self;         // with the addresses that others are told
@@ -34,6 +42,9 @@ struct NodeContext {
   std::atomic<bool> writes_refused{false};
   std::atomic<uint64_t> disk_free_bytes{0};
   std::atomic<size_t> connections{0};      // of clients, over all shards
+
+  // By node; expired with their connections. For the first shard's thread alone: it shakes all hands.
+  std::map<NodeId, std::vector<std::weak_ptr<PeerPresence>>> presences;
 
   Introduction introduction(uint32_t shard) const;
 };

@@ -21,6 +21,7 @@ constexpr auto as_awaitable = asio::as_tuple(asio::use_awaitable);
 
 constexpr auto handshake_time = std::chrono::seconds(5);
 constexpr auto silence_max = std::chrono::seconds(60);  // digests come several times a second
+constexpr uint64_t presence_us = 3'000'000;  // a process that was heard this recently still lives
 constexpr size_t read_bytes = 128 * 1024;
 
 // Closes a socket when a time is over. Shared with its timer's handler.
@@ -51,7 +52,24 @@ void rethrow(std::exception_ptr failed) {
   if (failed) std::rethrow_exception(failed);  // only for lack of memory
 }
 
-asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> connection, NodeId from) {
+// The presence of this process of the node; nullptr: another process that uses its id is here.
+std::shared_ptr<PeerPresence> enter(NodeContext& node, const Introduction& theirs) {
+  auto& known = node.presences[theirs.member.node];
+  std::erase_if(known, [](const auto& one) { return one.expired(); });
+  uint64_t time = now().tick_us;
+  for (const auto& one : known) {
+    auto other = one.lock();
+    if (other && other->instance != theirs.instance && other->heard_us + presence_us > time) return nullptr;
+  }
+  auto presence = std::make_shared<PeerPresence>();
+  presence->instance = theirs.instance;
+  presence->heard_us = time;
+  known.push_back(presence);
+  return presence;
+}
+
+asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> connection, NodeId from,
+                                    std::shared_ptr<PeerPresence> presence) {
   FrameReader reader;
   std::vector<char> bytes(read_bytes);
   connection->allow(silence_max);
@@ -60,6 +78,7 @@ asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> 
     auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), as_awaitable);
     if (error) break;
     auto time = std::chrono::steady_clock::now();
+    presence->heard_us = now().tick_us;
     if (time - last_allowed > std::chrono::seconds(1)) {
       connection->allow(silence_max);
       last_allowed = time;
@@ -110,6 +129,11 @@ asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connec
     Judgement judgement = judge(mine, *theirs, node.token);
     if (judgement.compatibility == Compatibility::differs) refused = judgement.reason;
   }
+  std::shared_ptr<PeerPresence> presence;
+  if (refused.empty()) presence = enter(node, *theirs);
+  if (refused.empty() && !presence) {
+    refused = "another process uses the node id \"" + theirs->member.node.name + "\": give each node its own";
+  }
   if (refused.empty()) {
     append_frame(reply, encode_introduction(mine));
   } else {
@@ -127,9 +151,9 @@ asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connec
   auto protocol = connection->socket.local_endpoint(failed).protocol();
   auto handle = failed ? -1 : connection->socket.release(failed);
   if (failed) co_return;
-  asio::post(reader.io(), [&reader, protocol, handle, from] {
+  asio::post(reader.io(), [&reader, protocol, handle, from, presence] {
     auto moved = std::make_shared<Watchdog>(tcp::socket(reader.io(), protocol, handle));
-    asio::co_spawn(reader.io(), read_messages(&reader, moved, from), rethrow);
+    asio::co_spawn(reader.io(), read_messages(&reader, moved, from, presence), rethrow);
   });
 }
 
