@@ -35,6 +35,8 @@ class Lives {
  private:
   bool confirmed_or_new() const;
   void say_hello(const NodeId& peer);
+  bool may_have_holes(const Partition& partition, Actor actor) const;
+  bool is_still(Now now, const Partition& partition, Actor actor);
   bool all_tell_the_same(const Partition& partition, Actor actor) const;
   std::map<Actor, uint64_t> highest_of_ended(const Partition& partition) const;
 
@@ -46,6 +48,7 @@ class Lives {
   bool fallen_back_ = false;  // main_ was not confirmed in time, or a peer knows dots of it that this node does not
   bool forgot_ = false;       // the latter: told to the operator once
   uint64_t incarnation_ = 0;
+  std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>> still_;  // what the clock has, since (tick us)
   std::map<NodeId, std::set<uint32_t>> welcomed_;  // which of the peer's shards
   std::map<NodeId, uint32_t> shards_of_;
   std::map<NodeId, uint64_t> hello_at_us_;
