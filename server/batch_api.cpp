@@ -18,7 +18,11 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
  public:
   Batch(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string body, std::string table,
         const CallOptions& options)
-      : connection_(std::move(connection)), slot_(slot), body_(std::move(body)), table_(std::move(table)), options_(options) {}
+      : connection_(std::move(connection)),
+        slot_(slot),
+        body_(std::move(body)),
+        table_(std::move(table)),
+        options_(options) {}
 
   void start() {
     lines_ = split_lines(body_);
@@ -117,14 +121,16 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     request.conflicts = table->definition.conflicts;
     if (line.context && line.operation != Operation::get) {
       request.context = open_context(shard.node().token, table_, line.key, *line.context);
-      if (!request.context) return bad_request("\"context\" is not one that this cluster gave out for this key.");
+      if (!request.context)
+        return bad_request("\"context\" is not one that this cluster gave out for this key.");
     }
     if (line.operation == Operation::put) {
       if (!table->definition.columns.empty()) {
         if (auto wrong = check_columns(table->definition, line.value)) return bad_column(*wrong);
       }
       request.value = std::move(line.value);
-      request.content_type = line.content_type == "application/octet-stream" ? "" : std::move(line.content_type);
+      request.content_type =
+          line.content_type == "application/octet-stream" ? "" : std::move(line.content_type);
       uint64_t ttl_ms = line.ttl_ms != 0 ? line.ttl_ms : options_.ttl_ms;
       if (ttl_ms != 0) request.expires_ms = now().wall_ms + ttl_ms;
     }
@@ -148,7 +154,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     bool reading = entry.operation == Operation::get;
     bool absent = reading && (response.status == Status::not_found ||
                               (response.status == Status::ok && response.object.versions.empty()));
-    if (response.status != Status::ok && !absent) return render_error(entry, error_of(response, entry.operation));
+    if (response.status != Status::ok && !absent)
+      return render_error(entry, error_of(response, entry.operation));
     begin_result(entry, absent ? 404 : response.object.versions.size() > 1 ? 300 : 200);
     ShardLoop& shard = connection_->shard();
     if (absent) entry.result.append(",").append(error_member(not_found("Nothing is stored under this key.")));
@@ -159,7 +166,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
       append_versions(entry.result, shard, response.object);
     }
     entry.result.append(",\"context\":\"");
-    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context)).append("\"}\n");
+    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context))
+        .append("\"}\n");
   }
 
   std::shared_ptr<HttpConnection> connection_;

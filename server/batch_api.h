@@ -1,4 +1,5 @@
-// POST /v1/kv/{table}: many operations in one call, one JSON object a line in, one result a line out, in order.
+// POST /v1/kv/{table}: many operations in one call, one JSON object a line in, one result a line out, in
+// order.
 #pragma once
 
 #include <memory>
@@ -9,8 +10,8 @@
 
 namespace covey::server {
 
-// The whole body is checked to be lines of JSON before the first of them is tried: a call that answers 400 has
-// changed nothing.
+// The whole body is checked to be lines of JSON before the first of them is tried: a call that answers 400
+// has changed nothing.
 void start_batch(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& http,
                  const std::string& table, const CallOptions& options);
 

@@ -17,7 +17,8 @@ dom::parser& parser() {
 
 std::optional<ErrorAnswer> take_text(const dom::element& value, std::string_view name, std::string& out) {
   std::string_view text;
-  if (value.get(text) != simdjson::SUCCESS) return bad_request("\"" + std::string(name) + "\" must be a string.");
+  if (value.get(text) != simdjson::SUCCESS)
+    return bad_request("\"" + std::string(name) + "\" must be a string.");
   out = text;
   return std::nullopt;
 }
@@ -58,7 +59,8 @@ std::string raw_value(std::string_view line) {
   } else {
     raw = value.raw_json_token();
   }
-  while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\r')) raw.remove_suffix(1);
+  while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\r'))
+    raw.remove_suffix(1);
   return std::string(raw);
 }
 
@@ -68,7 +70,8 @@ struct Seen {
   bool json_value = false;
 };
 
-std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element& value, BatchLine& line, Seen& seen) {
+std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element& value, BatchLine& line,
+                                       Seen& seen) {
   if (name == "key" || name == "key_base64") {
     if (seen.key) return bad_request("A line needs \"key\" or \"key_base64\", once.");
     seen.key = true;
@@ -86,7 +89,8 @@ std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element
     if (auto error = take_text(value, name, line.content_type)) return error;
     if (line.content_type.size() > 256) return bad_request("\"content_type\" must have at most 256 bytes.");
     for (char c : line.content_type) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad_request("\"content_type\" must be plain text.");
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+        return bad_request("\"content_type\" must be plain text.");
     }
     return std::nullopt;
   }
@@ -96,11 +100,13 @@ std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element
     return take_text(value, name, *line.context);
   }
   if (name == "ttl_ms") {
-    if (value.get(line.ttl_ms) == simdjson::SUCCESS && line.ttl_ms >= 1 && line.ttl_ms <= ttl_ms_max) return std::nullopt;
+    if (value.get(line.ttl_ms) == simdjson::SUCCESS && line.ttl_ms >= 1 && line.ttl_ms <= ttl_ms_max)
+      return std::nullopt;
     return bad_request("\"ttl_ms\" must be a whole number from 1 to " + std::to_string(ttl_ms_max) + ".");
   }
-  return bad_request("A line has a member that is not known; known are key, key_base64, value, value_base64, op, "
-                     "content_type, context and ttl_ms.");
+  return bad_request(
+      "A line has a member that is not known; known are key, key_base64, value, value_base64, op, "
+      "content_type, context and ttl_ms.");
 }
 
 }  // namespace
@@ -122,9 +128,10 @@ std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines) {
     auto failed = parser().parse(line.text.data(), line.text.size()).get(document);
     if (failed == simdjson::SUCCESS && document.is_object()) continue;
     std::string number = std::to_string(line.number);
-    ErrorAnswer error = bad_request("Line " + number + " is not a JSON object" +
-                                    (failed == simdjson::SUCCESS ? "" : std::string(" (") + simdjson::error_message(failed) + ")") +
-                                    ": send one JSON object a line; nothing was tried.");
+    ErrorAnswer error = bad_request(
+        "Line " + number + " is not a JSON object" +
+        (failed == simdjson::SUCCESS ? "" : std::string(" (") + simdjson::error_message(failed) + ")") +
+        ": send one JSON object a line; nothing was tried.");
     error.details = ",\"line\":" + number;
     return error;
   }
@@ -152,7 +159,8 @@ std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_
     if (line.content_type.empty()) line.content_type = "application/json";
   }
   if (line.value.size() > value_bytes_max) {
-    return too_large("The value is over the limit of " + std::to_string(value_bytes_max) + " bytes: send less.");
+    return too_large("The value is over the limit of " + std::to_string(value_bytes_max) +
+                     " bytes: send less.");
   }
   return std::nullopt;
 }

@@ -32,8 +32,10 @@ std::vector<NumberedLine> split_lines(std::string_view body);
 // nullopt: every line is a JSON object; else the error that names the line.
 std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines);
 
-// A line that check_lines passed. Errors are this line's alone. `key` is filled in before them where it can be.
-[[nodiscard]] std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_max, BatchLine& line);
+// A line that check_lines passed. Errors are this line's alone. `key` is filled in before them where it can
+// be.
+[[nodiscard]] std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_max,
+                                                    BatchLine& line);
 
 // "key": text, or "key_base64": base64 for bytes that are not text, or were not given as text.
 void append_key(std::string& out, std::string_view key, bool as_text);

@@ -6,13 +6,13 @@ namespace covey::server {
 namespace {
 
 ErrorAnswer bad_level(std::string_view name, uint32_t replicas) {
-  return bad_request("The parameter " + std::string(name) + " must be one, quorum, all or a number from 1 to " +
-                     std::to_string(replicas) + ".");
+  return bad_request("The parameter " + std::string(name) +
+                     " must be one, quorum, all or a number from 1 to " + std::to_string(replicas) + ".");
 }
 
 ErrorAnswer bad_number(std::string_view name, uint64_t least, uint64_t most) {
-  return bad_request("The parameter " + std::string(name) + " must be a whole number from " + std::to_string(least) +
-                     " to " + std::to_string(most) + ".");
+  return bad_request("The parameter " + std::string(name) + " must be a whole number from " +
+                     std::to_string(least) + " to " + std::to_string(most) + ".");
 }
 
 std::optional<uint64_t> number_within(const std::string& text, uint64_t least, uint64_t most) {
@@ -21,13 +21,15 @@ std::optional<uint64_t> number_within(const std::string& text, uint64_t least, u
   return number;
 }
 
-std::optional<ErrorAnswer> take(CallOptions& options, uint32_t replicas, std::string_view name, std::string value) {
+std::optional<ErrorAnswer> take(CallOptions& options, uint32_t replicas, std::string_view name,
+                                std::string value) {
   if (name == "r" || name == "w") {
     auto level = parse_level(value, replicas);
     if (!level) return bad_level(name, replicas);
     (name == "r" ? options.read : options.write) = *level;
   } else if (name == "sloppy") {
-    if (value != "true" && value != "false") return bad_request("The parameter sloppy must be true or false.");
+    if (value != "true" && value != "false")
+      return bad_request("The parameter sloppy must be true or false.");
     options.sloppy = value == "true";
   } else if (name == "timeout_ms") {
     auto number = number_within(value, 1, 60'000);
@@ -43,14 +45,16 @@ std::optional<ErrorAnswer> take(CallOptions& options, uint32_t replicas, std::st
     options.limit = static_cast<uint32_t>(*number);
   } else if (name == "prefix" || name == "start") {
     if (value.size() > key_bytes_max) {
-      return too_large("The parameter " + std::string(name) + " is over the limit of 2048 bytes: send a shorter one.");
+      return too_large("The parameter " + std::string(name) +
+                       " is over the limit of 2048 bytes: send a shorter one.");
     }
     (name == "prefix" ? options.prefix : options.start) = std::move(value);
   } else if (name == "cursor") {
     options.cursor = std::move(value);
   } else {
-    return bad_request("There is no parameter of this name; known are r, w, sloppy, timeout_ms, ttl_ms, prefix, start, "
-                       "limit and cursor.");
+    return bad_request(
+        "There is no parameter of this name; known are r, w, sloppy, timeout_ms, ttl_ms, prefix, start, "
+        "limit and cursor.");
   }
   return std::nullopt;
 }

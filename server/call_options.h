@@ -29,8 +29,8 @@ struct CallOptions {
   uint32_t limit = 1000;
 };
 
-// Parameters that the call does not use are ignored; those that no call has are refused, so that a misspelt level
-// is not silently the default one.
+// Parameters that the call does not use are ignored; those that no call has are refused, so that a misspelt
+// level is not silently the default one.
 [[nodiscard]] Result<CallOptions, ErrorAnswer> parse_options(const Config& config, std::string_view query);
 
 // Decodes a key from a path. 1 to 2,048 bytes.

@@ -19,7 +19,9 @@ constexpr const char* address_form = "an address like \"127.0.0.1:7101\" or \"[:
 constexpr uint64_t mib = 1024 * 1024;
 
 bool is_name(const std::string& text) {
-  auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; };
+  auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  };
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), allowed);
 }
 
@@ -33,7 +35,8 @@ std::string name(ConfigReader& in, const char* key) {
 std::string address(ConfigReader& in, const char* key, bool required) {
   if (!required && !in.has(key)) return in.text_or(key, "", address_form);
   std::string value = in.text(key, address_form);
-  if (!parse_host_port(value)) in.fail(key, std::string("must be ") + address_form + ", not \"" + value + "\"");
+  if (!parse_host_port(value))
+    in.fail(key, std::string("must be ") + address_form + ", not \"" + value + "\"");
   return value;
 }
 
@@ -62,7 +65,8 @@ void read_cluster(ConfigReader& root, Config& config) {
   for (size_t i = 0; i < config.seeds.size(); ++i) {
     auto seed = parse_host_port(config.seeds[i]);
     if (!seed || seed->port == 0) {
-      in.fail("seeds/" + std::to_string(i), std::string("must be ") + address_form + ", not \"" + config.seeds[i] + "\"");
+      in.fail("seeds/" + std::to_string(i),
+              std::string("must be ") + address_form + ", not \"" + config.seeds[i] + "\"");
     }
   }
   in.finish();
@@ -154,7 +158,8 @@ Config read_root(const nlohmann::json& whole) {
   if (config.zone.size() > 64) root.fail("zone", "must have at most 64 bytes");
   config.weight = root.real_or("weight", 1.0, 0.0, 1000.0);
   uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  config.threads = static_cast<uint32_t>(root.number_or("threads", std::clamp<uint64_t>(cores / 2, 1, 16), 1, 256));
+  config.threads =
+      static_cast<uint32_t>(root.number_or("threads", std::clamp<uint64_t>(cores / 2, 1, 16), 1, 256));
   read_addresses(root, config);
   read_cluster(root, config);
   if (config.threads > config.partitions) {

@@ -1,4 +1,5 @@
-// A node's configuration file: JSON with comments. docs/configuration.md tells every key; config.cpp reads them.
+// A node's configuration file: JSON with comments. docs/configuration.md tells every key; config.cpp reads
+// them.
 #pragma once
 
 #include <cstdint>

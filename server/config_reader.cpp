@@ -43,7 +43,8 @@ std::string expand(const std::string& text, const std::string& path) {
     std::string name = text.substr(open + 2, close - open - 2);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) {
-      throw ConfigFault{path + ": the environment variable " + name + " is not set; set it, or write the value here"};
+      throw ConfigFault{path + ": the environment variable " + name +
+                        " is not set; set it, or write the value here"};
     }
     out += text.substr(at, open - at) + value;
     at = close + 1;
@@ -68,7 +69,8 @@ json parse_config_json(std::string_view text) {
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
-      throw ConfigFault{"the key \"" + parsed.get<std::string>() + "\" is given twice in one object; keep one of them"};
+      throw ConfigFault{"the key \"" + parsed.get<std::string>() +
+                        "\" is given twice in one object; keep one of them"};
     }
     return true;
   };
@@ -116,10 +118,11 @@ std::string ConfigReader::text_or(const char* key, std::string otherwise, const 
 uint64_t ConfigReader::number_or(const char* key, uint64_t otherwise, uint64_t least, uint64_t most) {
   const json* value = find(key);
   if (value == nullptr) return otherwise;
-  bool fits = value->is_number_unsigned() && value->get<uint64_t>() >= least && value->get<uint64_t>() <= most;
+  bool fits =
+      value->is_number_unsigned() && value->get<uint64_t>() >= least && value->get<uint64_t>() <= most;
   if (!fits) {
-    fail(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", not " +
-                  value->dump());
+    fail(key, "must be a whole number from " + std::to_string(least) + " to " + std::to_string(most) +
+                  ", not " + value->dump());
   }
   return value->get<uint64_t>();
 }
@@ -129,8 +132,8 @@ double ConfigReader::real_or(const char* key, double otherwise, double above, do
   if (value == nullptr) return otherwise;
   bool fits = value->is_number() && value->get<double>() > above && value->get<double>() <= most;
   if (!fits) {
-    fail(key, "must be a number above " + json(above).dump() + " and at most " + json(most).dump() + ", not " +
-                  value->dump());
+    fail(key, "must be a number above " + json(above).dump() + " and at most " + json(most).dump() +
+                  ", not " + value->dump());
   }
   return value->get<double>();
 }
@@ -160,7 +163,8 @@ std::vector<std::string> ConfigReader::texts_or_none(const char* key, const char
   if (value == nullptr) return texts;
   if (!value->is_array()) fail(key, std::string("must be an array of strings; ") + allowed);
   for (size_t i = 0; i < value->size(); ++i) {
-    if (!(*value)[i].is_string()) fail(std::string(key) + "/" + std::to_string(i), std::string("must be a string; ") + allowed);
+    if (!(*value)[i].is_string())
+      fail(std::string(key) + "/" + std::to_string(i), std::string("must be a string; ") + allowed);
     texts.push_back((*value)[i].get<std::string>());
   }
   return texts;

@@ -1,5 +1,6 @@
-// Takes typed values out of a JSON object and remembers which keys were asked for, so that a misspelt key is an error
-// that names its neighbours instead of a silent default. Throws ConfigFault; parse_config catches it.
+// Takes typed values out of a JSON object and remembers which keys were asked for, so that a misspelt key is
+// an error that names its neighbours instead of a silent default. Throws ConfigFault; parse_config catches
+// it.
 #pragma once
 
 #include <cstdint>

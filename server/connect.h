@@ -18,7 +18,8 @@ struct Resolved {
 boost::asio::awaitable<Resolved> resolve(boost::asio::io_context* io, HostPort address);
 
 void set_no_delay(boost::asio::ip::tcp::socket& socket);
-// Unacknowledged bytes older than this end the connection (TCP_USER_TIMEOUT): a link into a black hole is noticed.
+// Unacknowledged bytes older than this end the connection (TCP_USER_TIMEOUT): a link into a black hole is
+// noticed.
 void set_unacknowledged_limit(boost::asio::ip::tcp::socket& socket, unsigned milliseconds);
 
 }  // namespace covey::server

@@ -54,24 +54,37 @@ ErrorAnswer timed_out(const Response& response, Operation operation) {
 
 ErrorAnswer error_of(const Response& response, Operation operation) {
   switch (response.status) {
-    case Status::unavailable: return unavailable(response, operation);
-    case Status::timeout: return timed_out(response, operation);
-    case Status::overloaded: return overloaded("The node has its limit of requests in flight: send this one again later.");
+    case Status::unavailable:
+      return unavailable(response, operation);
+    case Status::timeout:
+      return timed_out(response, operation);
+    case Status::overloaded:
+      return overloaded("The node has its limit of requests in flight: send this one again later.");
     case Status::too_many_siblings:
-      return {409, "too_many_siblings",
-              "The key holds as many concurrent values as it may: read it and write one value with the context you get.",
+      return {409,
+              "too_many_siblings",
+              "The key holds as many concurrent values as it may: read it and write one value with the "
+              "context you get.",
               {}};
     case Status::precondition_failed:
-      return {412, "precondition_failed",
-              "The coordinating replica holds something else than the condition says: read the key again.", {}};
+      return {412,
+              "precondition_failed",
+              "The coordinating replica holds something else than the condition says: read the key again.",
+              {}};
     case Status::disk_full:
-      return {507, "disk_full",
-              "The disk is below its free-space floor and writes are refused, reads go on: free some space.", {}};
+      return {507,
+              "disk_full",
+              "The disk is below its free-space floor and writes are refused, reads go on: free some space.",
+              {}};
     case Status::storage_failed:
-      return {500, "storage_failed",
-              "The coordinating replica could not use its storage and wrote nothing: look into its log.", {}};
-    case Status::not_found: return not_found("Nothing is stored under this key: write it first.");
-    case Status::ok: break;
+      return {500,
+              "storage_failed",
+              "The coordinating replica could not use its storage and wrote nothing: look into its log.",
+              {}};
+    case Status::not_found:
+      return not_found("Nothing is stored under this key: write it first.");
+    case Status::ok:
+      break;
   }
   return {500, "storage_failed", "The request ended without an answer: look into the node's log.", {}};
 }
@@ -84,7 +97,8 @@ ErrorAnswer overloaded(std::string message) { return {429, "overloaded", std::mo
 
 ErrorAnswer no_such_table(std::string_view table) {
   ErrorAnswer error{404, "no_such_table", {}, {}};
-  error.message = "There is no table of this name: make it with PUT /v1/tables/{table}, or see GET /v1/tables.";
+  error.message =
+      "There is no table of this name: make it with PUT /v1/tables/{table}, or see GET /v1/tables.";
   error.details = ",\"table\":";
   append_json_string(error.details, table);
   return error;
@@ -92,7 +106,8 @@ ErrorAnswer no_such_table(std::string_view table) {
 
 ErrorAnswer method_not_allowed(std::string_view method, std::string_view allowed) {
   ErrorAnswer error{405, "method_not_allowed", {}, {}};
-  error.message = std::string(method.substr(0, 32)) + " is not for this path: use " + std::string(allowed) + ".";
+  error.message =
+      std::string(method.substr(0, 32)) + " is not for this path: use " + std::string(allowed) + ".";
   return error;
 }
 
@@ -110,25 +125,44 @@ std::string error_body(const ErrorAnswer& error) { return "{" + error_member(err
 
 std::string_view reason_phrase(int http_status) {
   switch (http_status) {
-    case 200: return "OK";
-    case 300: return "Multiple Choices";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 507: return "Insufficient Storage";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 300:
+      return "Multiple Choices";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 417:
+      return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
+    default:
+      return "Status";
   }
 }
 

@@ -1,5 +1,5 @@
-// The one table of errors: what the core refused, and what the front end refuses itself, as an HTTP status, a code
-// and a sentence that says what to do. Every protocol takes its errors from here.
+// The one table of errors: what the core refused, and what the front end refuses itself, as an HTTP status, a
+// code and a sentence that says what to do. Every protocol takes its errors from here.
 #pragma once
 
 #include <string>
@@ -10,10 +10,11 @@
 namespace covey::server {
 
 struct ErrorAnswer {
-  int status = 500;       // HTTP
-  std::string code;       // API.md's word
-  std::string message;    // one sentence that says what to do
-  std::string details;    // JSON members to append to the error object, each beginning with a comma; may be empty
+  int status = 500;     // HTTP
+  std::string code;     // API.md's word
+  std::string message;  // one sentence that says what to do
+  std::string
+      details;  // JSON members to append to the error object, each beginning with a comma; may be empty
 };
 
 // REQUIRES: response.status is neither ok nor (for the reader's own answer) not_found.

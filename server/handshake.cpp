@@ -16,12 +16,18 @@ std::string replace_invalid(const json& value) {
 }
 
 json to_json(const Introduction& from) {
-  return {{"protocol", from.protocol},     {"cluster", from.cluster},
-          {"secret_check", from.secret_check}, {"node", from.member.node.name},
-          {"peer", from.member.peer_address}, {"http", from.member.http_address},
-          {"zone", from.member.zone},      {"weight", from.member.weight},
-          {"instance", from.instance},     {"partitions", from.partitions},
-          {"replicas", from.replicas},     {"shard", from.shard},
+  return {{"protocol", from.protocol},
+          {"cluster", from.cluster},
+          {"secret_check", from.secret_check},
+          {"node", from.member.node.name},
+          {"peer", from.member.peer_address},
+          {"http", from.member.http_address},
+          {"zone", from.member.zone},
+          {"weight", from.member.weight},
+          {"instance", from.instance},
+          {"partitions", from.partitions},
+          {"replicas", from.replicas},
+          {"shard", from.shard},
           {"shards", from.shards}};
 }
 
@@ -54,7 +60,8 @@ std::optional<Introduction> from_json(const json& in) {
   out.member.http_address = text("http");
   out.member.zone = text("zone");
   auto weight = in.find("weight");
-  ok = ok && weight != in.end() && weight->is_number() && weight->get<double>() > 0 && std::isfinite(weight->get<double>());
+  ok = ok && weight != in.end() && weight->is_number() && weight->get<double>() > 0 &&
+       std::isfinite(weight->get<double>());
   if (ok) out.member.weight = weight->get<double>();
   out.instance = text("instance");
   out.partitions = number("partitions");
@@ -85,11 +92,17 @@ std::string secret_check(const TokenKey& secret, const Introduction& introductio
   return text;
 }
 
-std::string encode_introduction(const Introduction& introduction) { return replace_invalid(to_json(introduction)); }
+std::string encode_introduction(const Introduction& introduction) {
+  return replace_invalid(to_json(introduction));
+}
 
-std::optional<Introduction> decode_introduction(std::string_view payload) { return from_json(parse(payload)); }
+std::optional<Introduction> decode_introduction(std::string_view payload) {
+  return from_json(parse(payload));
+}
 
-std::string encode_refusal(std::string_view reason) { return replace_invalid({{"refused", std::string(reason)}}); }
+std::string encode_refusal(std::string_view reason) {
+  return replace_invalid({{"refused", std::string(reason)}});
+}
 
 std::optional<HandshakeAnswer> decode_answer(std::string_view payload) {
   json in = parse(payload);
@@ -107,15 +120,18 @@ std::optional<HandshakeAnswer> decode_answer(std::string_view payload) {
 Judgement judge(const Introduction& mine, const Introduction& theirs, const TokenKey& secret) {
   auto no = [](std::string reason) { return Judgement{Compatibility::differs, std::move(reason)}; };
   if (theirs.protocol != mine.protocol) {
-    return no(differs("the peer protocol's version", std::to_string(mine.protocol), std::to_string(theirs.protocol)));
+    return no(differs("the peer protocol's version", std::to_string(mine.protocol),
+                      std::to_string(theirs.protocol)));
   }
   if (theirs.cluster != mine.cluster) return no(differs("the cluster", mine.cluster, theirs.cluster));
   if (theirs.secret_check != secret_check(secret, theirs)) return no("the cluster's secret differs");
   if (theirs.partitions != mine.partitions) {
-    return no(differs("the number of partitions", std::to_string(mine.partitions), std::to_string(theirs.partitions)));
+    return no(differs("the number of partitions", std::to_string(mine.partitions),
+                      std::to_string(theirs.partitions)));
   }
   if (theirs.replicas != mine.replicas) {
-    return no(differs("the number of replicas", std::to_string(mine.replicas), std::to_string(theirs.replicas)));
+    return no(
+        differs("the number of replicas", std::to_string(mine.replicas), std::to_string(theirs.replicas)));
   }
   if (theirs.member.node == mine.member.node) {
     if (theirs.instance == mine.instance) return {Compatibility::myself, {}};

@@ -1,5 +1,6 @@
-// What two nodes tell each other before anything else on a connection: the dialer its Introduction, the acceptor
-// either its own or the reason why it refuses. JSON, so that an operator can read what a foreign node said.
+// What two nodes tell each other before anything else on a connection: the dialer its Introduction, the
+// acceptor either its own or the reason why it refuses. JSON, so that an operator can read what a foreign
+// node said.
 #pragma once
 
 #include <cstdint>

@@ -81,15 +81,16 @@ void HttpConnection::read() {
   if (input_begin_ == input_end_) {
     input_begin_ = input_end_ = 0;
   } else if (input_begin_ > 0) {
-    std::copy(input_.begin() + static_cast<ptrdiff_t>(input_begin_), input_.begin() + static_cast<ptrdiff_t>(input_end_),
-              input_.begin());
+    std::copy(input_.begin() + static_cast<ptrdiff_t>(input_begin_),
+              input_.begin() + static_cast<ptrdiff_t>(input_end_), input_.begin());
     input_end_ -= input_begin_;
     input_begin_ = 0;
   }
   reading_ = true;
-  socket_.async_read_some(
-      asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
-      [self = shared_from_this()](boost::system::error_code error, size_t count) { self->on_read(error, count); });
+  socket_.async_read_some(asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
+                          [self = shared_from_this()](boost::system::error_code error, size_t count) {
+                            self->on_read(error, count);
+                          });
 }
 
 void HttpConnection::on_read(boost::system::error_code error, size_t count) {
@@ -361,7 +362,8 @@ void HttpConnection::wrote() {
   if (!reading_ && !parsing_ && !last_request_seen_) resume_parsing();
 }
 
-// Closing with unread input would make the system tell the client "reset", perhaps before it has read its answer.
+// Closing with unread input would make the system tell the client "reset", perhaps before it has read its
+// answer.
 void HttpConnection::linger() {
   if (lingering_) return;
   lingering_ = true;
@@ -379,13 +381,17 @@ void HttpConnection::check_time(uint64_t now_us) {
     if (silence > linger_us_max) close();
     return;
   }
-  if (header_since_us_ != 0 && now_us - std::min(now_us, header_since_us_) > header_us_max && slots_.empty()) {
+  if (header_since_us_ != 0 && now_us - std::min(now_us, header_since_us_) > header_us_max &&
+      slots_.empty()) {
     ++shard_.metrics().connections_timed_out;
     header_since_us_ = 0;
     last_request_seen_ = true;
     add_slot().keep_alive = false;
     reply(first_slot_ + slots_.size() - 1,
-          ErrorAnswer{408, "request_timeout", "The request's header did not arrive within 10 seconds: send it faster.", {}});
+          ErrorAnswer{408,
+                      "request_timeout",
+                      "The request's header did not arrive within 10 seconds: send it faster.",
+                      {}});
     return;
   }
   bool waits_for_core = !slots_.empty() && unsent() == 0;

@@ -1,9 +1,10 @@
-// A client's connection: reads requests, keeps their answers in order, writes what is ready. Several pipelined
-// requests are read at once and answered with one write. What a request means is the router's business.
+// A client's connection: reads requests, keeps their answers in order, writes what is ready. Several
+// pipelined requests are read at once and answered with one write. What a request means is the router's
+// business.
 //
-// Limits and what happens at them: requests_max requests that are not answered yet, or unsent_bytes_max bytes that
-// the client does not take: no more is read until there is room. A client that is silent within a header for 10 s,
-// or within a body, or between requests, or does not take its answer for 30 s, is disconnected.
+// Limits and what happens at them: requests_max requests that are not answered yet, or unsent_bytes_max bytes
+// that the client does not take: no more is read until there is room. A client that is silent within a header
+// for 10 s, or within a body, or between requests, or does not take its answer for 30 s, is disconnected.
 //
 // Used by one shard's thread.
 #pragma once
@@ -37,7 +38,9 @@ struct ReplyHead {
   std::string_view headers = {};
 };
 
-class HttpConnection : public Requester, public Flushable, public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection : public Requester,
+                       public Flushable,
+                       public std::enable_shared_from_this<HttpConnection> {
  public:
   HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket);
   ~HttpConnection() override;
@@ -49,8 +52,8 @@ class HttpConnection : public Requester, public Flushable, public std::enable_sh
 
   ShardLoop& shard() { return shard_; }
 
-  // Answering. A slot is one request's place in the order; calls for a slot that has ended, or on a connection that
-  // is closed, do nothing.
+  // Answering. A slot is one request's place in the order; calls for a slot that has ended, or on a
+  // connection that is closed, do nothing.
   KeyCall* key_call(uint64_t slot);  // nullptr: the slot is gone
   void reply(uint64_t slot, const ReplyHead& head, std::string_view body);
   void reply(uint64_t slot, const ErrorAnswer& error, std::string_view headers = {});

@@ -1,7 +1,7 @@
 #include "server/http_parser.h"
 
-#include <boost/beast/http/basic_parser.hpp>
 #include <algorithm>
+#include <boost/beast/http/basic_parser.hpp>
 #include <optional>
 
 namespace covey::server {
@@ -15,12 +15,18 @@ std::string_view view(string_view text) { return {text.data(), text.size()}; }
 
 Method method_of(http::verb verb) {
   switch (verb) {
-    case http::verb::get: return Method::get;
-    case http::verb::head: return Method::head;
-    case http::verb::put: return Method::put;
-    case http::verb::post: return Method::post;
-    case http::verb::delete_: return Method::erase;
-    default: return Method::other;
+    case http::verb::get:
+      return Method::get;
+    case http::verb::head:
+      return Method::head;
+    case http::verb::put:
+      return Method::put;
+    case http::verb::post:
+      return Method::post;
+    case http::verb::delete_:
+      return Method::erase;
+    default:
+      return Method::other;
   }
 }
 
@@ -39,7 +45,8 @@ class BeastParser final : public http::basic_parser<true> {
   size_t limit() const { return limit_; }
 
  private:
-  void on_request_impl(http::verb verb, string_view method, string_view target, int version, error_code&) override {
+  void on_request_impl(http::verb verb, string_view method, string_view target, int version,
+                       error_code&) override {
     request_.http_1_1 = version >= 11;
     request_.method = method_of(verb);
     request_.method_text.assign(method.data(), method.size());
@@ -51,10 +58,18 @@ class BeastParser final : public http::basic_parser<true> {
   void on_field_impl(http::field field, string_view name, string_view value, error_code&) override {
     if (header_seen_) return;  // a trailer can't change the request
     switch (field) {
-      case http::field::content_type: request_.content_type.assign(value.data(), value.size()); return;
-      case http::field::accept: request_.accept.assign(value.data(), value.size()); return;
-      case http::field::if_match: request_.if_match.assign(value.data(), value.size()); return;
-      case http::field::if_none_match: request_.if_none_match.assign(value.data(), value.size()); return;
+      case http::field::content_type:
+        request_.content_type.assign(value.data(), value.size());
+        return;
+      case http::field::accept:
+        request_.accept.assign(value.data(), value.size());
+        return;
+      case http::field::if_match:
+        request_.if_match.assign(value.data(), value.size());
+        return;
+      case http::field::if_none_match:
+        request_.if_none_match.assign(value.data(), value.size());
+        return;
       case http::field::expect:
         request_.expects_continue = equal_ignoring_case(view(value), "100-continue");
         bad_expectation_ = !request_.expects_continue;
@@ -65,7 +80,8 @@ class BeastParser final : public http::basic_parser<true> {
           request_.has_context = true;
         }
         return;
-      default: return;
+      default:
+        return;
     }
   }
 
@@ -105,8 +121,8 @@ class BeastParser final : public http::basic_parser<true> {
 
 ErrorAnswer error_for(const error_code& code, const HttpLimits& limits, size_t body_limit) {
   if (code == http::error::header_limit) {
-    return too_large("The request line and headers are over the limit of " + std::to_string(limits.header_bytes) +
-                     " bytes: send a shorter key or fewer headers.");
+    return too_large("The request line and headers are over the limit of " +
+                     std::to_string(limits.header_bytes) + " bytes: send a shorter key or fewer headers.");
   }
   if (code == http::error::body_limit) {
     return too_large("The body is over the limit of " + std::to_string(body_limit) + " bytes: send less.");
@@ -144,7 +160,9 @@ void HttpRequest::clear() {
   http_1_1 = true;
 }
 
-HttpParser::HttpParser(const HttpLimits& limits) : limits_(limits), machine_(std::make_unique<Machine>()) { next(); }
+HttpParser::HttpParser(const HttpLimits& limits) : limits_(limits), machine_(std::make_unique<Machine>()) {
+  next();
+}
 HttpParser::~HttpParser() = default;
 
 void HttpParser::next() {
@@ -153,7 +171,9 @@ void HttpParser::next() {
   machine_->header_told = false;
 }
 
-bool HttpParser::in_header() const { return machine_->parser->got_some() && !machine_->parser->is_header_done(); }
+bool HttpParser::in_header() const {
+  return machine_->parser->got_some() && !machine_->parser->is_header_done();
+}
 
 HttpParser::Event HttpParser::parse(std::string_view& bytes) {
   BeastParser& parser = *machine_->parser;

@@ -1,5 +1,6 @@
-// Requests out of a stream of bytes: a thin cover over Boost.Beast's parser that keeps only the header fields that
-// covey knows, enforces the limits while bytes arrive, and costs no memory allocation once its strings have grown.
+// Requests out of a stream of bytes: a thin cover over Boost.Beast's parser that keeps only the header fields
+// that covey knows, enforces the limits while bytes arrive, and costs no memory allocation once its strings
+// have grown.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +32,9 @@ struct HttpRequest {
 };
 
 struct HttpLimits {
-  size_t header_bytes = 16 * 1024;         // request line and header fields together
-  size_t value_bytes = 1024 * 1024;        // bodies of everything but batches
-  size_t batch_bytes = 64 * 1024 * 1024;   // bodies of POST
+  size_t header_bytes = 16 * 1024;        // request line and header fields together
+  size_t value_bytes = 1024 * 1024;       // bodies of everything but batches
+  size_t batch_bytes = 64 * 1024 * 1024;  // bodies of POST
 };
 
 class HttpParser {
@@ -52,7 +53,7 @@ class HttpParser {
   Event parse(std::string_view& bytes);
   HttpRequest& request() { return request_; }
   const ErrorAnswer& error() const { return error_; }
-  void next();  // forgets the request; its strings keep their memory
+  void next();             // forgets the request; its strings keep their memory
   bool in_header() const;  // some bytes of a header were taken, and more are missing
 
  private:

@@ -25,7 +25,8 @@ std::string minified_json(std::string_view value) {
 
 std::optional<ErrorAnswer> fill_conditions(const HttpRequest& http, ShardLoop& shard, Request& request) {
   if (!http.if_none_match.empty()) {
-    if (http.if_none_match != "*") return bad_request("If-None-Match must be *: it means that nothing is stored yet.");
+    if (http.if_none_match != "*")
+      return bad_request("If-None-Match must be *: it means that nothing is stored yet.");
     request.if_absent = true;
   }
   if (http.if_match.empty()) return std::nullopt;
@@ -45,7 +46,8 @@ std::optional<ErrorAnswer> fill_write(const HttpRequest& http, ShardLoop& shard,
     request.context = open_context(shard.node().token, request.table, request.key, http.context);
     if (!request.context) {
       return bad_request(
-          "The Covey-Context is not one that this cluster gave out for this key: read the key and send what you get.");
+          "The Covey-Context is not one that this cluster gave out for this key: read the key and send what "
+          "you get.");
     }
   }
   return fill_conditions(http, shard, request);
@@ -68,11 +70,13 @@ void append_sibling(std::string& out, ShardLoop& shard, const Version& version) 
   append_json_string(out, shard.core().dot_text(version.dot));
   out.append(",\"time\":\"").append(iso_time(version.time.ms())).append("\",\"content_type\":");
   append_json_string(out, version.content_type.empty() ? "application/octet-stream" : version.content_type);
-  if (version.expires_ms != 0) out.append(",\"expires\":\"").append(iso_time(version.expires_ms)).append("\"");
+  if (version.expires_ms != 0)
+    out.append(",\"expires\":\"").append(iso_time(version.expires_ms)).append("\"");
   out.push_back('}');
 }
 
-std::string siblings_document(ShardLoop& shard, const Response& response, std::string_view context, bool replicas) {
+std::string siblings_document(ShardLoop& shard, const Response& response, std::string_view context,
+                              bool replicas) {
   std::string body = "{\"siblings\":[";
   for (const Version& version : response.object.versions) {
     if (&version != &response.object.versions.front()) body.push_back(',');
@@ -110,7 +114,8 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
     return connection.reply(slot, not_found("Nothing is stored under this key: write it first."), headers);
   }
   if (versions.size() > 1) {
-    return connection.reply(slot, ReplyHead{300, "application/json", headers}, siblings_document(shard, response, context, false));
+    return connection.reply(slot, ReplyHead{300, "application/json", headers},
+                            siblings_document(shard, response, context, false));
   }
   headers.append("ETag: \"").append(shard.core().dot_text(versions[0].dot)).append("\"\r\n");
   std::string_view type = versions[0].content_type;
@@ -118,7 +123,8 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
   connection.reply(slot, ReplyHead{200, type, headers}, versions[0].value);
 }
 
-void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& call, const Response& response) {
+void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& call,
+                    const Response& response) {
   ShardLoop& shard = connection.shard();
   std::string context = seal_context(shard.node().token, call.table, call.key, response.context);
   std::string headers;
@@ -138,7 +144,8 @@ void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& ca
 }
 
 bool is_header_text(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
 }
 
 }  // namespace
@@ -162,7 +169,8 @@ void append_value(std::string& out, const Version& version, ValueNames names) {
     append_json_string(out, version.value);
     return;
   }
-  out.append(names.separate_base64 ? "\"value_base64\":\"" : "\"value\":\"").append(base64_encode(version.value));
+  out.append(names.separate_base64 ? "\"value_base64\":\"" : "\"value\":\"")
+      .append(base64_encode(version.value));
   out.append(names.separate_base64 ? "\"" : "\",\"base64\":true");
 }
 
@@ -185,8 +193,8 @@ void append_versions(std::string& out, ShardLoop& shard, const Object& object) {
   out.push_back(']');
 }
 
-void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& http, TableKey key,
-                    const CallOptions& options) {
+void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& http,
+                    TableKey key, const CallOptions& options) {
   ShardLoop& shard = connection->shard();
   const KnownTable* table = shard.table(key.table);
   Request request;
@@ -200,19 +208,21 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   request.sloppy = options.sloppy;
   request.timeout_ms = options.timeout_ms;
   request.conflicts = table->definition.conflicts;
-  MeteredOperation metered = reading                                 ? MeteredOperation::get
+  MeteredOperation metered = reading                               ? MeteredOperation::get
                              : request.operation == Operation::put ? MeteredOperation::put
-                                                                     : MeteredOperation::erase;
+                                                                   : MeteredOperation::erase;
   connection->meter(slot, metered, request.level);
   if (!reading) {
     if (auto error = fill_write(http, shard, request)) return connection->reply(slot, *error);
   }
   if (request.operation == Operation::put) {
     if (http.content_type.size() > content_type_bytes_max || !is_header_text(http.content_type)) {
-      return connection->reply(slot, bad_request("The Content-Type must be plain text of at most 256 bytes."));
+      return connection->reply(slot,
+                               bad_request("The Content-Type must be plain text of at most 256 bytes."));
     }
     if (!table->definition.columns.empty()) {
-      if (auto wrong = check_columns(table->definition, http.body)) return connection->reply(slot, bad_column(*wrong));
+      if (auto wrong = check_columns(table->definition, http.body))
+        return connection->reply(slot, bad_column(*wrong));
     }
     request.value = std::move(http.body);
     request.content_type = http.content_type == "application/octet-stream" ? "" : http.content_type;
@@ -227,7 +237,8 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   shard.ask(std::move(request), connection, slot);
 }
 
-void reply_to_key_call(HttpConnection& connection, uint64_t slot, const KeyCall& call, const Response& response) {
+void reply_to_key_call(HttpConnection& connection, uint64_t slot, const KeyCall& call,
+                       const Response& response) {
   bool reading = call.operation == Operation::get;
   if (reading && (response.status == Status::ok || response.status == Status::not_found)) {
     return reply_to_read(connection, slot, call, response);

@@ -28,8 +28,9 @@ void start_log(const Config& config) {
   auto logger = std::make_shared<spdlog::logger>("covey", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   if (config.log_json) {
-    formatter->add_flag<JsonMessage>('*').set_pattern("{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",\"level\":\"%l\",\"node\":\"" +
-                                                      config.node + "\",\"message\":%*}");
+    formatter->add_flag<JsonMessage>('*').set_pattern(
+        "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",\"level\":\"%l\",\"node\":\"" + config.node +
+        "\",\"message\":%*}");
   } else {
     formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l [" + config.node + "] %v");
   }

@@ -1,4 +1,5 @@
-// Structured logs on standard error, through spdlog. Call sites use spdlog::info("what happened name={}", value).
+// Structured logs on standard error, through spdlog. Call sites use spdlog::info("what happened name={}",
+// value).
 #pragma once
 
 #include <chrono>
@@ -23,7 +24,7 @@ class LogGate {
  private:
   struct Entry {
     std::chrono::steady_clock::time_point last;
-    uint64_t held_back = 0;      // since the last one that was let through
+    uint64_t held_back = 0;  // since the last one that was let through
     uint64_t told_held_back = 0;
   };
   static constexpr size_t entries_max = 256;  // beyond it all are forgotten, and may be logged again

@@ -1,5 +1,5 @@
-// How work crosses from one shard's thread to another's: a queue that is emptied in batches, with one wake-up for
-// all that gathered meanwhile.
+// How work crosses from one shard's thread to another's: a queue that is emptied in batches, with one wake-up
+// for all that gathered meanwhile.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -30,8 +30,8 @@ class Mailbox {
   boost::asio::io_context& io_;
   const size_t limit_;
   mutable std::mutex mutex_;
-  std::vector<Task> tasks_;   // guarded by mutex_
-  bool woken_ = false;        // guarded by mutex_: run() is on its way
+  std::vector<Task> tasks_;    // guarded by mutex_
+  bool woken_ = false;         // guarded by mutex_: run() is on its way
   std::vector<Task> running_;  // io's thread
 };
 

@@ -22,7 +22,14 @@ std::string seconds_text(uint64_t microseconds) {
 struct Printer {
   std::string& out;
   void head(std::string_view name, std::string_view type, std::string_view help) {
-    out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type);
+    out.append("# HELP ")
+        .append(name)
+        .append(" ")
+        .append(help)
+        .append("\n# TYPE ")
+        .append(name)
+        .append(" ")
+        .append(type);
     out.push_back('\n');
   }
   void value(std::string_view name, std::string_view labels, uint64_t number) {
@@ -57,17 +64,25 @@ void print_requests(Printer& print, const Metrics& metrics) {
   for (const auto& [status, count] : metrics.requests_by_status) {
     print.value("covey_http_responses_total", "status=\"" + std::to_string(status) + "\"", count);
   }
-  print.counter("covey_reads_with_siblings_total", "Reads that found concurrent values.", metrics.reads_with_siblings);
-  print.counter("covey_requests_unavailable_total", "Requests refused because too few owners were reachable.", metrics.core.unavailable);
-  print.counter("covey_requests_timed_out_total", "Requests that too few owners answered in time.", metrics.core.timeouts);
+  print.counter("covey_reads_with_siblings_total", "Reads that found concurrent values.",
+                metrics.reads_with_siblings);
+  print.counter("covey_requests_unavailable_total", "Requests refused because too few owners were reachable.",
+                metrics.core.unavailable);
+  print.counter("covey_requests_timed_out_total", "Requests that too few owners answered in time.",
+                metrics.core.timeouts);
   print.counter("covey_requests_overloaded_total", "Requests refused at a limit.", metrics.core.overloaded);
-  print.gauge("covey_operations_in_flight", "Requests that wait for owners or for the disk.", metrics.operations_in_flight);
+  print.gauge("covey_operations_in_flight", "Requests that wait for owners or for the disk.",
+              metrics.operations_in_flight);
   print.gauge("covey_shard_queue_length", "Tasks that wait to cross to another shard.", metrics.mailbox);
-  print.counter("covey_shard_crossings_total", "Requests whose partition another shard holds.", metrics.crossings);
-  print.counter("covey_shard_crossings_refused_total", "Those refused because its queue was full.", metrics.crossings_refused);
+  print.counter("covey_shard_crossings_total", "Requests whose partition another shard holds.",
+                metrics.crossings);
+  print.counter("covey_shard_crossings_refused_total", "Those refused because its queue was full.",
+                metrics.crossings_refused);
   print.gauge("covey_http_connections", "Open connections of clients.", metrics.connections_open);
-  print.counter("covey_http_connections_accepted_total", "Connections of clients so far.", metrics.connections_accepted);
-  print.counter("covey_http_connections_timed_out_total", "Connections closed because their client was too slow.", metrics.connections_timed_out);
+  print.counter("covey_http_connections_accepted_total", "Connections of clients so far.",
+                metrics.connections_accepted);
+  print.counter("covey_http_connections_timed_out_total",
+                "Connections closed because their client was too slow.", metrics.connections_timed_out);
   print.counter("covey_http_malformed_total", "Requests that were not HTTP.", metrics.bad_http);
   print.counter("covey_http_received_bytes_total", "Bytes from clients.", metrics.http_bytes_in);
   print.counter("covey_http_sent_bytes_total", "Bytes to clients.", metrics.http_bytes_out);
@@ -75,35 +90,53 @@ void print_requests(Printer& print, const Metrics& metrics) {
 
 void print_replication(Printer& print, const Metrics& metrics) {
   const CoreStats& core = metrics.core;
-  print.counter("covey_writes_coordinated_total", "Writes and deletes that this node coordinated.", core.writes_coordinated);
+  print.counter("covey_writes_coordinated_total", "Writes and deletes that this node coordinated.",
+                core.writes_coordinated);
   print.counter("covey_reads_coordinated_total", "Reads that this node coordinated.", core.reads_coordinated);
-  print.counter("covey_scans_coordinated_total", "Scans of one partition that this node coordinated.", core.scans_coordinated);
+  print.counter("covey_scans_coordinated_total", "Scans of one partition that this node coordinated.",
+                core.scans_coordinated);
   print.counter("covey_forwarded_total", "Requests sent on to an owner.", core.forwarded);
   print.counter("covey_merges_total", "Objects of peers that changed something here.", core.merges_applied);
-  print.counter("covey_merges_without_effect_total", "Objects of peers that were known already.", core.merges_without_effect);
-  print.counter("covey_siblings_made_total", "Writes that left concurrent values beside them.", core.siblings_made);
-  print.counter("covey_read_repairs_total", "Replicas that a read found behind and repaired.", core.read_repairs);
+  print.counter("covey_merges_without_effect_total", "Objects of peers that were known already.",
+                core.merges_without_effect);
+  print.counter("covey_siblings_made_total", "Writes that left concurrent values beside them.",
+                core.siblings_made);
+  print.counter("covey_read_repairs_total", "Replicas that a read found behind and repaired.",
+                core.read_repairs);
   print.counter("covey_gossip_digests_sent_total", "Digests of clocks.", core.gossip_digests_sent);
-  print.counter("covey_gossip_objects_sent_total", "Objects sent because a peer lacked them.", core.gossip_objects_sent);
-  print.counter("covey_gossip_objects_received_total", "Objects that peers sent because this node lacked them.", core.gossip_objects_received);
+  print.counter("covey_gossip_objects_sent_total", "Objects sent because a peer lacked them.",
+                core.gossip_objects_sent);
+  print.counter("covey_gossip_objects_received_total",
+                "Objects that peers sent because this node lacked them.", core.gossip_objects_received);
   print.counter("covey_gossip_sent_bytes_total", "Bytes of gossip.", core.gossip_bytes_sent);
   print.counter("covey_repairs_started_total", "Whole-partition transfers begun.", core.repairs_started);
-  print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.", core.repairs_finished);
-  print.counter("covey_repair_objects_sent_total", "Objects sent in whole-partition transfers.", core.repair_objects_sent);
-  print.counter("covey_repair_sent_bytes_total", "Bytes of whole-partition transfers.", core.repair_bytes_sent);
-  print.counter("covey_state_hash_alarms_total", "Equal clocks with unequal objects: must stay zero.", core.state_hash_alarms);
+  print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.",
+                core.repairs_finished);
+  print.counter("covey_repair_objects_sent_total", "Objects sent in whole-partition transfers.",
+                core.repair_objects_sent);
+  print.counter("covey_repair_sent_bytes_total", "Bytes of whole-partition transfers.",
+                core.repair_bytes_sent);
+  print.counter("covey_state_hash_alarms_total", "Equal clocks with unequal objects: must stay zero.",
+                core.state_hash_alarms);
   print.counter("covey_log_cuts_total", "Dot logs cut at their limit.", core.log_cuts);
-  print.counter("covey_stand_in_writes_total", "Writes taken for a partition that this node does not own.", core.stand_in_writes);
+  print.counter("covey_stand_in_writes_total", "Writes taken for a partition that this node does not own.",
+                core.stand_in_writes);
   print.counter("covey_stand_in_drops_total", "Such copies handed over and dropped.", core.stand_in_drops);
   print.counter("covey_expired_total", "Values whose time to live ended.", core.expired);
   print.counter("covey_voided_dots_total", "Dots of ended lives that nobody had received.", core.voided_dots);
-  print.counter("covey_stale_messages_total", "Messages of a peer's earlier life.", core.stale_messages_dropped);
-  print.counter("covey_malformed_messages_total", "Messages of peers that could not be read.", core.malformed_messages_dropped);
+  print.counter("covey_stale_messages_total", "Messages of a peer's earlier life.",
+                core.stale_messages_dropped);
+  print.counter("covey_malformed_messages_total", "Messages of peers that could not be read.",
+                core.malformed_messages_dropped);
   print.gauge("covey_partitions_held", "Partitions that this node has a copy of.", metrics.held);
-  print.gauge("covey_partitions_not_ready", "Owned partitions that are still being filled.", metrics.not_ready);
-  print.gauge("covey_partitions_diverged", "Partitions whose clock differs from some owner's.", metrics.diverged);
+  print.gauge("covey_partitions_not_ready", "Owned partitions that are still being filled.",
+              metrics.not_ready);
+  print.gauge("covey_partitions_diverged", "Partitions whose clock differs from some owner's.",
+              metrics.diverged);
   print.head("covey_divergence_age_seconds", "gauge", "How long the longest of them has differed.");
-  print.out.append("covey_divergence_age_seconds ").append(seconds_text(metrics.diverged_oldest_us)).append("\n");
+  print.out.append("covey_divergence_age_seconds ")
+      .append(seconds_text(metrics.diverged_oldest_us))
+      .append("\n");
   print.gauge("covey_objects", "Keys with a value.", metrics.objects);
   print.gauge("covey_dot_log_entries", "Writes that some owner may still lack.", metrics.log);
   print.gauge("covey_residual_objects", "Objects stored with a context.", metrics.residual);
@@ -114,21 +147,29 @@ void print_peers_and_storage(Printer& print, const Metrics& metrics, const NodeM
   print.counter("covey_peer_received_bytes_total", "Bytes of them.", metrics.peer_bytes_in);
   print.counter("covey_peer_sent_messages_total", "Messages to peers.", metrics.peer_messages_out);
   print.counter("covey_peer_sent_bytes_total", "Bytes of them.", metrics.peer_bytes_out);
-  print.head("covey_peer_dropped_messages_total", "counter", "Messages to peers that were dropped; gossip heals it.");
-  print.value("covey_peer_dropped_messages_total", "reason=\"buffer_full\"", metrics.peer_messages_dropped_full);
-  print.value("covey_peer_dropped_messages_total", "reason=\"not_connected\"", metrics.peer_messages_dropped_unlinked);
-  print.gauge("covey_peer_send_buffer_bytes", "Bytes that wait to be sent to peers.", metrics.peer_buffer_bytes);
+  print.head("covey_peer_dropped_messages_total", "counter",
+             "Messages to peers that were dropped; gossip heals it.");
+  print.value("covey_peer_dropped_messages_total", "reason=\"buffer_full\"",
+              metrics.peer_messages_dropped_full);
+  print.value("covey_peer_dropped_messages_total", "reason=\"not_connected\"",
+              metrics.peer_messages_dropped_unlinked);
+  print.gauge("covey_peer_send_buffer_bytes", "Bytes that wait to be sent to peers.",
+              metrics.peer_buffer_bytes);
   print.gauge("covey_peer_links", "Connections to peers that stand, over all shards.", metrics.peer_links_up);
   print.counter("covey_peer_connects_total", "Connections to peers that were made.", metrics.peer_connects);
   print.counter("covey_peer_losses_total", "Connections to peers that were lost.", metrics.peer_losses);
-  print.counter("covey_peer_bad_frames_total", "Frames with a wrong length, checksum or content.", metrics.peer_frames_bad);
-  print.counter("covey_peer_refused_handshakes_total", "Peers that were refused.", metrics.peer_handshakes_refused);
+  print.counter("covey_peer_bad_frames_total", "Frames with a wrong length, checksum or content.",
+                metrics.peer_frames_bad);
+  print.counter("covey_peer_refused_handshakes_total", "Peers that were refused.",
+                metrics.peer_handshakes_refused);
   print.counter("covey_store_errors_total", "Requests that failed in storage.", metrics.store_errors);
-  print.head("covey_durable_wait_seconds", "histogram", "Time from the first unsynced write to the sync that covers it.");
+  print.head("covey_durable_wait_seconds", "histogram",
+             "Time from the first unsynced write to the sync that covers it.");
   metrics.durable_wait.print(print.out, "covey_durable_wait_seconds", "");
   print.counter("covey_store_syncs_total", "Syncs of the storage's log.", node.syncs);
   print.gauge("covey_disk_free_bytes", "Free space where the data is.", node.disk_free_bytes);
-  print.gauge("covey_writes_refused", "1 while the disk is below its free-space floor.", node.writes_refused ? 1 : 0);
+  print.gauge("covey_writes_refused", "1 while the disk is below its free-space floor.",
+              node.writes_refused ? 1 : 0);
   print.gauge("covey_members", "Nodes that this node knows, itself included.", node.members_known);
   print.gauge("covey_members_alive", "Those of them that answer.", node.members_alive);
   print.gauge("covey_uptime_seconds", "Since this process began.", node.uptime_seconds);
@@ -164,7 +205,13 @@ void Histogram::print(std::string& out, std::string_view name, std::string_view 
   for (size_t i = 0; i < buckets_.size(); ++i) {
     total += buckets_[i];
     std::string bound = i < bounds_us.size() ? seconds_text(bounds_us[i]) : "+Inf";
-    out.append(prefix).append("_bucket{").append(labels).append(comma).append("le=\"").append(bound).append("\"} ");
+    out.append(prefix)
+        .append("_bucket{")
+        .append(labels)
+        .append(comma)
+        .append("le=\"")
+        .append(bound)
+        .append("\"} ");
     append_number(out, total);
     out.push_back('\n');
   }
@@ -191,15 +238,36 @@ void Metrics::add(const Metrics& other) {
   durable_wait.add(other.durable_wait);
   add_core(core, other.core);
   diverged_oldest_us = std::max(diverged_oldest_us, other.diverged_oldest_us);
-  static constexpr uint64_t Metrics::* counts[] = {
-      &Metrics::reads_with_siblings, &Metrics::connections_open, &Metrics::connections_accepted,
-      &Metrics::connections_timed_out, &Metrics::http_bytes_in, &Metrics::http_bytes_out, &Metrics::bad_http,
-      &Metrics::crossings, &Metrics::crossings_refused, &Metrics::peer_messages_in, &Metrics::peer_bytes_in,
-      &Metrics::peer_messages_out, &Metrics::peer_bytes_out, &Metrics::peer_messages_dropped_full,
-      &Metrics::peer_messages_dropped_unlinked, &Metrics::peer_frames_bad, &Metrics::peer_handshakes_refused,
-      &Metrics::peer_connects, &Metrics::peer_losses, &Metrics::store_errors, &Metrics::operations_in_flight,
-      &Metrics::mailbox, &Metrics::peer_buffer_bytes, &Metrics::peer_links_up, &Metrics::objects, &Metrics::log,
-      &Metrics::residual, &Metrics::held, &Metrics::not_ready, &Metrics::diverged};
+  static constexpr uint64_t Metrics::*counts[] = {&Metrics::reads_with_siblings,
+                                                  &Metrics::connections_open,
+                                                  &Metrics::connections_accepted,
+                                                  &Metrics::connections_timed_out,
+                                                  &Metrics::http_bytes_in,
+                                                  &Metrics::http_bytes_out,
+                                                  &Metrics::bad_http,
+                                                  &Metrics::crossings,
+                                                  &Metrics::crossings_refused,
+                                                  &Metrics::peer_messages_in,
+                                                  &Metrics::peer_bytes_in,
+                                                  &Metrics::peer_messages_out,
+                                                  &Metrics::peer_bytes_out,
+                                                  &Metrics::peer_messages_dropped_full,
+                                                  &Metrics::peer_messages_dropped_unlinked,
+                                                  &Metrics::peer_frames_bad,
+                                                  &Metrics::peer_handshakes_refused,
+                                                  &Metrics::peer_connects,
+                                                  &Metrics::peer_losses,
+                                                  &Metrics::store_errors,
+                                                  &Metrics::operations_in_flight,
+                                                  &Metrics::mailbox,
+                                                  &Metrics::peer_buffer_bytes,
+                                                  &Metrics::peer_links_up,
+                                                  &Metrics::objects,
+                                                  &Metrics::log,
+                                                  &Metrics::residual,
+                                                  &Metrics::held,
+                                                  &Metrics::not_ready,
+                                                  &Metrics::diverged};
   for (auto count : counts) this->*count += other.*count;
 }
 

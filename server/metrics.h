@@ -1,5 +1,5 @@
-// What a shard counts about its own work. Each shard has one Metrics and is the only one to touch it: a scrape asks
-// every shard for a copy and adds them up, so counting costs no lock and no atomic operation.
+// What a shard counts about its own work. Each shard has one Metrics and is the only one to touch it: a
+// scrape asks every shard for a copy and adds them up, so counting costs no lock and no atomic operation.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ namespace covey::server {
 
 class Histogram {
  public:
-  static constexpr std::array<uint64_t, 15> bounds_us = {100,    250,    500,     1'000,   2'500,
-                                                         5'000,  10'000, 25'000,  50'000,  100'000,
+  static constexpr std::array<uint64_t, 15> bounds_us = {100,     250,     500,       1'000,     2'500,
+                                                         5'000,   10'000,  25'000,    50'000,    100'000,
                                                          250'000, 500'000, 1'000'000, 2'500'000, 5'000'000};
   void add(uint64_t microseconds);
   void add(const Histogram& other);
@@ -30,7 +30,8 @@ class Histogram {
   uint64_t sum_us_ = 0;
 };
 
-inline constexpr std::array<std::string_view, 6> operation_names = {"get", "put", "delete", "scan", "batch", "other"};
+inline constexpr std::array<std::string_view, 6> operation_names = {"get",  "put",   "delete",
+                                                                    "scan", "batch", "other"};
 enum class MeteredOperation : uint8_t { get, put, erase, scan, batch, other };
 inline constexpr std::array<std::string_view, 5> level_names = {"one", "quorum", "all", "count", "none"};
 
@@ -41,7 +42,8 @@ struct Metrics {
   uint64_t reads_with_siblings = 0;
   uint64_t connections_open = 0, connections_accepted = 0, connections_timed_out = 0;
   uint64_t http_bytes_in = 0, http_bytes_out = 0, bad_http = 0;
-  uint64_t crossings = 0, crossings_refused = 0;  // requests that another shard holds; refused: its queue was full
+  uint64_t crossings = 0,
+           crossings_refused = 0;  // requests that another shard holds; refused: its queue was full
   uint64_t peer_messages_in = 0, peer_bytes_in = 0, peer_messages_out = 0, peer_bytes_out = 0;
   uint64_t peer_messages_dropped_full = 0, peer_messages_dropped_unlinked = 0;
   uint64_t peer_frames_bad = 0, peer_handshakes_refused = 0, peer_connects = 0, peer_losses = 0;

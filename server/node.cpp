@@ -109,7 +109,8 @@ std::optional<std::string> Node::open_directory() {
   options.database.write_buffer_bytes = config.write_buffer_bytes;
   auto opened = DataDirectory::open(options);
   if (!opened && opened.error().kind == DirectoryError::Kind::corrupt && config.replicas > 1) {
-    // Nothing is cut short in silence: the damaged files are kept, and the other replicas fill this node again.
+    // Nothing is cut short in silence: the damaged files are kept, and the other replicas fill this node
+    // again.
     spdlog::error("storage is damaged: {}", opened.error().message);
     auto aside = set_aside_damaged(config.data_dir);
     if (!aside) return aside.error().message;
@@ -120,8 +121,8 @@ std::optional<std::string> Node::open_directory() {
   directory_ = std::move(*opened);
   context_.database = &directory_->database();
   for (const std::string& note : directory_->database().notes()) spdlog::warn("storage: {}", note);
-  spdlog::info("data directory opened path={} fresh={} clean={} incarnation={}", config.data_dir, directory_->fresh(),
-               directory_->clean(), directory_->incarnation());
+  spdlog::info("data directory opened path={} fresh={} clean={} incarnation={}", config.data_dir,
+               directory_->fresh(), directory_->clean(), directory_->incarnation());
   return std::nullopt;
 }
 
@@ -186,7 +187,8 @@ void Node::accept_http() {
       return accept_http();
     }
     // Out of descriptors, most likely: those waiting stay in the system's queue for a moment.
-    if (shards_[0]->log_gate().open("accept")) spdlog::warn("a connection can't be accepted: {}", error.message());
+    if (shards_[0]->log_gate().open("accept"))
+      spdlog::warn("a connection can't be accepted: {}", error.message());
     http_pause_->expires_after(accept_pause);
     http_pause_->async_wait([this](boost::system::error_code stopped) {
       if (!stopped) accept_http();
@@ -197,9 +199,12 @@ void Node::accept_http() {
 void Node::take_client(tcp::socket socket, ShardLoop& shard) {
   if (++context_.connections > context_.config.connections_max) {
     --context_.connections;
-    std::string body = error_body(overloaded("The node has its limit of connections: close one, or try again later."));
-    std::string answer = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-                         "Connection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    std::string body =
+        error_body(overloaded("The node has its limit of connections: close one, or try again later."));
+    std::string answer =
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+        "Connection: close\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
     boost::system::error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(answer), ignored);

@@ -23,10 +23,10 @@ class Node {
   [[nodiscard]] static Result<std::unique_ptr<Node>, std::string> open(Config config);
   ~Node();
 
-  void start();              // the threads
+  void start();  // the threads
   std::string ready_line() const;
-  // Stops accepting, lets requests in flight end (at most 5 s), syncs, marks the directory as closed in order.
-  // Blocks. false: something of that failed; it is in the log.
+  // Stops accepting, lets requests in flight end (at most 5 s), syncs, marks the directory as closed in
+  // order. Blocks. false: something of that failed; it is in the log.
   bool close();
 
  private:

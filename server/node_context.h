@@ -1,4 +1,5 @@
-// What all shards of a node share. Filled before their threads start and not changed afterwards, but for the atomics.
+// What all shards of a node share. Filled before their threads start and not changed afterwards, but for the
+// atomics.
 #pragma once
 
 #include <atomic>
@@ -30,18 +31,18 @@ struct PeerPresence {
 
 struct NodeContext {
   Config config;
-  Member self;         // with the addresses that others are told
-  TokenKey token;      // seals clients' contexts
+  Member self;     // with the addresses that others are told
+  TokenKey token;  // seals clients' contexts
   std::string instance;
-  uint64_t seed = 1;   // random, another one for each process
+  uint64_t seed = 1;  // random, another one for each process
   uint64_t started_us = 0;
   std::vector<ShardLoop*> shards;
   Database* database = nullptr;
 
-  std::atomic<bool> draining{false};       // no new requests: the node is closing
+  std::atomic<bool> draining{false};  // no new requests: the node is closing
   std::atomic<bool> writes_refused{false};
   std::atomic<uint64_t> disk_free_bytes{0};
-  std::atomic<size_t> connections{0};      // of clients, over all shards
+  std::atomic<size_t> connections{0};  // of clients, over all shards
 
   // By node; expired with their connections. For the first shard's thread alone: it shakes all hands.
   std::map<NodeId, std::vector<std::weak_ptr<PeerPresence>>> presences;

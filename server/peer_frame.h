@@ -1,5 +1,6 @@
-// Frames between nodes: length (4 bytes, little endian), XXH3 of the payload (8 bytes, little endian), payload.
-// The checksum guards against what TCP's 16 bits let through; a frame that does not match ends the connection.
+// Frames between nodes: length (4 bytes, little endian), XXH3 of the payload (8 bytes, little endian),
+// payload. The checksum guards against what TCP's 16 bits let through; a frame that does not match ends the
+// connection.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ inline constexpr size_t frame_header_bytes = 12;
 inline constexpr size_t frame_payload_bytes_max = 16 * 1024 * 1024;
 
 void append_frame(std::string& out, std::string_view payload);
-// Fills in the header of a frame whose payload was written in place: frame_begin reserves, frame_end completes.
+// Fills in the header of a frame whose payload was written in place: frame_begin reserves, frame_end
+// completes.
 size_t frame_begin(std::string& out);
 void frame_end(std::string& out, size_t begin);
 

@@ -59,7 +59,8 @@ asio::awaitable<void> PeerLink::run(std::shared_ptr<PeerLink> self) {
     self->lost(reason);
     if (self->connection_ != connections_before) back_off = back_off_least;
     // Jitter: half of it fixed, half drawn, so that nodes that lost the same peer do not return as one.
-    auto drawn = static_cast<uint64_t>(back_off.count()) / 2 + random_bits() % (static_cast<uint64_t>(back_off.count()) / 2 + 1);
+    auto drawn = static_cast<uint64_t>(back_off.count()) / 2 +
+                 random_bits() % (static_cast<uint64_t>(back_off.count()) / 2 + 1);
     self->pause_.expires_after(std::chrono::milliseconds(drawn));
     co_await self->pause_.async_wait(as_awaitable);
     back_off = std::min(back_off * 2, back_off_most);
@@ -97,7 +98,8 @@ asio::awaitable<std::string> PeerLink::connect(std::shared_ptr<PeerLink> self) {
   // The acceptor says nothing more: a read only ends when the connection does.
   std::array<char, 64> nothing;
   auto [ended, bytes] = co_await self->socket_.async_read_some(asio::buffer(nothing), as_awaitable);
-  co_return ended ? "the connection ended: " + ended.message() : std::string("it sent something that was not asked for");
+  co_return ended ? "the connection ended: " + ended.message()
+                  : std::string("it sent something that was not asked for");
 }
 
 asio::awaitable<std::string> PeerLink::shake_hands(std::shared_ptr<PeerLink> self) {
@@ -115,7 +117,8 @@ asio::awaitable<std::string> PeerLink::shake_hands(std::shared_ptr<PeerLink> sel
     if (error) co_return "the handshake failed: " + error.message();
     reader.feed({bytes.data(), count});
     payload = reader.next();
-    if (reader.failed() != FrameReader::Failure::none) co_return std::string("it does not speak the peer protocol");
+    if (reader.failed() != FrameReader::Failure::none)
+      co_return std::string("it does not speak the peer protocol");
   }
   auto answer = decode_answer(*payload);
   if (!answer) co_return std::string("its answer to the handshake can't be read");
@@ -156,7 +159,8 @@ void PeerLink::lost(const std::string& reason) {
   deadline_.cancel();
   pending_.clear();
   std::string name = node_ ? node_->name : "?";
-  std::string message = "peer not connected peer=" + name + " address=" + address_ + " reason=\"" + reason + "\"";
+  std::string message =
+      "peer not connected peer=" + name + " address=" + address_ + " reason=\"" + reason + "\"";
   if (shard_.index() == 0 && shard_.log_gate().open(message)) {
     spdlog::warn("{} held_back={}", message, shard_.log_gate().held_back(message));
   }
@@ -172,14 +176,16 @@ bool PeerLink::send(const peer::Envelope& message) {
     return false;
   }
   size_t size = message.ByteSizeLong();
-  bool fits = size <= frame_payload_bytes_max && buffered_bytes() + size <= shard_.node().config.peer_buffer_bytes_max;
+  bool fits = size <= frame_payload_bytes_max &&
+              buffered_bytes() + size <= shard_.node().config.peer_buffer_bytes_max;
   if (!fits) {
     ++metrics.peer_messages_dropped_full;
     return false;
   }
   size_t begin = frame_begin(pending_);
   pending_.resize(begin + frame_header_bytes + size);
-  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(pending_.data() + begin + frame_header_bytes));
+  message.SerializeWithCachedSizesToArray(
+      reinterpret_cast<uint8_t*>(pending_.data() + begin + frame_header_bytes));
   frame_end(pending_, begin);
   ++metrics.peer_messages_out;
   metrics.peer_bytes_out += frame_header_bytes + size;
@@ -196,17 +202,18 @@ void PeerLink::flush() {
   auto frames = std::make_shared<std::string>(std::move(pending_));
   pending_ = {};
   writing_bytes_ = frames->size();
-  asio::async_write(socket_, asio::buffer(*frames),
-                    [self = shared_from_this(), frames, number = connection_](boost::system::error_code error, size_t) {
-                      if (self->connection_ != number || !self->up_) return;
-                      self->writing_bytes_ = 0;
-                      if (error) {
-                        boost::system::error_code ignored;
-                        self->socket_.close(ignored);  // the reader notices and says so
-                      } else {
-                        self->flush();
-                      }
-                    });
+  asio::async_write(
+      socket_, asio::buffer(*frames),
+      [self = shared_from_this(), frames, number = connection_](boost::system::error_code error, size_t) {
+        if (self->connection_ != number || !self->up_) return;
+        self->writing_bytes_ = 0;
+        if (error) {
+          boost::system::error_code ignored;
+          self->socket_.close(ignored);  // the reader notices and says so
+        } else {
+          self->flush();
+        }
+      });
 }
 
 PeerLinks::PeerLinks(ShardLoop& shard) : shard_(shard) {}

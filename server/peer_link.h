@@ -1,6 +1,7 @@
-// Connections to other nodes. Every shard dials every peer; messages flow only from the dialer to the acceptor, so a
-// link is one way and its loss says nothing about the other direction. A lost link is dialed again, for ever, with
-// exponential back-off and jitter. What can't be sent is dropped and counted: the protocol heals by gossip.
+// Connections to other nodes. Every shard dials every peer; messages flow only from the dialer to the
+// acceptor, so a link is one way and its loss says nothing about the other direction. A lost link is dialed
+// again, for ever, with exponential back-off and jitter. What can't be sent is dropped and counted: the
+// protocol heals by gossip.
 //
 // Used by one shard's thread.
 #pragma once
@@ -67,7 +68,7 @@ class PeerLinks {
  public:
   explicit PeerLinks(ShardLoop& shard);
 
-  void start();            // dials the seeds and the members that the core remembers
+  void start();  // dials the seeds and the members that the core remembers
   void stop();
   void members_changed();  // dials those that are new or have moved
   void send(const NodeId& to, const peer::Envelope& message);

@@ -21,7 +21,7 @@ constexpr auto as_awaitable = asio::as_tuple(asio::use_awaitable);
 
 constexpr auto handshake_time = std::chrono::seconds(5);
 constexpr auto silence_max = std::chrono::seconds(60);  // digests come several times a second
-constexpr uint64_t presence_us = 3'000'000;  // a process that was heard this recently still lives
+constexpr uint64_t presence_us = 3'000'000;             // a process that was heard this recently still lives
 constexpr size_t read_bytes = 128 * 1024;
 
 // Closes a socket when a time is over. Shared with its timer's handler.
@@ -45,7 +45,8 @@ class Watchdog : public std::enable_shared_from_this<Watchdog> {
 void log_refusal(ShardLoop& shard, const std::string& from, const std::string& reason) {
   ++shard.metrics().peer_handshakes_refused;
   std::string message = "peer refused from=" + from + " reason=\"" + reason + "\"";
-  if (shard.log_gate().open(reason)) spdlog::warn("{} held_back={}", message, shard.log_gate().held_back(reason));
+  if (shard.log_gate().open(reason))
+    spdlog::warn("{} held_back={}", message, shard.log_gate().held_back(reason));
 }
 
 void rethrow(std::exception_ptr failed) {
@@ -112,7 +113,8 @@ asio::awaitable<std::optional<Introduction>> read_introduction(std::shared_ptr<W
     auto payload = reader.next();
     if (payload) co_return reader.empty() ? decode_introduction(*payload) : std::nullopt;
     // A stranger is not given the memory that a frame may take.
-    if (reader.failed() != FrameReader::Failure::none || reader.buffered() > handshake_bytes_max) co_return std::nullopt;
+    if (reader.failed() != FrameReader::Failure::none || reader.buffered() > handshake_bytes_max)
+      co_return std::nullopt;
   }
 }
 

@@ -19,7 +19,9 @@ struct Call {
   CallOptions options;
 };
 
-bool reads(const HttpRequest& request) { return request.method == Method::get || request.method == Method::head; }
+bool reads(const HttpRequest& request) {
+  return request.method == Method::get || request.method == Method::head;
+}
 
 bool starts(std::string_view& path, std::string_view prefix) {
   if (!path.starts_with(prefix)) return false;
@@ -38,8 +40,9 @@ void route_kv(Call& call) {
   auto table = percent_decode(call.path.substr(0, slash));
   const KnownTable* known = table ? call.connection->shard().table(*table) : nullptr;
   bool whole_table = slash == std::string_view::npos;
-  bool method_fits = whole_table ? reads(call.request) || call.request.method == Method::post
-                                 : call.request.method != Method::post && call.request.method != Method::other;
+  bool method_fits = whole_table
+                         ? reads(call.request) || call.request.method == Method::post
+                         : call.request.method != Method::post && call.request.method != Method::other;
   if (!method_fits) return wrong_method(call, whole_table ? "GET, HEAD, POST" : "GET, HEAD, PUT, DELETE");
   if (known == nullptr) return call.connection->reply(call.slot, no_such_table(table ? *table : "?"));
   if (whole_table && call.request.method == Method::post) {
@@ -58,10 +61,12 @@ void route_tables(Call& call) {
   }
   auto name = percent_decode(call.path.substr(1));
   if (!name || !is_table_name(*name)) {
-    return call.connection->reply(call.slot, bad_request(std::string("The table's name ") + table_name_form + "."));
+    return call.connection->reply(call.slot,
+                                  bad_request(std::string("The table's name ") + table_name_form + "."));
   }
   if (reads(call.request)) return show_table(call.connection, call.slot, *name);
-  if (call.request.method == Method::put) return make_table(call.connection, call.slot, *name, call.request.body);
+  if (call.request.method == Method::put)
+    return make_table(call.connection, call.slot, *name, call.request.body);
   if (call.request.method == Method::erase) return drop_table(call.connection, call.slot, *name);
   wrong_method(call, "GET, HEAD, PUT, DELETE");
 }
@@ -89,7 +94,8 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
   call.options = std::move(*options);
 
   if (starts(call.path, "/v1/kv/")) return route_kv(call);
-  if (starts(call.path, "/v1/tables") && (call.path.empty() || call.path.front() == '/')) return route_tables(call);
+  if (starts(call.path, "/v1/tables") && (call.path.empty() || call.path.front() == '/'))
+    return route_tables(call);
   call.path = target.substr(0, question);
   bool explain = starts(call.path, "/v1/explain/");
   using Status = void (*)(std::shared_ptr<HttpConnection>, uint64_t);
@@ -99,7 +105,8 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
                   : call.path == "/metrics"         ? show_metrics
                                                     : nullptr;
   if (!explain && status == nullptr) {
-    return connection->reply(slot, not_found("There is nothing at this path: see the HTTP section of the documentation."));
+    return connection->reply(
+        slot, not_found("There is nothing at this path: see the HTTP section of the documentation."));
   }
   if (!reads(request)) return wrong_method(call, "GET, HEAD");
   if (explain) return route_explain(call);

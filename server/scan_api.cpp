@@ -12,14 +12,15 @@
 namespace covey::server {
 namespace {
 
-constexpr uint32_t asks_max = 256;       // partitions asked at once
+constexpr uint32_t asks_max = 256;  // partitions asked at once
 constexpr size_t chunk_bytes = 32 * 1024;
 constexpr char cursor_format = 1;
 
 // A k-way merge over the partitions, each of which tells its keys in order, a few at a time.
 class Scan : public Requester, public std::enable_shared_from_this<Scan> {
  public:
-  Scan(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string table, const CallOptions& options)
+  Scan(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string table,
+       const CallOptions& options)
       : connection_(std::move(connection)), slot_(slot), table_(std::move(table)), options_(options) {
     uint32_t partitions = connection_->shard().node().config.partitions;
     partitions_.resize(partitions);
@@ -135,7 +136,9 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
     chunk_.push_back('{');
     append_key(chunk_, key, true);
     append_versions(chunk_, shard, object);
-    chunk_.append(",\"context\":\"").append(seal_context(shard.node().token, table_, key, object.context)).append("\"}\n");
+    chunk_.append(",\"context\":\"")
+        .append(seal_context(shard.node().token, table_, key, object.context))
+        .append("\"}\n");
   }
 
   void send_chunk() {
@@ -207,8 +210,10 @@ void start_scan(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
   std::string from = std::max(options.start, options.prefix);
   if (options.cursor) {
     auto cursor = base64url_decode(*options.cursor);
-    if (!cursor || cursor->size() < 2 || cursor->front() != cursor_format || cursor->size() > key_bytes_max + 2) {
-      return connection->reply(slot, bad_request("The cursor is not one that a scan gave out: begin again without it."));
+    if (!cursor || cursor->size() < 2 || cursor->front() != cursor_format ||
+        cursor->size() > key_bytes_max + 2) {
+      return connection->reply(
+          slot, bad_request("The cursor is not one that a scan gave out: begin again without it."));
     }
     from = std::max(from, cursor->substr(1));
   }

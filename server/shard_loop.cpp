@@ -50,8 +50,10 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
       if (other.name != table.name) continue;
       known = true;
       if (other.definition != table.definition && index_ == 0) {
-        spdlog::warn("table differs from the configuration, which is only used to make it name={} in_use={} configured={}",
-                     table.name, other.definition, table.definition);
+        spdlog::warn(
+            "table differs from the configuration, which is only used to make it name={} in_use={} "
+            "configured={}",
+            table.name, other.definition, table.definition);
       }
     }
     if (known) continue;
@@ -103,8 +105,9 @@ void ShardLoop::durable_event() {
   });
 }
 
-// Every input goes through here: the action gives the core one input, then all that it says is performed, then the
-// requests that arose meanwhile get their turn, one by one. Not nested: answers come from a loop, not from a stack.
+// Every input goes through here: the action gives the core one input, then all that it says is performed,
+// then the requests that arose meanwhile get their turn, one by one. Not nested: answers come from a loop,
+// not from a stack.
 template <class Action>
 void ShardLoop::step(Action&& action) {
   COVEY_ASSERT(!stepping_);
@@ -133,7 +136,8 @@ void ShardLoop::perform(Output output) {
 void ShardLoop::answer(const Output::Answer& given, Response&& response) {
   uint32_t place = static_cast<uint32_t>(given.id.value);
   uint32_t generation = static_cast<uint32_t>(given.id.value >> 32);
-  COVEY_ASSERT(place < pending_.size() && pending_[place].generation == generation && pending_[place].requester);
+  COVEY_ASSERT(place < pending_.size() && pending_[place].generation == generation &&
+               pending_[place].requester);
   Pending& pending = pending_[place];
   if (response.status == Status::storage_failed) ++metrics_.store_errors;
   auto requester = std::move(pending.requester);
@@ -146,14 +150,16 @@ void ShardLoop::answer(const Output::Answer& given, Response&& response) {
   deliver(home, std::move(requester), tag, std::move(response));
 }
 
-void ShardLoop::deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response) {
+void ShardLoop::deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag,
+                        Response&& response) {
   if (home == index_) {
     requester->answered(tag, std::move(response));
     return;
   }
-  node_.shards[home]->mailbox_.post([requester = std::move(requester), tag, response = std::move(response)]() mutable {
-    requester->answered(tag, std::move(response));
-  });
+  node_.shards[home]->mailbox_.post(
+      [requester = std::move(requester), tag, response = std::move(response)]() mutable {
+        requester->answered(tag, std::move(response));
+      });
 }
 
 void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag) {
@@ -167,9 +173,10 @@ void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uin
   }
   ++metrics_.crossings;
   ShardLoop* other = node_.shards[owner];
-  bool taken = other->mailbox_.offer([other, home = index_, tag, requester, request = std::move(request)]() mutable {
-    other->submit(std::move(request), std::move(requester), tag, home);
-  });
+  bool taken =
+      other->mailbox_.offer([other, home = index_, tag, requester, request = std::move(request)]() mutable {
+        other->submit(std::move(request), std::move(requester), tag, home);
+      });
   if (taken) return;
   ++metrics_.crossings_refused;
   Response refused;
@@ -212,9 +219,8 @@ void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelop
       continue;
     }
     ShardLoop* other = node_.shards[shard];
-    bool taken = other->mailbox_.offer([other, from, message] {
-      other->step([&] { other->core_->receive(now(), from, *message); });
-    });
+    bool taken = other->mailbox_.offer(
+        [other, from, message] { other->step([&] { other->core_->receive(now(), from, *message); }); });
     if (!taken) ++metrics_.peer_messages_dropped_full;
   }
 }

@@ -1,5 +1,5 @@
-// One shard of a running node: a thread's event loop around one replication::Core. Inputs go in, the core decides,
-// and perform() does what it says: it is the only place that sends, answers and logs for the core.
+// One shard of a running node: a thread's event loop around one replication::Core. Inputs go in, the core
+// decides, and perform() does what it says: it is the only place that sends, answers and logs for the core.
 //
 // All methods are for the shard's own thread unless they say otherwise.
 #pragma once
@@ -27,7 +27,8 @@ namespace covey::server {
 class HttpConnection;
 class PeerLinks;
 
-// Whoever asks the core something. Answered exactly once for each ask(), on the thread of the shard that it asked.
+// Whoever asks the core something. Answered exactly once for each ask(), on the thread of the shard that it
+// asked.
 class Requester {
  public:
   virtual ~Requester() = default;
@@ -53,10 +54,10 @@ class ShardLoop {
 
   // Before the thread runs. The store is the database's for this shard.
   [[nodiscard]] Result<Done, StoreError> open(Database& database, const Identity& identity);
-  void begin();                // starts ticking and dialing; work is done once run() runs
-  void run() { io_.run(); }    // the thread's body, until stop()
-  void stop();                 // any thread
-  void close_store();          // after the thread has ended
+  void begin();              // starts ticking and dialing; work is done once run() runs
+  void run() { io_.run(); }  // the thread's body, until stop()
+  void stop();               // any thread
+  void close_store();        // after the thread has ended
 
   boost::asio::io_context& io() { return io_; }
   Mailbox& mailbox() { return mailbox_; }  // any thread
@@ -83,7 +84,7 @@ class ShardLoop {
 
   void refuse_writes(bool refuse);
   void flush_later(std::shared_ptr<Flushable> flushable);
-  Metrics collect();               // for a scrape
+  Metrics collect();  // for a scrape
 
   // Clients' connections, each from its start to its close().
   void add_connection(HttpConnection* connection) { connections_.insert(connection); }
@@ -143,7 +144,8 @@ class ShardLoop {
   uint64_t date_second_ = 0;
 };
 
-// Runs `each` on every shard's thread, then `then` on the caller's with all results in the order of the shards.
+// Runs `each` on every shard's thread, then `then` on the caller's with all results in the order of the
+// shards.
 template <class T>
 void gather(ShardLoop& home, std::function<T(ShardLoop&)> each, std::function<void(std::vector<T>&&)> then) {
   struct Gathering {

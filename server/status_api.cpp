@@ -15,9 +15,12 @@ using nlohmann::ordered_json;
 const char* state_text(MemberState state) {
   switch (state) {
     case MemberState::self:
-    case MemberState::alive: return "alive";
-    case MemberState::suspected: return "suspected";
-    case MemberState::unreachable: return "unreachable";
+    case MemberState::alive:
+      return "alive";
+    case MemberState::suspected:
+      return "suspected";
+    case MemberState::unreachable:
+      return "unreachable";
   }
   return "unreachable";
 }
@@ -107,9 +110,10 @@ Ring ring_of(ShardLoop& shard) {
 
 ordered_json level_json(const ExplainView& view, Level level, uint32_t replicas) {
   uint32_t needed = level.needed(replicas);
-  auto reachable = static_cast<uint32_t>(std::count_if(view.owners.begin(), view.owners.end(), [](const auto& owner) {
-    return owner.state == MemberState::self || owner.state == MemberState::alive;
-  }));
+  auto reachable =
+      static_cast<uint32_t>(std::count_if(view.owners.begin(), view.owners.end(), [](const auto& owner) {
+        return owner.state == MemberState::self || owner.state == MemberState::alive;
+      }));
   ordered_json out;
   out["level"] = level.text();
   out["needed"] = needed;
@@ -153,11 +157,15 @@ void show_live(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
 void show_ready(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
   const NodeContext& node = connection->shard().node();
   if (node.draining) {
-    return connection->reply(slot, ErrorAnswer{503, "not_ready", "The node is closing: use another one.", {}});
+    return connection->reply(slot,
+                             ErrorAnswer{503, "not_ready", "The node is closing: use another one.", {}});
   }
   if (node.writes_refused) {
     return connection->reply(
-        slot, ErrorAnswer{503, "not_ready", "The disk is below its free-space floor and writes are refused: free some space.", {}});
+        slot, ErrorAnswer{503,
+                          "not_ready",
+                          "The disk is below its free-space floor and writes are refused: free some space.",
+                          {}});
   }
   connection->reply(slot, ReplyHead{}, "{\"status\":\"ready\"}\n");
 }
@@ -178,7 +186,8 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     }
     connection->reply(slot, ReplyHead{200, "text/plain; version=0.0.4"}, print_metrics(total, whole));
   };
-  gather<Metrics>(connection->shard(), [](ShardLoop& shard) { return shard.collect(); }, then);
+  gather<Metrics>(
+      connection->shard(), [](ShardLoop& shard) { return shard.collect(); }, then);
 }
 
 void explain_key(std::shared_ptr<HttpConnection> connection, uint64_t slot, const TableKey& key,
@@ -196,11 +205,13 @@ void explain_key(std::shared_ptr<HttpConnection> connection, uint64_t slot, cons
       body["partition"] = view->partition.value;
       body["owners"] = ordered_json::array();
       for (const ExplainView::Owner& one : view->owners) {
-        body["owners"].push_back({{"node", one.node.name}, {"state", state_text(one.state)}, {"ready", one.ready}});
+        body["owners"].push_back(
+            {{"node", one.node.name}, {"state", state_text(one.state)}, {"ready", one.ready}});
       }
-      auto filled = static_cast<uint32_t>(std::count_if(view->owners.begin(), view->owners.end(), [](const auto& one) {
-        return one.ready && (one.state == MemberState::self || one.state == MemberState::alive);
-      }));
+      auto filled =
+          static_cast<uint32_t>(std::count_if(view->owners.begin(), view->owners.end(), [](const auto& one) {
+            return one.ready && (one.state == MemberState::self || one.state == MemberState::alive);
+          }));
       body["read"] = level_json(*view, options.read, replicas);
       body["write"] = level_json(*view, options.write, replicas);
       // With sloppy, stand-ins and replicas that are being filled count too.

@@ -1,12 +1,12 @@
 #include "server/table_definition.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
-
-#include <simdjson.h>
 
 namespace covey::server {
 namespace {
@@ -41,9 +41,11 @@ bool is_pointer(const std::string& path) {
 Result<ColumnDefinition, std::string> parse_column(const json& column) {
   if (!column.is_object()) return std::string("each column must be an object with name, path and type");
   std::string unknown = unknown_member(column, {"name", "path", "type"});
-  if (!unknown.empty()) return "a column has the unknown member \"" + unknown + "\"; allowed are name, path and type";
+  if (!unknown.empty())
+    return "a column has the unknown member \"" + unknown + "\"; allowed are name, path and type";
   ColumnDefinition out;
-  if (!column.contains("name") || !column["name"].is_string()) return std::string("a column needs a \"name\"");
+  if (!column.contains("name") || !column["name"].is_string())
+    return std::string("a column needs a \"name\"");
   out.name = column["name"].get<std::string>();
   if (!is_table_name(out.name)) return std::string("a column's name ") + table_name_form;
   out.path = "/" + out.name;
@@ -53,7 +55,8 @@ Result<ColumnDefinition, std::string> parse_column(const json& column) {
     }
     out.path = column["path"].get<std::string>();
   }
-  std::string type = column.contains("type") && column["type"].is_string() ? column["type"].get<std::string>() : "";
+  std::string type =
+      column.contains("type") && column["type"].is_string() ? column["type"].get<std::string>() : "";
   auto found = std::find(type_names.begin(), type_names.end(), type);
   if (found == type_names.end()) {
     return "the type of column \"" + out.name + "\" must be \"int64\", \"float64\" or \"string\"";
@@ -69,32 +72,41 @@ std::string text_of(const TableDefinition& table) {
                        {"path", column.path},
                        {"type", type_names[static_cast<size_t>(column.type)]}});
   }
-  json out = {{"conflicts", table.conflicts == Conflicts::last_write_wins ? "lww" : "siblings"}, {"columns", columns}};
+  json out = {{"conflicts", table.conflicts == Conflicts::last_write_wins ? "lww" : "siblings"},
+              {"columns", columns}};
   return out.dump();
 }
 
 bool has_type(const simdjson::dom::element& value, ColumnType type) {
   if (value.is_null()) return true;
   switch (type) {
-    case ColumnType::int64: return value.is_int64();
-    case ColumnType::float64: return value.is_number();
-    case ColumnType::string: return value.is_string();
+    case ColumnType::int64:
+      return value.is_int64();
+    case ColumnType::float64:
+      return value.is_number();
+    case ColumnType::string:
+      return value.is_string();
   }
   return false;
 }
 
 const char* wanted(ColumnType type) {
   switch (type) {
-    case ColumnType::int64: return "a whole number of 64 bits";
-    case ColumnType::float64: return "a number";
-    case ColumnType::string: return "a string";
+    case ColumnType::int64:
+      return "a whole number of 64 bits";
+    case ColumnType::float64:
+      return "a number";
+    case ColumnType::string:
+      return "a string";
   }
   return "";
 }
 
 }  // namespace
 
-bool is_table_name(std::string_view name) { return !name.empty() && name.size() <= 64 && name_characters(name); }
+bool is_table_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name_characters(name);
+}
 
 Result<TableDefinition, std::string> parse_table_definition(const json& definition) {
   if (!definition.is_object()) return std::string("a table's definition must be a JSON object");
@@ -127,7 +139,8 @@ Result<TableDefinition, std::string> parse_table_definition(const json& definiti
 
 Result<TableDefinition, std::string> parse_table_definition(std::string_view text) {
   json parsed = json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) return std::string("a table's definition must be a JSON object, and this is not JSON");
+  if (parsed.is_discarded())
+    return std::string("a table's definition must be a JSON object, and this is not JSON");
   return parse_table_definition(parsed);
 }
 
@@ -141,7 +154,8 @@ std::optional<std::string> check_columns(const TableDefinition& table, std::stri
     simdjson::dom::element field;
     if (document.at_pointer(column.path).get(field) != simdjson::SUCCESS) continue;  // missing is null
     if (!has_type(field, column.type)) {
-      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) + " or null.";
+      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) +
+             " or null.";
     }
   }
   return std::nullopt;

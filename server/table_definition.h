@@ -1,5 +1,5 @@
-// What a table is: how it treats concurrent writes, and which fields of its values are numeric or text columns.
-// Stored and gossiped as JSON, which the core does not look into.
+// What a table is: how it treats concurrent writes, and which fields of its values are numeric or text
+// columns. Stored and gossiped as JSON, which the core does not look into.
 #pragma once
 
 #include <memory>
@@ -36,8 +36,8 @@ bool is_table_name(std::string_view name);
 [[nodiscard]] Result<TableDefinition, std::string> parse_table_definition(const nlohmann::json& definition);
 [[nodiscard]] Result<TableDefinition, std::string> parse_table_definition(std::string_view text);
 
-// Checks a value against a table's columns: it must be a JSON object whose declared fields are of their type, null or
-// missing. nullopt: it is; else a sentence that names the column.
+// Checks a value against a table's columns: it must be a JSON object whose declared fields are of their type,
+// null or missing. nullopt: it is; else a sentence that names the column.
 std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value);
 
 }  // namespace covey::server

@@ -25,14 +25,17 @@ ErrorAnswer storage_failed() {
 // What every shard answers when it is asked to change its tables.
 enum class Change { done, purging, failed };
 
-void finish_change(const std::shared_ptr<HttpConnection>& connection, uint64_t slot, const std::vector<Change>& changes,
-                   const std::string& body) {
+void finish_change(const std::shared_ptr<HttpConnection>& connection, uint64_t slot,
+                   const std::vector<Change>& changes, const std::string& body) {
   for (Change change : changes) {
     if (change == Change::failed) return connection->reply(slot, storage_failed());
     if (change == Change::purging) {
       return connection->reply(
-          slot, ErrorAnswer{409, "table_being_dropped",
-                            "A table of this name was dropped and its keys are still being erased: try again soon.", {}});
+          slot,
+          ErrorAnswer{409,
+                      "table_being_dropped",
+                      "A table of this name was dropped and its keys are still being erased: try again soon.",
+                      {}});
     }
   }
   connection->reply(slot, ReplyHead{}, body);
@@ -61,9 +64,12 @@ void show_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
 void make_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name,
                 const std::string& body) {
   auto definition = parse_table_definition(std::string_view(body.empty() ? "{}" : body));
-  if (!definition) return connection->reply(slot, bad_request("The table's definition is refused: " + definition.error() + "."));
+  if (!definition)
+    return connection->reply(slot,
+                             bad_request("The table's definition is refused: " + definition.error() + "."));
   if (name == default_table && definition->conflicts != Conflicts::siblings) {
-    return connection->reply(slot, bad_request("The table default keeps its siblings: make another table for \"lww\"."));
+    return connection->reply(
+        slot, bad_request("The table default keeps its siblings: make another table for \"lww\"."));
   }
   std::string reply = describe(name, *definition) + "\n";
   Table table{name, definition->text, definition->conflicts};
@@ -83,7 +89,9 @@ void drop_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
     return connection->reply(slot, bad_request("The table default always exists and can't be dropped."));
   }
   if (connection->shard().table(name) == nullptr) return connection->reply(slot, no_such_table(name));
-  auto drop = [name](ShardLoop& shard) { return shard.drop_table(name).ok() ? Change::done : Change::failed; };
+  auto drop = [name](ShardLoop& shard) {
+    return shard.drop_table(name).ok() ? Change::done : Change::failed;
+  };
   auto then = [connection, slot, name](std::vector<Change>&& changes) {
     spdlog::info("table dropped name={}", name);
     std::string body = "{\"dropped\":";

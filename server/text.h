@@ -10,14 +10,15 @@ namespace covey::server {
 
 bool is_utf8(std::string_view bytes);
 
-// Appends a JSON string with its quotes. Bytes that are not UTF-8 are written as U+FFFD, so that the result is JSON
-// whatever the input was.
+// Appends a JSON string with its quotes. Bytes that are not UTF-8 are written as U+FFFD, so that the result
+// is JSON whatever the input was.
 void append_json_string(std::string& out, std::string_view text);
 
 void append_number(std::string& out, uint64_t value);
 
-std::string base64_encode(std::string_view bytes);                 // standard alphabet, padded
-std::optional<std::string> base64_decode(std::string_view text);  // padding may be absent; nullopt: not base64
+std::string base64_encode(std::string_view bytes);  // standard alphabet, padded
+std::optional<std::string> base64_decode(
+    std::string_view text);  // padding may be absent; nullopt: not base64
 
 // "2026-03-01T12:34:56.789Z"
 std::string iso_time(uint64_t wall_ms);

@@ -10,7 +10,8 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const std::string smallest = R"({"node": "n1", "data_dir": "d", "listen": {"http": "127.0.0.1:1", "peer": "127.0.0.1:2"},
+const std::string smallest =
+    R"({"node": "n1", "data_dir": "d", "listen": {"http": "127.0.0.1:1", "peer": "127.0.0.1:2"},
   "cluster": {"name": "c"})";
 
 std::string error_of_text(const std::string& text) {
@@ -37,7 +38,8 @@ TEST_CASE("the smallest configuration has sensible defaults", "[config]") {
 
 TEST_CASE("comments are allowed and the environment is read", "[config]") {
   setenv("COVEY_TEST_ZONE", "west", 1);
-  auto config = parse_config("f.json", with("// a comment\n\"zone\": \"z-${COVEY_TEST_ZONE}\" /* another */"));
+  auto config =
+      parse_config("f.json", with("// a comment\n\"zone\": \"z-${COVEY_TEST_ZONE}\" /* another */"));
   REQUIRE(config.ok());
   CHECK(config->zone == "z-west");
 }
@@ -46,27 +48,33 @@ TEST_CASE("a configuration error names the place, what is wrong and what is allo
   CHECK_THAT(error_of_text("{\n  \"node\": \"n1\",\n  oops\n}"), Contains("f.json: line 3"));
   CHECK_THAT(error_of_text("[]"), Contains("one JSON object"));
   CHECK_THAT(error_of_text("{}"), Contains("/node") && Contains("missing"));
-  CHECK_THAT(error_of_text(with("\"zome\": \"a\"")), Contains("/zome") && Contains("not a key") && Contains("zone"));
+  CHECK_THAT(error_of_text(with("\"zome\": \"a\"")),
+             Contains("/zome") && Contains("not a key") && Contains("zone"));
   CHECK_THAT(error_of_text(with("\"threads\": \"two\"")), Contains("/threads") && Contains("1 to 256"));
   CHECK_THAT(error_of_text(with("\"threads\": 0")), Contains("/threads"));
   CHECK_THAT(error_of_text(with("\"threads\": 65")), Contains("/threads") && Contains("64"));
   CHECK_THAT(error_of_text(with("\"weight\": 0")), Contains("/weight") && Contains("above 0"));
-  CHECK_THAT(error_of_text(with("\"consistency\": {\"read\": 4}")), Contains("/consistency/read") && Contains("quorum"));
+  CHECK_THAT(error_of_text(with("\"consistency\": {\"read\": 4}")),
+             Contains("/consistency/read") && Contains("quorum"));
   CHECK_THAT(error_of_text(with("\"consistency\": {\"sloppy\": 1}")), Contains("true or false"));
-  CHECK_THAT(error_of_text(with("\"durability\": {\"mode\": \"fast\"}")), Contains("\"sync\", \"interval\", \"none\""));
+  CHECK_THAT(error_of_text(with("\"durability\": {\"mode\": \"fast\"}")),
+             Contains("\"sync\", \"interval\", \"none\""));
   CHECK_THAT(error_of_text(with("\"zone\": \"${COVEY_TEST_UNSET}\"")), Contains("COVEY_TEST_UNSET"));
   CHECK_THAT(error_of_text(with("\"zone\": \"a\", \"zone\": \"b\"")), Contains("twice"));
-  CHECK_THAT(error_of_text(with("\"tables\": [{\"name\": \"t\", \"columns\": [{\"name\": \"x\", \"type\": \"date\"}]}]")),
+  CHECK_THAT(error_of_text(with(
+                 "\"tables\": [{\"name\": \"t\", \"columns\": [{\"name\": \"x\", \"type\": \"date\"}]}]")),
              Contains("/tables/0") && Contains("int64"));
 }
 
 TEST_CASE("impossible cluster shapes are refused", "[config]") {
   auto with_cluster = [](const std::string& cluster) {
-    return R"({"node": "n1", "data_dir": "d", "listen": {"http": "h:1", "peer": "h:2"}, "cluster": )" + cluster + "}";
+    return R"({"node": "n1", "data_dir": "d", "listen": {"http": "h:1", "peer": "h:2"}, "cluster": )" +
+           cluster + "}";
   };
   CHECK_THAT(error_of_text(with_cluster(R"({"name": "c", "partitions": 48})")), Contains("power of two"));
   CHECK_THAT(error_of_text(with_cluster(R"({"name": "c", "replicas": 17})")), Contains("1 to 16"));
-  CHECK_THAT(error_of_text(with_cluster(R"({"name": "c", "seeds": ["nowhere"]})")), Contains("/cluster/seeds/0"));
+  CHECK_THAT(error_of_text(with_cluster(R"({"name": "c", "seeds": ["nowhere"]})")),
+             Contains("/cluster/seeds/0"));
   CHECK_THAT(error_of_text(with_cluster(R"({"name": "a b"})")), Contains("/cluster/name"));
 }
 

@@ -1,4 +1,5 @@
-// The pieces between bytes and requests: percent-encoding, options, errors, tables' columns, lines of a batch.
+// The pieces between bytes and requests: percent-encoding, options, errors, tables' columns, lines of a
+// batch.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -27,7 +28,9 @@ TEST_CASE("a misspelt option is an error, not the default", "[front_end]") {
   Config config;
   config.replicas = 3;
   auto refused = [&](const char* query) { return !parse_options(config, query).ok(); };
-  CHECK(parse_options(config, "r=3&w=one&sloppy=false&timeout_ms=5&ttl_ms=9&limit=10&prefix=a%2Bb+c")->prefix == "a+b c");
+  CHECK(
+      parse_options(config, "r=3&w=one&sloppy=false&timeout_ms=5&ttl_ms=9&limit=10&prefix=a%2Bb+c")->prefix ==
+      "a+b c");
   for (const char* query : {"r=4", "r=0", "w=", "w=Quorum", "w=1x", "r=-1", "sloppy=yes", "timeout_ms=0",
                             "timeout_ms=60001", "ttl_ms=0", "limit=10001", "limit=0", "quorum=1", "r=%zz"}) {
     INFO(query);
@@ -112,10 +115,11 @@ TEST_CASE("a value with a wrong column is refused by the column's name", "[front
 }
 
 TEST_CASE("a table's definition is checked before it spreads", "[front_end]") {
-  for (const char* text : {"[]", "nonsense", R"({"conflicts": "newest"})", R"({"columns": {}})", R"({"colums": []})",
-                           R"({"columns": [{"name": "a b", "type": "int64"}]})",
-                           R"({"columns": [{"name": "a", "type": "int64", "path": "a"}]})",
-                           R"({"columns": [{"name": "a", "type": "int64"}, {"name": "a", "type": "int64"}]})"}) {
+  for (const char* text :
+       {"[]", "nonsense", R"({"conflicts": "newest"})", R"({"columns": {}})", R"({"colums": []})",
+        R"({"columns": [{"name": "a b", "type": "int64"}]})",
+        R"({"columns": [{"name": "a", "type": "int64", "path": "a"}]})",
+        R"({"columns": [{"name": "a", "type": "int64"}, {"name": "a", "type": "int64"}]})"}) {
     INFO(text);
     CHECK_FALSE(parse_table_definition(std::string_view(text)).ok());
   }
@@ -154,10 +158,11 @@ TEST_CASE("a batch's line keeps its value as it was written", "[front_end]") {
 }
 
 TEST_CASE("a line with a fault of its own fails alone", "[front_end]") {
-  for (const char* text : {"{}", R"({"key": "", "value": 1})", R"({"key": 1, "value": 1})", R"({"key": "k"})",
-                           R"({"key": "k", "value": 1, "op": "incr"})", R"({"key": "k", "value_base64": "?"})",
-                           R"({"key": "k", "key_base64": "aw==", "value": 1})", R"({"key": "k", "value": 1, "ttl_ms": 0})",
-                           R"({"key": "k", "value": 1, "ttl": 5})", R"({"key": "k", "value": 1, "value_base64": "aw=="})"}) {
+  for (const char* text :
+       {"{}", R"({"key": "", "value": 1})", R"({"key": 1, "value": 1})", R"({"key": "k"})",
+        R"({"key": "k", "value": 1, "op": "incr"})", R"({"key": "k", "value_base64": "?"})",
+        R"({"key": "k", "key_base64": "aw==", "value": 1})", R"({"key": "k", "value": 1, "ttl_ms": 0})",
+        R"({"key": "k", "value": 1, "ttl": 5})", R"({"key": "k", "value": 1, "value_base64": "aw=="})"}) {
     BatchLine line;
     INFO(text);
     auto error = parse_line(text, 1000, line);

@@ -32,25 +32,27 @@ Event parse_all(HttpParser& parser, std::string_view text) { return parser.parse
 }  // namespace
 
 TEST_CASE("a request is the same wherever the network cuts it", "[http]") {
-  check_every_cut("PUT /v1/kv/t/k?w=1 HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nCovey-Context: abc\r\n"
-                  "Content-Length: 5\r\n\r\nhello",
-                  [](HttpRequest& request) {
-                    CHECK(request.method == Method::put);
-                    CHECK(request.target == "/v1/kv/t/k?w=1");
-                    CHECK(request.content_type == "text/plain");
-                    CHECK(request.context == "abc");
-                    CHECK(request.body == "hello");
-                    CHECK(request.keep_alive);
-                  });
+  check_every_cut(
+      "PUT /v1/kv/t/k?w=1 HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nCovey-Context: abc\r\n"
+      "Content-Length: 5\r\n\r\nhello",
+      [](HttpRequest& request) {
+        CHECK(request.method == Method::put);
+        CHECK(request.target == "/v1/kv/t/k?w=1");
+        CHECK(request.content_type == "text/plain");
+        CHECK(request.context == "abc");
+        CHECK(request.body == "hello");
+        CHECK(request.keep_alive);
+      });
 }
 
 TEST_CASE("a chunked body arrives whole, and trailers change nothing", "[http]") {
-  check_every_cut("PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  "3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nCovey-Context: forged\r\n\r\n",
-                  [](HttpRequest& request) {
-                    CHECK(request.body == "abcdefg");
-                    CHECK_FALSE(request.has_context);
-                  });
+  check_every_cut(
+      "PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nCovey-Context: forged\r\n\r\n",
+      [](HttpRequest& request) {
+        CHECK(request.body == "abcdefg");
+        CHECK_FALSE(request.has_context);
+      });
 }
 
 TEST_CASE("pipelined requests come out one by one", "[http]") {
@@ -73,7 +75,8 @@ TEST_CASE("what is over a limit is refused as soon as that is known", "[http]") 
   CHECK(declared.error().message.find("100 bytes") != std::string::npos);
 
   HttpParser chunked(small_limits());
-  CHECK(parse_all(chunked, "PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFF\r\nab") == Event::failed);
+  CHECK(parse_all(chunked, "PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFF\r\nab") ==
+        Event::failed);
   CHECK(chunked.error().status == 413);
 
   HttpParser header(small_limits());
@@ -85,11 +88,12 @@ TEST_CASE("what is over a limit is refused as soon as that is known", "[http]") 
 }
 
 TEST_CASE("what is not HTTP is refused, never guessed at", "[http]") {
-  for (const char* text : {"\x16\x03\x01\x02\x01\x01", "*1\r\n$4\r\nPING\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n",
-                           "GET / HTTP/9.1\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
-                           "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-                           "PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                           "PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "PUT / HTTP/1.1\r\nExpect: 200-ok\r\n\r\n"}) {
+  for (const char* text :
+       {"\x16\x03\x01\x02\x01\x01", "*1\r\n$4\r\nPING\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n",
+        "GET / HTTP/9.1\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "PUT / HTTP/1.1\r\nExpect: 200-ok\r\n\r\n"}) {
     HttpParser parser(small_limits());
     INFO(text);
     CHECK(parse_all(parser, text) == Event::failed);
@@ -99,6 +103,8 @@ TEST_CASE("what is not HTTP is refused, never guessed at", "[http]") {
 
 TEST_CASE("a client that asks before it sends its body is told to go on", "[http]") {
   HttpParser parser(small_limits());
-  CHECK(parse_all(parser, "PUT /k HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n") == Event::header);
+  CHECK(
+      parse_all(parser, "PUT /k HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n") ==
+      Event::header);
   CHECK(parse_all(parser, "ab") == Event::complete);
 }
