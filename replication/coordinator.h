@@ -15,7 +15,9 @@ namespace covey {
 
 class Coordinator {
  public:
-  Coordinator(Shard& shard, Lives& lives) : shard_(shard), lives_(lives) {}
+  // Operation numbers begin anywhere: a late answer to an earlier life of this node must not meet its own number.
+  Coordinator(Shard& shard, Lives& lives)
+      : shard_(shard), lives_(lives), next_operation_(shard.random.next() >> 24) {}
 
   void request(Now now, RequestId client, Request request);
   void tick(Now now);
@@ -96,7 +98,7 @@ class Coordinator {
   bool is_repeated(const NodeId& from, uint64_t incarnation, uint64_t operation);
 
   std::map<NodeId, Forwarded> forwarded_;
-  uint64_t next_operation_ = 0;
+  uint64_t next_operation_;
   std::map<uint64_t, OperationState> operations_;
   std::set<std::pair<uint64_t, uint64_t>> deadlines_;  // (deadline us, operation)
   std::deque<std::pair<Lsn, uint64_t>> own_writes_;    // operations whose own write is not durable yet, by lsn
