@@ -35,6 +35,34 @@ std::vector<StoredObject> objects_of(Store& store, PartitionId partition) {
 
 }  // namespace
 
+void World::note_state() {
+  auto text = [](const DotSet& set) {
+    std::string out;
+    for (const auto& entry : set.entries()) {
+      char actor[24];
+      std::snprintf(actor, sizeof actor, " %llx:", static_cast<unsigned long long>(entry.actor.value));
+      out += actor;
+      for (const auto& run : DotSet::runs_of(entry)) out += std::to_string(run.first) + "-" + std::to_string(run.last) + ",";
+    }
+    return out;
+  };
+  for (Machine& machine : machines_) {
+    if (!machine.up) continue;
+    for (ShardState& shard : machine.shards) {
+      for (const PartitionView& view : shard.core->partitions(now(machine))) {
+        if (!view.held) continue;
+        note(machine.id.name + " partition " + std::to_string(view.partition.value) + (view.owned ? " owner" : " stand-in") +
+             (view.ready ? " ready" : "") + " log " + std::to_string(view.log) + " clock" + text(view.clock));
+        for (const auto& [key, object] : objects_of(shard.disk->store(), view.partition)) {
+          std::string line = "    " + key.table + "/" + key.key + ":";
+          for (const Version& version : object.versions) line += " " + version.value + " (" + text(DotSet{version.dot}).substr(1) + ")";
+          note(line + (object.context.empty() ? "" : ", context" + text(object.context)));
+        }
+      }
+    }
+  }
+}
+
 void World::check_everything() {
   totals.add("full checks");
   for (Machine& machine : machines_) {

@@ -60,7 +60,14 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
   DotSet& known = shard.clocks[partition.value];
   DotSet fresh = minus(record->clock, known);
   DotSet lost = minus(known, record->clock);
-  if (!lost.empty()) oracle_.dropped(machine.index, partition, lost);
+  if (!lost.empty()) {
+    oracle_.dropped(machine.index, partition, lost);
+    // What was not synced before it was dropped will not be there after the sync.
+    std::erase_if(shard.pending, [&](const ShardState::Pending& pending) {
+      const Event& event = oracle_.event(pending.event);
+      return event.partition == partition && lost.contains(event.dot);
+    });
+  }
   known = record->clock;
   for (const auto& entry : fresh.entries()) {
     for (const auto& run : DotSet::runs_of(entry)) {

@@ -50,6 +50,7 @@ class Runner {
 
   void end(Outcome& outcome) {
     if (!world_) return;
+    if (outcome.failed) world_->note_state();
     world_->finish();
     outcome.totals = world_->totals;
     outcome.digest = world_->digest();

@@ -93,6 +93,7 @@ class World {
   uint64_t digest() const { return digest_; }
   const std::vector<std::string>& trace() const { return trace_; }
   void note(const std::string& line);
+  void note_state();  // what every replica holds
   bool traced() const { return traced_; }
   const Setup& setup() const { return setup_; }
   std::vector<Machine>& machines() { return machines_; }
