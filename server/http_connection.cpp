@@ -33,10 +33,7 @@ HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket)
     : shard_(shard),
       socket_(std::move(socket)),
       parser_(limits_of(shard.node().config)),
-      input_(limits_of(shard.node().config).header_bytes + 1024) {
-  ++shard_.metrics().connections_accepted;
-  ++shard_.metrics().connections_open;
-}
+      input_(limits_of(shard.node().config).header_bytes + 1024) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -45,6 +42,8 @@ void HttpConnection::start() {
   set_no_delay(socket_);
   socket_.non_blocking(true, error);
   touch();
+  ++shard_.metrics().connections_accepted;
+  ++shard_.metrics().connections_open;
   shard_.add_connection(this);
   if (shard_.node().draining) return close();
   read();

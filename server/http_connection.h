@@ -42,6 +42,7 @@ class HttpConnection : public Requester,
                        public Flushable,
                        public std::enable_shared_from_this<HttpConnection> {
  public:
+  // On any thread; the first thing for the shard's own is start().
   HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket);
   ~HttpConnection() override;
 
