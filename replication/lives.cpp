@@ -47,9 +47,26 @@ bool Lives::confirmed_or_new() const {
 }
 
 Actor Lives::mint_actor() {
-  if (!settled_ && !confirmed_or_new()) fallen_back_ = true;
+  if (!settled_ && !confirmed_or_new()) fall_back();
   settled_ = true;
-  return actor();
+  return main_;
+}
+
+// Ends the life that was to go on. To the peers it is a later start, so that they know that it is over.
+void Lives::fall_back() {
+  main_ = fallback_;
+  needs_confirmation_ = false;
+  shard_.members.set_own_life({main_});
+  exceed(incarnation_);
+}
+
+void Lives::exceed(uint64_t incarnation) {
+  incarnation_ = incarnation + 1;
+  shard_.outbox.set_incarnation(incarnation_);
+  welcomed_.clear();
+  for (const auto& [node, member] : shard_.members.all()) {
+    if (!shard_.members.is_self(node)) say_hello(node);
+  }
 }
 
 void Lives::say_hello(const NodeId& peer) {
@@ -57,7 +74,7 @@ void Lives::say_hello(const NodeId& peer) {
   hello.set_shard(shard_.options.shard);
   hello.set_shards(shard_.options.shards);
   hello.add_actors(main_.value);
-  hello.add_actors(fallback_.value);
+  if (fallback_ != main_) hello.add_actors(fallback_.value);
   for (const auto& [node, member] : shard_.members.all()) {
     auto& told = *hello.add_members();
     told.set_node(node.name);
@@ -130,12 +147,7 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
   }
   if (welcome.known_incarnation() > incarnation_) {
     // A start that this directory has forgotten: be later than that one.
-    incarnation_ = welcome.known_incarnation() + 1;
-    shard_.outbox.set_incarnation(incarnation_);
-    welcomed_.clear();
-    for (const auto& [node, member] : shard_.members.all()) {
-      if (!shard_.members.is_self(node)) say_hello(node);
-    }
+    exceed(welcome.known_incarnation());
     return;
   }
   if (welcome.known_incarnation() != incarnation_ || Actor{welcome.actor()} != main_) return;
@@ -149,7 +161,8 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
     if (welcome.highest(i) > own) forgot = true;
   }
   if (forgot && !forgot_) {
-    forgot_ = fallen_back_ = true;
+    forgot_ = true;
+    fall_back();
     shard_.outbox.alarm("peer " + from.name +
                         " knows writes of this node's past that its data directory has forgotten: "
                         "it goes on with a new actor and is refilled");
@@ -160,6 +173,7 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
       if (!done) shard_.store_failed(done.error());
     }
   }
+  if (forgot) return;
   shards_of_[from] = welcome.shards();
   welcomed_[from].insert(welcome.shard());
 }

@@ -24,7 +24,7 @@ class Lives {
 
   // The actor for a write that is to be accepted now: from then on this life's one.
   Actor mint_actor();
-  Actor actor() const { return fallen_back_ || (!settled_ && !confirmed_or_new()) ? fallback_ : main_; }
+  Actor actor() const { return settled_ || confirmed_or_new() ? main_ : fallback_; }
   uint64_t life() const { return actor().value & ((uint64_t{1} << 40) - 1); }
   uint64_t incarnation() const { return incarnation_; }
   uint64_t hash() const { return shard_.members.lives_hash(); }
@@ -34,6 +34,8 @@ class Lives {
 
  private:
   bool confirmed_or_new() const;
+  void fall_back();
+  void exceed(uint64_t incarnation);
   void say_hello(const NodeId& peer);
   bool may_have_holes(const Partition& partition, Actor actor) const;
   bool is_still(Now now, const Partition& partition, Actor actor);
@@ -44,9 +46,8 @@ class Lives {
   Actor main_;
   Actor fallback_;
   bool needs_confirmation_ = false;
-  bool settled_ = false;      // a write was minted with main_
-  bool fallen_back_ = false;  // main_ was not confirmed in time, or a peer knows dots of it that this node does not
-  bool forgot_ = false;       // the latter: told to the operator once
+  bool settled_ = false;  // a write was minted with main_
+  bool forgot_ = false;   // a peer knows dots of main_ that this node does not: told to the operator once
   uint64_t incarnation_ = 0;
   std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>> still_;  // what the clock has, since (tick us)
   std::map<NodeId, std::set<uint32_t>> welcomed_;  // which of the peer's shards

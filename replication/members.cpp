@@ -11,6 +11,7 @@ Members::Members(const CoreOptions& options)
     : self_(options.self.node),
       replicas_(options.replicas),
       shard_(options.shard),
+      shards_(options.shards),
       suspect_after_us_(options.suspect_after_us) {
   members_[self_] = options.self;
 }
@@ -124,6 +125,8 @@ bool Members::life_is_over(Actor actor) const {
   if (*node == self_) return !own_actors_.contains(actor);
   auto at = lives_.find(*node);
   if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return false;
+  // A node of as many shards writes to this shard's partitions with that shard's actors alone.
+  if (at->second.shards == shards_) return !at->second.by_shard.at(shard_).actors.contains(actor);
   return std::none_of(at->second.by_shard.begin(), at->second.by_shard.end(),
                       [&](const auto& shard) { return shard.second.actors.contains(actor); });
 }
@@ -138,7 +141,8 @@ uint64_t Members::lives_hash() const {
     if (node == self_) continue;
     auto at = lives_.find(node);
     if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return 0;
-    mix(node, at->second.by_shard.begin()->second.actors);
+    const auto& shards = at->second.by_shard;
+    mix(node, at->second.shards == shards_ ? shards.at(shard_).actors : shards.begin()->second.actors);
   }
   return sum == 0 ? 1 : sum;
 }

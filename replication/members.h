@@ -65,6 +65,7 @@ class Members {
   NodeId self_;
   uint32_t replicas_;
   uint32_t shard_;
+  uint32_t shards_;
   uint64_t suspect_after_us_;
   std::map<NodeId, Member> members_;
   std::map<NodeId, Reach> reach_;
