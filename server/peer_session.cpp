@@ -27,7 +27,7 @@ constexpr size_t read_bytes = 128 * 1024;
 // Closes a socket when a time is over. Shared with its timer's handler.
 class Watchdog : public std::enable_shared_from_this<Watchdog> {
  public:
-  explicit Watchdog(tcp::socket socket) : socket(std::move(socket)), timer_(this->socket.get_executor()) {}
+  explicit Watchdog(tcp::socket taken) : socket(std::move(taken)), timer_(socket.get_executor()) {}
   void allow(std::chrono::seconds time) {
     timer_.expires_after(time);
     timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
