@@ -93,7 +93,9 @@ void World::answer(Machine& machine, Output::Answer& given) {
   require(machine.operations.erase(number) == 1, "a request was answered twice, or by another node");
   operation.response = std::move(given.response);
   operation.done = true;
+  uint64_t stale_before = totals.get(stale_reads);
   oracle_.answered(operation, now(machine).wall_ms, totals);
+  operation.stale = totals.get(stale_reads) > stale_before;
   const Response& response = operation.response;
   totals.add(std::string("answers: ") + status_text(response.status));
   mix(hash_pair(number, static_cast<uint64_t>(response.status)));

@@ -147,7 +147,7 @@ void Oracle::judge_read(const ClientOperation& operation, const TableKey& key, c
   }
   if (!promised.empty()) totals.add("strict reads judged");
   if (auto stale = staleness(promised, object)) fail("I5: a strict read of " + key.key + " is stale: " + *stale);
-  if (staleness(before, object)) totals.add("stale reads where R + W <= N, or sloppy");
+  if (staleness(before, object)) totals.add(stale_reads);
   else totals.add("reads up to date");
 }
 

@@ -31,6 +31,7 @@ struct ClientOperation {
   uint64_t wall_ms = 0;         // its node's clock when it was submitted
   bool reply_lost = false;
   bool done = false;
+  bool stale = false;           // a read that misses what was acknowledged before it began
   bool gave_up = false;         // its node crashed before it answered
   Response response;
   std::string token_name;       // the client keeps the context under this name

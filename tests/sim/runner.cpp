@@ -56,7 +56,10 @@ class Runner {
     outcome.digest = world_->digest();
     outcome.virtual_us = world_->now_us();
     outcome.trace = world_->trace();
-    for (const auto& [label, number] : labels_) outcome.labelled.emplace_back(label, world_->operation(number).shown);
+    for (const auto& [label, number] : labels_) {
+      const ClientOperation& operation = world_->operation(number);
+      outcome.labelled.emplace_back(label, operation.shown + (operation.stale ? " (stale)" : ""));
+    }
   }
 
  private:

@@ -7,6 +7,8 @@
 
 namespace covey::sim {
 
+inline constexpr const char* stale_reads = "stale reads where R + W <= N, or sloppy";
+
 // By name, in order, so that they add up and print the same everywhere.
 class Totals {
  public:
