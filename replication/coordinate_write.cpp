@@ -129,8 +129,7 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
     return;
   }
   Actor actor = lives_.mint_actor();
-  uint64_t counter = std::max(partition.clock.highest(actor), partition.minted_actor == actor ? partition.minted : 0) + 1;
-  Dot dot{actor, {counter}};
+  Dot dot = edit.mint(actor);
   Hlc time = shard_.next_time(now, newest_seen);
   if (request.operation == Operation::put) {
     filled.versions.push_back({dot, time, request.expires_ms, request.content_type, request.value});
@@ -140,7 +139,6 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
   bool forgets = bug(Bug::delete_forgets_dot) && request.operation == Operation::erase;
   if (!forgets) filled.context.add(dot);
   edit.put(key, filled, DotSet{dot});
-  edit.minted(actor, counter);
   auto written = edit.commit();
   if (!written) {
     outcome = written.error();

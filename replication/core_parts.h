@@ -17,7 +17,7 @@ struct Core::Parts {
       : shard(std::move(options), store),
         lives(shard),
         coordinator(shard, lives),
-        repair(shard),
+        repair(shard, lives),
         tables(shard, coordinator),
         gossip(shard, lives, repair, tables),
         upkeep(shard, lives, coordinator, repair) {}

@@ -57,7 +57,13 @@ void Edit::join_voids(const DotSet& dots) {
   clock_.join(fresh);
 }
 
-void Edit::minted(Actor actor, uint64_t counter) { minted_.emplace(actor, counter); }
+Dot Edit::mint(Actor actor) {
+  uint64_t last = clock_.highest(actor);
+  if (partition_.minted_actor == actor) last = std::max(last, partition_.minted);
+  if (minted_ && minted_->first == actor) last = std::max(last, minted_->second);
+  minted_.emplace(actor, last + 1);
+  return {actor, {last + 1}};
+}
 void Edit::set_ready(bool ready) { ready_ = ready; }
 void Edit::erase_log(const std::vector<std::string>& dot_keys) { log_erased_ = dot_keys; }
 void Edit::drop_everything() { drop_ = true; }

@@ -283,8 +283,8 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Push& message) {
   Partition& partition = shard_.replica.at(id);
   Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
   if (!repair_.merge_items(now, edit, message.items(), *base)) return;
-  edit.join_voids(*voids);
-  auto done = edit.commit();
+  auto added = lives_.add_voids(edit, partition, *voids);
+  Result<bool, StoreError> done = added ? edit.commit() : Result<bool, StoreError>(added.error());
   if (!done) {
     shard_.store_failed(done.error());
     return;

@@ -35,6 +35,7 @@ void Lives::start(const Identity& identity) {
 
 bool Lives::confirmed_or_new() const {
   if (!needs_confirmation_) return true;
+  if (shard_.members.all().size() == 1) return false;  // nobody could tell
   for (const auto& [node, member] : shard_.members.all()) {
     if (shard_.members.is_self(node)) continue;
     auto welcomed = welcomed_.find(node);
@@ -261,9 +262,37 @@ void Lives::close_holes(Now now, Partition& partition) {
   all.subtract(partition.clock);
   if (all.empty()) return;
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
-  edit.join_voids(all);
-  auto done = edit.commit();
+  auto added = add_voids(edit, partition, all);
+  Result<bool, StoreError> done = added ? edit.commit() : Result<bool, StoreError>(added.error());
   if (!done) shard_.store_failed(done.error());
+}
+
+Result<Done, StoreError> Lives::add_voids(Replica::Edit& edit, Partition& partition, const DotSet& voids) {
+  DotSet fresh = voids;
+  fresh.subtract(partition.clock);
+  if (fresh.empty()) return Done{};
+  std::vector<TableKey> concerned;
+  std::string prefix = partition_key(partition.id);
+  auto cursor = shard_.store.cursor(Column::residual, prefix, after_prefix(prefix));
+  for (; cursor->valid(); cursor->next()) {
+    auto key = decode_object_key(cursor->key());
+    if (!key) return StoreError{StoreError::Kind::corruption, "an entry of the residual index is unreadable"};
+    auto object = shard_.replica.read_stored(partition, *key);
+    if (!object) return object.error();
+    object->context.intersect(fresh);
+    if (!object->context.empty()) concerned.push_back(std::move(*key));
+  }
+  if (auto error = cursor->error()) return *error;
+  cursor.reset();
+  edit.join_voids(fresh);
+  for (const TableKey& key : concerned) {
+    auto object = edit.read(key);
+    if (!object) return object.error();
+    Dot dot = edit.mint(mint_actor());
+    object->context.add(dot);
+    edit.put(key, std::move(*object), DotSet{dot});
+  }
+  return Done{};
 }
 
 }  // namespace covey

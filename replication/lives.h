@@ -31,6 +31,9 @@ class Lives {
 
   // Closes the holes of ended lives in one partition when all members agree that nobody has them.
   void close_holes(Now now, Partition& partition);
+  // Adds closed dots to an edit. Objects here whose contexts name them are written once more under a new dot: what
+  // such a context has overwritten may still stand at replicas that only ever learn the dot as closed.
+  [[nodiscard]] Result<Done, StoreError> add_voids(Replica::Edit& edit, Partition& partition, const DotSet& voids);
 
  private:
   bool confirmed_or_new() const;

@@ -235,9 +235,14 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
     if (!merge_items(now, edit, message.items(), clock)) return false;
     if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
     if (message.last()) {
-      auto voids = decode_dot_set(message.voids());
+      auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+      if (!voids) return false;
+      auto added = lives_.add_voids(edit, partition, *voids);
+      if (!added) {
+        shard_.store_failed(added.error());
+        return false;
+      }
       edit.join_clock(clock);
-      if (voids) edit.join_voids(*voids);
     }
   }
   auto done = edit.commit();

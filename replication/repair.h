@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 
+#include "replication/lives.h"
 #include "replication/shard.h"
 
 namespace covey {
@@ -21,7 +22,7 @@ constexpr uint32_t repair_buckets = 256;
 
 class Repair {
  public:
-  explicit Repair(Shard& shard) : shard_(shard) {}
+  Repair(Shard& shard, Lives& lives) : shard_(shard), lives_(lives) {}
 
   struct Kind {
     bool keep = false;  // nothing is removed: for equal clocks over unequal objects, where one side is wrong
@@ -85,6 +86,7 @@ class Repair {
   bool merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base);
 
   Shard& shard_;
+  Lives& lives_;
   std::map<PartitionId, Pull> pulls_;
   std::map<std::pair<NodeId, uint64_t>, Serve> serves_;
 };

@@ -52,7 +52,8 @@ class Replica {
     void put(const TableKey& key, Object filled, const DotSet& settled);
     void join_clock(const DotSet& dots) { clock_.join(dots); }
     void join_voids(const DotSet& dots);
-    void minted(Actor actor, uint64_t counter);
+    // The actor's next dot in this partition.
+    Dot mint(Actor actor);
     void set_ready(bool ready);
     void erase_log(const std::vector<std::string>& dot_keys);
     // Nothing kept but the next counter: a stand-in's copy that its owners have.
