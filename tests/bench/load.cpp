@@ -157,6 +157,7 @@ class Generator {
     const uint64_t time_ns = now_ns();
     connection.awaited -= count;
     if (connection.ended_by_one) count = connection.awaited == 0 ? connection.requests : 0;
+    result_.all_operations += count;
     if (time_ns < begin_ns_ || time_ns > end_ns_) return;
     result_.operations += count;
     for (size_t i = 0; i < count; ++i) result_.latency_ns.record(time_ns - connection.sent_ns);

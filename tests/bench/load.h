@@ -30,7 +30,8 @@ struct Load {
 };
 
 struct LoadResult {
-  uint64_t operations = 0;
+  uint64_t operations = 0;      // in the measured time
+  uint64_t all_operations = 0;  // with those of the warm-up
   uint64_t failures = 0;
   std::string first_failure;
   double seconds = 0;

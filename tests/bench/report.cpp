@@ -43,15 +43,20 @@ void print_case(std::string& out, const Case& measured) {
     out.append(" | ").append(grouped(row.per_second_low)).append("–").append(grouped(row.per_second_high));
     for (const double us : {row.p50_us, row.p90_us, row.p99_us, row.p999_us})
       out.append(" | ").append(milliseconds(us));
-    out.append(" | ").append(ratio).append(" |\n");
+    out.append(" | ")
+        .append(row.cpu_us > 0 ? grouped(row.cpu_us) : "")
+        .append(" | ")
+        .append(ratio)
+        .append(" |\n");
   }
 }
 
 void print_setting(std::string& out, const Setting& setting) {
   print(out, "### %s, durability `%s`\n\n", setting.nodes == 1 ? "One node" : "Three nodes",
         to_text(setting.durability));
-  out.append("| load | server | a second | lowest–highest | p50 ms | p90 | p99 | p99.9 | covey / it |\n");
-  out.append("|---|---|--:|--:|--:|--:|--:|--:|--:|\n");
+  out.append(
+      "| load | server | a second | lowest–highest | p50 ms | p90 | p99 | p99.9 | CPU µs | covey / it |\n");
+  out.append("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
   for (const Case& measured : setting.cases) print_case(out, measured);
   out.append("\n");
   for (const Case& measured : setting.cases) {

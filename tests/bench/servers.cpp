@@ -28,6 +28,12 @@ client::HttpResponse exchange(uint16_t port, const client::HttpRequest& request)
   return std::move(*response);
 }
 
+double cpu_of(const std::vector<Process>& processes) {
+  double sum = 0;
+  for (const Process& process : processes) sum += process.cpu_seconds();
+  return sum;
+}
+
 }  // namespace
 
 const char* to_text(Durability durability) {
@@ -79,6 +85,12 @@ void CoveyCluster::start(size_t node) {
                      start_timeout);
   ready_seconds_ = std::chrono::duration<double>(Clock::now() - begin).count();
   processes_.emplace(node, std::move(process));
+}
+
+double CoveyCluster::cpu_seconds() const {
+  double sum = 0;
+  for (const auto& [node, process] : processes_) sum += process.cpu_seconds();
+  return sum;
 }
 
 void CoveyCluster::stop(size_t node) {
@@ -168,6 +180,9 @@ RedisServers::RedisServers(uint32_t nodes, Durability durability, const fs::path
                              start_timeout);
   }
 }
+
+double RedisServers::cpu_seconds() const { return cpu_of(processes_); }
+double EtcdServers::cpu_seconds() const { return cpu_of(processes_); }
 
 EtcdServers::EtcdServers(uint32_t nodes, const fs::path& directory) : ports_(free_ports(nodes)) {
   const std::vector<uint16_t> peers = free_ports(nodes);

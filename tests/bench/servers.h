@@ -35,6 +35,7 @@ class CoveyCluster {
   double ready_seconds() const { return ready_seconds_; }
   const std::vector<uint16_t>& http_ports() const { return http_ports_; }
   Process& process(size_t node) { return processes_.at(node); }
+  double cpu_seconds() const;  // of all nodes
   size_t nodes() const { return http_ports_.size(); }
 
   // By name with labels, as /metrics prints them.
@@ -59,6 +60,7 @@ class RedisServers {
  public:
   RedisServers(uint32_t nodes, Durability durability, const std::filesystem::path& directory);
   uint16_t port() const { return ports_.front(); }
+  double cpu_seconds() const;  // of all servers
 
  private:
   std::vector<uint16_t> ports_;
@@ -69,6 +71,7 @@ class EtcdServers {
  public:
   EtcdServers(uint32_t nodes, const std::filesystem::path& directory);
   const std::vector<uint16_t>& ports() const { return ports_; }
+  double cpu_seconds() const;  // of all servers
 
  private:
   std::vector<uint16_t> ports_;

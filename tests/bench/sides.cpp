@@ -25,7 +25,18 @@ Sample sample_of(const LoadResult& result) {
   const auto us = [&](double percent) {
     return static_cast<double>(result.latency_ns.percentile(percent)) / 1000;
   };
-  return {result.per_second(), us(50), us(90), us(99), us(99.9), result.failures, result.first_failure};
+  return {result.per_second(), us(50), us(90), us(99), us(99.9), 0, result.failures, result.first_failure};
+}
+
+// `cpu_seconds` tells what the servers have used since they began.
+template <class CpuSeconds>
+Sample measure_load(const Load& load, const CpuSeconds& cpu_seconds) {
+  const double before = cpu_seconds();
+  const LoadResult result = run_load(load);
+  Sample sample = sample_of(result);
+  sample.cpu_us =
+      (cpu_seconds() - before) * 1e6 / static_cast<double>(std::max<uint64_t>(1, result.all_operations));
+  return sample;
 }
 
 void check_fill(const LoadResult& result, const char* what) {
@@ -51,7 +62,9 @@ class CoveySide final : public Side {
     check_fill(run_load(load), "covey");
     cluster_.wait_until_equal(std::chrono::seconds(60));
   }
-  Sample measure(const Question& question) override { return sample_of(run_load(load_for(question))); }
+  Sample measure(const Question& question) override {
+    return measure_load(load_for(question), [this] { return cluster_.cpu_seconds(); });
+  }
 
  private:
   Load load_for(const Question& question) const {
@@ -84,7 +97,7 @@ class RedisSide final : public Side {
     check_fill(run_load(load), "redis");
   }
   Sample measure(const Question& question) override {
-    const Sample sample = sample_of(run_load(load_for(question)));
+    const Sample sample = measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
     last_per_second_ = sample.per_second;
     return sample;
   }
@@ -163,7 +176,9 @@ class EtcdSide final : public Side {
     load.each_key_once = true;
     check_fill(run_load(load), "etcd");
   }
-  Sample measure(const Question& question) override { return sample_of(run_load(load_for(question))); }
+  Sample measure(const Question& question) override {
+    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
+  }
 
  private:
   Load load_for(const Question& question) const {

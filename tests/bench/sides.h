@@ -23,6 +23,7 @@ struct Question {
 struct Sample {
   double per_second = 0;
   double p50_us = 0, p90_us = 0, p99_us = 0, p999_us = 0;
+  double cpu_us = 0;  // processor time of all its processes for each request; 0: not known
   uint64_t failures = 0;
   std::string first_failure;
 };

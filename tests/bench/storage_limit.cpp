@@ -4,6 +4,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <chrono>
+#include <ctime>
 #include <stdexcept>
 
 #include "replication/core.h"
@@ -76,6 +77,12 @@ std::vector<StoreBatch> batches_of_puts(const Options& options, uint64_t count) 
   return std::move(recorder.batches);
 }
 
+double thread_cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
 class StorageSide final : public Side {
  public:
   StorageSide(const Options& options, Durability durability, const std::filesystem::path& directory)
@@ -102,6 +109,7 @@ class StorageSide final : public Side {
     const uint64_t together = uint64_t{options_.connections} * question.pipeline;
     uint64_t count = 0;
     client::Histogram latency_ns;
+    const double cpu_before = thread_cpu_seconds();
     const auto begin = Clock::now();
     const auto end =
         begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.seconds));
@@ -124,7 +132,8 @@ class StorageSide final : public Side {
       return static_cast<double>(latency_ns.percentile(percent)) / 1000;
     };
     const double seconds = std::chrono::duration<double>(now - begin).count();
-    return {static_cast<double>(count) / seconds, us(50), us(90), us(99), us(99.9), 0, {}};
+    const double cpu_us = (thread_cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(count);
+    return {static_cast<double>(count) / seconds, us(50), us(90), us(99), us(99.9), cpu_us, 0, {}};
   }
 
  private:

@@ -29,6 +29,7 @@ Row row_of(const std::string& side, const std::vector<Sample>& samples) {
   row.p90_us = median(all(&Sample::p90_us));
   row.p99_us = median(all(&Sample::p99_us));
   row.p999_us = median(all(&Sample::p999_us));
+  row.cpu_us = median(all(&Sample::cpu_us));
   for (const Sample& sample : samples) {
     if (row.failures == 0) row.first_failure = sample.first_failure;
     row.failures += sample.failures;

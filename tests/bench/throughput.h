@@ -18,6 +18,7 @@ struct Row {
   double per_second_low = 0;  // of all rounds
   double per_second_high = 0;
   double p50_us = 0, p90_us = 0, p99_us = 0, p999_us = 0;
+  double cpu_us = 0;      // of the server's processes for each request; 0: not known
   uint64_t failures = 0;  // of all rounds
   std::string first_failure;
 };
