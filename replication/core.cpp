@@ -93,6 +93,7 @@ void Core::add_member(Now, const Member& member) {
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 
 Result<Done, StoreError> Core::put_table(Now now, const Table& table) { return parts_->tables.put(now, table); }
+Result<Done, StoreError> Core::declare_table(const Table& table) { return parts_->tables.declare(table); }
 Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) { return parts_->tables.drop(now, name); }
 
 Output Core::drain() { return parts_->shard.outbox.drain(); }

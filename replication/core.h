@@ -156,6 +156,8 @@ class Core {
 
   // The newest definition wins everywhere; a dropped table's keys are erased in the background.
   [[nodiscard]] Result<Done, StoreError> put_table(Now now, const Table& table);
+  // A table that the configuration names: made unless any definition of it is known, older than every other.
+  [[nodiscard]] Result<Done, StoreError> declare_table(const Table& table);
   [[nodiscard]] Result<Done, StoreError> drop_table(Now now, const std::string& name);
 
   Output drain();

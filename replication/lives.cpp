@@ -131,6 +131,7 @@ void Lives::receive(Now now, const NodeId& from, uint64_t incarnation, const pee
   welcome.set_known_incarnation(refused.value_or(incarnation));
   welcome.set_shard(shard_.options.shard);
   welcome.set_shards(shard_.options.shards);
+  welcome.set_hello_shard(hello.shard());
   Actor asked{hello.actors(0)};
   welcome.set_actor(asked.value);
   for (const auto& [id, partition] : shard_.replica.partitions()) {
@@ -146,6 +147,7 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
+  if (welcome.hello_shard() != shard_.options.shard) return;
   if (welcome.known_incarnation() > incarnation_) {
     // A start that this directory has forgotten: be later than that one.
     exceed(welcome.known_incarnation());

@@ -82,6 +82,12 @@ Result<Done, StoreError> TableSet::put(Now now, const Table& table) {
   return Done{};
 }
 
+Result<Done, StoreError> TableSet::declare(const Table& table) {
+  auto done = adopt({table, Hlc{1}, false, 0});
+  if (!done) return done.error();
+  return Done{};
+}
+
 Result<Done, StoreError> TableSet::drop(Now now, const std::string& name) {
   auto at = entries_.find(name);
   if (at == entries_.end()) return Done{};

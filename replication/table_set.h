@@ -16,6 +16,7 @@ class TableSet {
 
   [[nodiscard]] Result<Done, StoreError> load();
   [[nodiscard]] Result<Done, StoreError> put(Now now, const Table& table);
+  [[nodiscard]] Result<Done, StoreError> declare(const Table& table);
   [[nodiscard]] Result<Done, StoreError> drop(Now now, const std::string& name);
   void receive(Now now, const peer::Tables& message);
   void tell(const NodeId& peer);

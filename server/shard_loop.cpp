@@ -59,7 +59,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
     if (known) continue;
     auto parsed = parse_table_definition(std::string_view(table.definition));
     COVEY_ASSERT(parsed.ok());
-    auto made = core_->put_table(now(), {table.name, table.definition, parsed->conflicts});
+    auto made = core_->declare_table({table.name, table.definition, parsed->conflicts});
     if (!made) return made.error();
   }
   refresh_tables();
