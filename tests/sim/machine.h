@@ -26,6 +26,7 @@ struct ShardState {
   bool sync_scheduled = false;
   std::vector<DotSet> clocks;    // by partition
   std::vector<DotSet> voids;     // by partition
+  std::vector<Dot> minted;       // by partition: the last dot that it gave out
   std::deque<Pending> pending;   // events that are written and not yet synced
 };
 

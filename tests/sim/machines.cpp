@@ -165,6 +165,7 @@ void World::wipe(Machine& machine) {
     shard.disk = make_memory_disk(setup_.durability);
     shard.clocks.resize(setup_.partitions);
     shard.voids.resize(setup_.partitions);
+    shard.minted.resize(setup_.partitions);
   }
   machine.record = {};
   machine.stalled = machine.full = false;

@@ -69,13 +69,15 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
     });
   }
   known = record->clock;
+  Dot last_minted{record->minted_actor, {record->minted}};
+  bool minted_now = last_minted != shard.minted[partition.value];
+  shard.minted[partition.value] = last_minted;
   for (const auto& entry : fresh.entries()) {
     for (const auto& run : DotSet::runs_of(entry)) {
       for (uint64_t counter = run.first; counter <= run.last; ++counter) {
         Dot dot{entry.actor, {counter}};
         Event* event = oracle_.find(partition, dot);
-        bool minted_now = record->minted_actor == entry.actor && record->minted == counter;
-        if (event == nullptr && minted_now) event = &attribute(machine, partition, dot, change);
+        if (minted_now && last_minted == dot) event = &attribute(machine, partition, dot, change);
         if (event == nullptr) {
           oracle_.claimed_without_write(partition, dot);
           totals.add("sometimes: a hole without a write was closed");
@@ -160,6 +162,14 @@ void World::look_again(Machine& machine) {
     shard.pending.clear();
     for (auto& voids : shard.voids) voids.clear();
     for (auto& clock : shard.clocks) clock.clear();
+    for (uint32_t p = 0; p < setup_.partitions; ++p) {
+      shard.minted[p] = {};
+      auto bytes = shard.disk->store().get(Column::partitions, partition_key(PartitionId{p}));
+      if (!bytes || !*bytes) continue;
+      auto record = decode_partition(PartitionId{p}, **bytes);
+      require(record.has_value(), "a stored partition record can't be decoded");
+      shard.minted[p] = {record->minted_actor, {record->minted}};
+    }
     for (const PartitionView& view : shard.core->partitions(now(machine))) shard.clocks[view.partition.value] = view.clock;
   }
   auto there = [&](const Event& event) {

@@ -62,6 +62,7 @@ struct Event {
   uint64_t acknowledged_at = 0;
   uint32_t needed = 0;              // W
   bool strict = false;
+  bool replaces_unknown = false;    // its dot had been given before, on a disk that was put back unnoticed
   bool voided = false;              // closed as a hole: nobody had received it
 };
 
