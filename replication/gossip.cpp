@@ -58,7 +58,10 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
   auto& message = *shard_.outbox.to(peer).mutable_digest();
   message.set_shard(shard_.options.shard);
   message.set_shards(shard_.options.shards);
-  message.set_members_hash(lives_.hash());
+  uint32_t classes = shard_.members.lives_classes();
+  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
+    message.add_lives_hashes(shard_.members.lives_hash(residue));
+  }
   message.set_tables_hash(tables_.hash());
   message.set_answer(kind.answer);
   message.set_summary_only(kind.summary_only);
@@ -90,9 +93,18 @@ void Gossip::note_stand_ins(Now now, const NodeId& from, const peer::Digest& mes
       partition.stand_ins.erase(from);
     }
     PeerCopy& copy = partition.copies[from];
-    copy.members_hash = message.members_hash();
+    copy.members_hash = lives_hash_in(message, id);
     copy.told_us = now.tick_us;
   }
+}
+
+// What the sender of the digest knows of the lives that write to the partition. 0: not known.
+uint64_t Gossip::lives_hash_in(const peer::Digest& message, PartitionId id) const {
+  uint32_t classes = shard_.members.lives_classes();
+  if (classes % message.shards() != 0) return 0;
+  int count = static_cast<int>(classes / message.shards());
+  int index = static_cast<int>(id.value % classes / message.shards());
+  return message.lives_hashes_size() == count ? message.lives_hashes(index) : 0;
 }
 
 void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
@@ -110,7 +122,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
   if (message.shards() == shard_.options.shards && !comparable) return;  // another shard's: it answers
   if (comparable && message.summary() == summary_with(from)) {
     for (auto& [id, partition] : shard_.replica.partitions()) {
-      if (both_own(from, id)) note_equal(now, from, partition, true, message.members_hash());
+      if (both_own(from, id)) note_equal(now, from, partition, true, lives_hash_in(message, id));
     }
     return;
   }
@@ -126,7 +138,7 @@ void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, i
     return;
   }
   uint32_t flags = message.flags(index);
-  note_equal(now, from, partition, (flags & flag_durable) != 0, message.members_hash());
+  note_equal(now, from, partition, (flags & flag_durable) != 0, lives_hash_in(message, id));
   // A stand-in waits for this word to drop its copy.
   if ((flags & flag_owner) == 0) tell_clock(from, partition, false, 0);
   bool comparable = (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
@@ -161,7 +173,7 @@ void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool ans
   message.set_state_hash(partition.state_hash);
   message.set_flags(flags_of(partition));
   message.set_answer_wanted(answer_wanted);
-  message.set_members_hash(lives_.hash());
+  message.set_members_hash(lives_.hash(partition.id));
   message.set_push_received(push_received);
   shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
 }

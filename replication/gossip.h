@@ -46,6 +46,7 @@ class Gossip {
   uint32_t flags_of(const Partition& partition) const;
   bool both_own(const NodeId& peer, PartitionId id) const;
   void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash);
+  uint64_t lives_hash_in(const peer::Digest& message, PartitionId id) const;
   void note_stand_ins(Now now, const NodeId& from, const peer::Digest& message);
   void compare(Now now, const NodeId& from, const peer::Digest& message, int index);
   void alarm(Now now, const NodeId& peer, Partition& partition);

@@ -105,7 +105,11 @@ void Lives::tick(Now now) {
     last = now.tick_us;
     say_hello(node);
   }
-  uint64_t lives = hash();
+  uint64_t lives = 0;
+  uint32_t classes = shard_.members.lives_classes();
+  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
+    lives = hash_pair(lives, shard_.members.lives_hash(residue));
+  }
   if (lives != lives_hash_seen_) {
     lives_hash_seen_ = lives;
     lives_hash_since_us_ = now.tick_us;
@@ -183,7 +187,7 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
 
 bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
   const auto* mine = partition.clock.find(actor);
-  uint64_t lives = hash();
+  uint64_t lives = hash(partition.id);
   for (const auto& [node, member] : shard_.members.all()) {
     if (shard_.members.is_self(node)) continue;
     auto copy = partition.copies.find(node);
@@ -246,7 +250,7 @@ bool Lives::is_still(Now now, const Partition& partition, Actor actor) {
 }
 
 void Lives::close_holes(Now now, Partition& partition) {
-  if (!shard_.owns(partition.id) || hash() == 0) return;
+  if (!shard_.owns(partition.id) || hash(partition.id) == 0) return;
   if (!bug(Bug::void_without_all) && !bug(Bug::void_running_life) &&
       (now.tick_us < lives_hash_since_us_ + close_after_us || !shard_.replica.durable(partition))) {
     return;

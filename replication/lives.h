@@ -27,7 +27,8 @@ class Lives {
   Actor actor() const { return settled_ || confirmed_or_new() ? main_ : fallback_; }
   uint64_t life() const { return actor().value & ((uint64_t{1} << 40) - 1); }
   uint64_t incarnation() const { return incarnation_; }
-  uint64_t hash() const { return shard_.members.lives_hash(); }
+  // Of what this node knows of the lives that write to the partition; 0: not of all.
+  uint64_t hash(PartitionId id) const { return shard_.members.lives_hash(id.value % shard_.members.lives_classes()); }
 
   // Closes the holes of ended lives in one partition when all members agree that nobody has them.
   void close_holes(Now now, Partition& partition);

@@ -1,6 +1,7 @@
 #include "replication/members.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "replication/bugs.h"
 #include "replication/hash.h"
@@ -18,6 +19,7 @@ Members::Members(const CoreOptions& options)
 
 bool Members::add(const Member& member) {
   if (member.node == self_) return false;
+  lives_hashes_.clear();
   auto [at, is_new] = members_.try_emplace(member.node, member);
   if (!is_new) {
     if (at->second == member) return false;
@@ -92,6 +94,7 @@ bool Members::accept_incarnation(const NodeId& node, uint32_t shard, uint64_t in
 }
 
 std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, uint32_t shards, PeerLife life) {
+  lives_hashes_.clear();
   Lives& known = lives_[node];
   if (known.shards != shards) {
     // Another number of shards: another start. Only a later one may say so.
@@ -131,7 +134,18 @@ bool Members::life_is_over(Actor actor) const {
                       [&](const auto& shard) { return shard.second.actors.contains(actor); });
 }
 
-uint64_t Members::lives_hash() const {
+uint32_t Members::lives_classes() const {
+  uint64_t classes = shards_;
+  for (const auto& [node, lives] : lives_) {
+    if (lives.shards > 0 && members_.contains(node)) classes = std::lcm(classes, uint64_t{lives.shards});
+  }
+  constexpr uint64_t classes_max = 4096;  // beyond it nothing is agreed on: holes stay open, no harm else
+  return static_cast<uint32_t>(std::min(classes, classes_max));
+}
+
+uint64_t Members::lives_hash(uint32_t residue) const {
+  auto [at, is_new] = lives_hashes_.try_emplace(residue, 0);
+  if (!is_new) return at->second;
   uint64_t sum = 0;
   auto mix = [&](const NodeId& node, const std::set<Actor>& actors) {
     for (Actor actor : actors) sum += hash_pair(hash_bytes(node.name, 0x6c697665), actor.value);
@@ -139,12 +153,11 @@ uint64_t Members::lives_hash() const {
   mix(self_, own_actors_);
   for (const auto& [node, member] : members_) {
     if (node == self_) continue;
-    auto at = lives_.find(node);
-    if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return 0;
-    const auto& shards = at->second.by_shard;
-    mix(node, at->second.shards == shards_ ? shards.at(shard_).actors : shards.begin()->second.actors);
+    auto lives = lives_.find(node);
+    if (lives == lives_.end() || lives->second.by_shard.size() != lives->second.shards) return 0;
+    mix(node, lives->second.by_shard.at(residue % lives->second.shards).actors);
   }
-  return sum == 0 ? 1 : sum;
+  return at->second = sum == 0 ? 1 : sum;
 }
 
 }  // namespace covey

@@ -44,11 +44,17 @@ class Members {
   bool accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const;
   // A hello. nullopt: accepted; else the incarnation known already, which the sender has to exceed.
   std::optional<uint64_t> begin_life(const NodeId& node, uint32_t shard, uint32_t shards, PeerLife life);
-  void set_own_life(std::set<Actor> actors) { own_actors_ = std::move(actors); }
+  void set_own_life(std::set<Actor> actors) {
+    own_actors_ = std::move(actors);
+    lives_hashes_.clear();
+  }
   // A life that will never write again: its node is known and lives another, and no other node could have it.
   bool life_is_over(Actor actor) const;
-  // Equal at two nodes that know the same lives of all members; 0 while some member has not told its own.
-  uint64_t lives_hash() const;
+  // Equal at two nodes that know the same lives of all members, of the shards that hold the partitions p with
+  // p % lives_classes() == residue; 0 while some member has not told its own.
+  uint64_t lives_hash(uint32_t residue) const;
+  // Nodes may have different numbers of shards: the least number that all of them divide.
+  uint32_t lives_classes() const;
   // "n1" for an actor of a known node.
   std::optional<NodeId> node_of(Actor actor) const;
 
@@ -71,6 +77,7 @@ class Members {
   std::map<NodeId, Reach> reach_;
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
+  mutable std::map<uint32_t, uint64_t> lives_hashes_;  // by residue; forgotten when a life changes
   mutable std::map<PartitionId, std::vector<NodeId>> preference_;
 };
 
