@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -144,7 +145,7 @@ class Generator {
     if (answers.failed > 0 && result_.failures == 0) result_.first_failure = answers.failure;
     result_.failures += answers.failed;
     if (answers.count > connection.awaited) throw std::runtime_error("more answers than requests");
-    if (answers.count > 0) note(connection, answers.count);
+    if (answers.count > 0) note(connection, answers.count, answers.failed);
     if (connection.awaited == 0 && connection.requests > 0) {
       connection.requests = 0;
       --busy_;
@@ -153,11 +154,13 @@ class Generator {
     if (!connection.out.empty()) send(connection);
   }
 
-  void note(Connection& connection, size_t count) {
+  // Refusals come quickly: they do not count as work done.
+  void note(Connection& connection, size_t count, size_t failed) {
     const uint64_t time_ns = now_ns();
     connection.awaited -= count;
     if (connection.ended_by_one) count = connection.awaited == 0 ? connection.requests : 0;
     result_.all_operations += count;
+    count -= std::min(count, failed);
     if (time_ns < begin_ns_ || time_ns > end_ns_) return;
     result_.operations += count;
     for (size_t i = 0; i < count; ++i) result_.latency_ns.record(time_ns - connection.sent_ns);
