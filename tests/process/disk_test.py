@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Data directories: full, in use, of somebody else, damaged."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+import harness
+
+MIB = 1024 * 1024
+
+
+class Directory(harness.ClusterTest):
+    def refused(self, config, folder):
+        """Starts a node that must not start; returns what it said."""
+        file = pathlib.Path(folder) / "refused.json"
+        file.write_text(json.dumps(config))
+        ended = subprocess.run([harness.COVEYD, "--config", str(file)], capture_output=True, text=True,
+                               timeout=20 * harness.SLOWNESS)
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertNotIn("ready:", ended.stdout)
+        return ended.stderr + ended.stdout
+
+    def changed(self, node, **changes):
+        config = json.loads(json.dumps(node.config))
+        config["listen"] = {"http": "127.0.0.1:0", "peer": "127.0.0.1:0"}
+        for key, value in changes.items():
+            config[key] = {**config[key], **value} if isinstance(value, dict) else value
+        return config
+
+    def test_two_processes_on_one_directory(self):
+        cluster = self.start_cluster(1, replicas=1)
+        node = cluster["n1"]
+        said = self.refused(self.changed(node), cluster.folder)
+        self.assertIn(str(node.data_dir), said)
+        self.assert_answer(node.client.put("a", "1"), 200)
+
+    def test_directory_of_another_node_or_cluster(self):
+        cluster = self.start_cluster(1, replicas=1)
+        node = cluster["n1"]
+        node.client.put("a", "1")
+        self.assertEqual(node.terminate(), 0)
+        said = self.refused(self.changed(node, node="n9"), cluster.folder)
+        self.assertIn("n1", said)
+        self.assertIn("n9", said)
+        said = self.refused(self.changed(node, cluster={"name": "elsewhere"}), cluster.folder)
+        self.assertIn("elsewhere", said)
+        self.assertIn(cluster.name, said)
+        self.assertEqual(node.start().client.get("a").values, ["1"], "it was left as it was")
+
+    def test_two_processes_that_call_themselves_the_same(self):
+        """The second one is kept out by the others, and the first goes on."""
+        cluster = self.start_cluster(3)
+        twin_config = self.changed(cluster["n1"], data_dir=str(cluster.folder / "twin"))
+        twin_config["listen"] = {"http": f"127.0.0.1:{harness.free_port()}", "peer": f"127.0.0.1:{harness.free_port()}"}
+        twin = harness.Node(cluster.folder / "twin-config", "n1", twin_config)
+        twin.folder.mkdir()
+        self.addCleanup(twin.stop)
+        before = cluster.state_hashes()
+        twin.start(wait=False)
+        time.sleep(3)
+        self.assertEqual(cluster.state_hashes(), before)
+        self.assert_answer(cluster["n1"].client.put("a", "1", w=3), 200)
+
+    def test_damaged_data_is_told_and_filled_again(self):
+        cluster = self.start_cluster(3, storage={"cache_mb": 8, "write_buffer_mb": 4})
+        value = "x" * 1000
+        for start in range(0, 8000, 1000):
+            lines = [{"key": f"k{i}", "value": value + str(i)} for i in range(start, start + 1000)]
+            answer = cluster["n1"].client.batch(lines, w=3)
+            self.assertEqual({line["status"] for line in answer.lines}, {200})
+        cluster.wait_converged()
+        node = cluster["n3"]
+        node.kill9()
+        tables = sorted(node.data_dir.rglob("*.sst"), key=lambda path: path.stat().st_size)
+        self.assertTrue(tables, "8 MB of values are in table files")
+        with open(tables[-1], "r+b") as file:
+            file.seek(tables[-1].stat().st_size // 2)
+            file.write(b"\xff" * 4096)
+        node.start()
+        # Found at the start, or when it is read: either way it is said and healed.
+        for i in range(0, 8000, 40):
+            answer = node.client.get(f"k{i}", r=2)
+            self.assertEqual(answer.json if answer.status == 200 else answer.status, value + str(i))
+        cluster.wait_met()
+        harness.wait_until(lambda: "damage" in node.log.read_text() or "orrupt" in node.log.read_text() or not
+                           node.alive(), 30, "the damage to be told")
+        if not node.alive():
+            node.start()
+        cluster.wait_converged(60)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
+class FullDisk(harness.ClusterTest):
+    def test_full_disk_refuses_writes_and_resumes(self):
+        folder = tempfile.mkdtemp(prefix="covey-disk.")
+        self.addCleanup(shutil.rmtree, folder, True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "covey-test", folder], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder])
+        cluster = harness.Cluster(1, replicas=1, folder=folder, storage={"free_space_mb": 64})
+        self.addCleanup(cluster.stop)
+        cluster.start()
+        client = cluster["n1"].client
+        self.assert_answer(client.put("before", "kept"), 200)
+
+        ballast = pathlib.Path(folder) / "ballast"
+        free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+        with open(ballast, "wb") as file:
+            file.write(b"\0" * (free - 40 * MIB))
+
+        def refused():
+            answer = client.put("during", "x")
+            return answer if answer.status != 200 else None
+        answer = harness.wait_until(refused, 10, "writes to be refused")
+        self.assert_answer(answer, 507, "disk_full")
+        self.assert_answer(client.delete("before"), 507, "disk_full")
+        self.assertEqual(client.get("before").values, ["kept"], "reads go on")
+        self.assertEqual(client.metrics()["covey_writes_refused"], 1)
+
+        ballast.unlink()
+        harness.wait_until(lambda: client.put("after", "y").status == 200, 10, "writes to be taken again")
+        self.assertEqual(client.get("before").values, ["kept"])
+        self.assertEqual(client.get("after").values, ["y"])
+        self.assertEqual(cluster["n1"].terminate(), 0)
+
+    def test_disk_full_to_the_last_byte(self):
+        """With no floor to stop at, the disk itself refuses: nothing acknowledged is lost, and room heals it."""
+        folder = tempfile.mkdtemp(prefix="covey-disk.")
+        self.addCleanup(shutil.rmtree, folder, True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "covey-test", folder], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder])
+        cluster = harness.Cluster(1, replicas=1, folder=folder, storage={"free_space_mb": 0})
+        self.addCleanup(cluster.stop)
+        cluster.start()
+        node = cluster["n1"]
+        ballast = pathlib.Path(folder) / "ballast"
+        with open(ballast, "wb") as file:
+            file.write(b"\0" * (48 * MIB))
+        value, acknowledged, failed = "v" * 100_000, [], None
+        for i in range(1000):
+            try:
+                answer = node.client.put(f"k{i}", value)
+            except OSError as problem:
+                failed = problem
+                break
+            if answer.status != 200:
+                failed = answer
+                break
+            acknowledged.append(f"k{i}")
+        self.assertIsNotNone(failed, "the disk was full")
+        if hasattr(failed, "status"):
+            self.assertIn(failed.status, (500, 504, 507))
+        ballast.unlink()
+        time.sleep(1)
+        if not node.alive():
+            node.start()
+        harness.wait_until(lambda: node.client.put("after", "y").status == 200, 20, "writes to be taken again")
+        for key in acknowledged:
+            self.assertEqual(node.client.get(key).status, 200, f"{key} was acknowledged")
+
+
+if __name__ == "__main__":
+    harness.main()

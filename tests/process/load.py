@@ -1,0 +1,117 @@
+"""Writers that keep book: what was acknowledged, and what a read must therefore show."""
+
+import http.client
+import random
+import threading
+import time
+
+
+class Writer(threading.Thread):
+    """Overwrites keys of its own, one after another, on whichever node answers.
+
+    Each value contains a number that grows. `acknowledged[key]` is the number of the last write that was answered
+    with 200, `attempted[key]` that of the last one tried (which may or may not have taken effect).
+    """
+
+    def __init__(self, nodes, number, keys=20, level=2, seed=1):
+        super().__init__(daemon=True)
+        self.nodes, self.number, self.level = nodes, number, level
+        self.keys = [f"w{number}-{i}" for i in range(keys)]
+        self.random = random.Random(seed * 1000 + number)
+        self.clients = {node.name: node.new_client(5) for node in nodes}
+        self.acknowledged = {}
+        self.attempted = {}
+        self.dots = []       # (dot, key, number) of every acknowledged write
+        self.failures = 0
+        self.count = 0
+        self.stop_asked = False
+        self.faults = []
+
+    def run(self):
+        while not self.stop_asked:
+            self.write_one(self.random.choice(self.nodes), self.random.choice(self.keys))
+        for client in self.clients.values():
+            client.close()
+
+    def write_one(self, node, key):
+        client = self.clients[node.name]
+        try:
+            read = client.get(key, r=self.level, sloppy=False)
+            if read.status not in (200, 300, 404):
+                self.failures += 1
+                time.sleep(0.01)
+                return
+            self.check(key, read)
+            self.count += 1
+            self.attempted[key] = self.count
+            answer = client.put(key, f"{self.count}", context=read.context, w=self.level,
+                                sloppy=False)
+        except (OSError, http.client.HTTPException):
+            self.failures += 1
+            time.sleep(0.02)
+            return
+        if answer.status == 200:
+            self.acknowledged[key] = self.count
+            self.dots.append((answer.json["dot"], key, self.count))
+        else:
+            self.failures += 1
+
+    def check(self, key, read):
+        """The last acknowledged write, or a later attempt that overwrote it, must be among what is there.
+
+        An attempt that failed was made with the context of a read, so it may stand beside or instead of it.
+        """
+        last = self.acknowledged.get(key)
+        if last is None:
+            return
+        if not any(int(value) >= last for value in read.values):
+            self.faults.append(f"{key}: write {last} was acknowledged and {read!r} does not show it")
+
+
+class Load:
+    """Several writers at once."""
+
+    def __init__(self, nodes, writers=4, level=2, keys=20):
+        self.writers = [Writer(list(nodes), number, keys, level) for number in range(writers)]
+
+    def __enter__(self):
+        for writer in self.writers:
+            writer.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        for writer in self.writers:
+            writer.stop_asked = True
+        for writer in self.writers:
+            writer.join(30)
+
+    def acknowledged(self):
+        return sum(len(writer.dots) for writer in self.writers)
+
+    def failures(self):
+        return sum(writer.failures for writer in self.writers)
+
+    def faults(self):
+        return [fault for writer in self.writers for fault in writer.faults]
+
+    def reused_dots(self, key_partition):
+        """Dots are unique within a partition: those that two acknowledged writes were given."""
+        seen, reused = {}, []
+        for writer in self.writers:
+            for dot, key, number in writer.dots:
+                name = (key_partition(key), dot)
+                if name in seen:
+                    reused.append((dot, seen[name], (key, number)))
+                seen[name] = (key, number)
+        return reused
+
+    def lost(self, client, level):
+        """Acknowledged writes that a read does not show."""
+        for writer in self.writers:
+            for key in writer.keys:
+                if key in writer.acknowledged:
+                    writer.check(key, client.get(key, r=level))
+        return self.faults()
