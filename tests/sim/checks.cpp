@@ -42,7 +42,8 @@ void World::note_state() {
       char actor[24];
       std::snprintf(actor, sizeof actor, " %llx:", static_cast<unsigned long long>(entry.actor.value));
       out += actor;
-      for (const auto& run : DotSet::runs_of(entry)) out += std::to_string(run.first) + "-" + std::to_string(run.last) + ",";
+      for (const auto& run : DotSet::runs_of(entry))
+        out += std::to_string(run.first) + "-" + std::to_string(run.last) + ",";
     }
     return out;
   };
@@ -51,11 +52,13 @@ void World::note_state() {
     for (ShardState& shard : machine.shards) {
       for (const PartitionView& view : shard.core->partitions(now(machine))) {
         if (!view.held) continue;
-        note(machine.id.name + " partition " + std::to_string(view.partition.value) + (view.owned ? " owner" : " stand-in") +
-             (view.ready ? " ready" : "") + " log " + std::to_string(view.log) + " clock" + text(view.clock));
+        note(machine.id.name + " partition " + std::to_string(view.partition.value) +
+             (view.owned ? " owner" : " stand-in") + (view.ready ? " ready" : "") + " log " +
+             std::to_string(view.log) + " clock" + text(view.clock));
         for (const auto& [key, object] : objects_of(shard.disk->store(), view.partition)) {
           std::string line = "    " + key.table + "/" + key.key + ":";
-          for (const Version& version : object.versions) line += " " + version.value + " (" + text(DotSet{version.dot}).substr(1) + ")";
+          for (const Version& version : object.versions)
+            line += " " + version.value + " (" + text(DotSet{version.dot}).substr(1) + ")";
           note(line + (object.context.empty() ? "" : ", context" + text(object.context)));
         }
       }
@@ -75,8 +78,8 @@ void World::check_everything() {
   check_algebra();
 }
 
-// The copy against its own counts and hash (I4), the versions against the clock (I2), the clock against what was
-// written (I1).
+// The copy against its own counts and hash (I4), the versions against the clock (I2), the clock against what
+// was written (I1).
 void World::check_copy(Machine& machine, ShardState& shard, const PartitionView& view) {
   std::string where = machine.id.name + ", partition " + std::to_string(view.partition.value);
   uint64_t hash = 0, with_versions = 0, with_context = 0;
@@ -85,12 +88,14 @@ void World::check_copy(Machine& machine, ShardState& shard, const PartitionView&
     hash += object_hash(key, object);
     with_versions += !object.versions.empty();
     with_context += !object.context.empty();
-    require(!object.versions.empty() || !object.context.empty(), "an object of nothing is stored at " + where);
+    require(!object.versions.empty() || !object.context.empty(),
+            "an object of nothing is stored at " + where);
     present.insert(key);
     oracle_.check_object(machine.index, key, object, view.clock);
   }
   for (const TableKey& key : oracle_.keys()) {
-    if (present.contains(key) || partition_of(key.table, key.key, setup_.partitions) != view.partition) continue;
+    if (present.contains(key) || partition_of(key.table, key.key, setup_.partitions) != view.partition)
+      continue;
     oracle_.check_object(machine.index, key, {}, view.clock);
   }
   require(hash == view.state_hash, "I4: the state hash is not that of the stored objects at " + where);
@@ -98,7 +103,8 @@ void World::check_copy(Machine& machine, ShardState& shard, const PartitionView&
   require(with_context == view.residual, "the count of residual contexts is wrong at " + where);
   require(scan(shard.disk->store(), Column::residual, view.partition).size() == view.residual,
           "the index of residual contexts is wrong at " + where);
-  require(scan(shard.disk->store(), Column::dots, view.partition).size() == view.log, "the count of the dot log is wrong at " + where);
+  require(scan(shard.disk->store(), Column::dots, view.partition).size() == view.log,
+          "the count of the dot log is wrong at " + where);
 }
 
 // I4: equal clocks, nothing residual, so equal objects.
@@ -114,7 +120,8 @@ void World::check_pairs() {
         first = std::move(view);
       } else if (first->clock == view.clock) {
         require(first->state_hash == view.state_hash && first->objects == view.objects,
-                "I4: equal clocks and unequal objects at " + machine.id.name + ", partition " + std::to_string(p));
+                "I4: equal clocks and unequal objects at " + machine.id.name + ", partition " +
+                    std::to_string(p));
         totals.add("pairs of equal replicas compared");
       }
     }
@@ -167,13 +174,17 @@ std::optional<std::string> World::not_converged() {
         continue;
       }
       if (!view.ready && view.held) return "a replica is not ready" + where;
-      if (view.residual > 0) return "contexts are not stripped (" + std::to_string(view.residual) + ")" + where;
+      if (view.residual > 0)
+        return "contexts are not stripped (" + std::to_string(view.residual) + ")" + where;
       if (view.log > 0) return "the dot log is not empty (" + std::to_string(view.log) + ")" + where;
       if (view.clock.has_gaps()) return "the clock has holes" + where;
       if (!view.diverged.empty()) return "an owner is thought to differ" + where;
-      if (!first) first = view;
-      else if (first->clock != view.clock) return "owners' clocks differ" + where;
-      else if (first->state_hash != view.state_hash) return "owners' objects differ" + where;
+      if (!first)
+        first = view;
+      else if (first->clock != view.clock)
+        return "owners' clocks differ" + where;
+      else if (first->state_hash != view.state_hash)
+        return "owners' objects differ" + where;
       if (auto left = leftovers(machine, shard)) return *left + where;
     }
   }
@@ -186,7 +197,8 @@ std::optional<std::string> World::leftovers(Machine& machine, ShardState& shard)
   for (; cursor->valid(); cursor->next()) {
     auto key = decode_expiry_key(cursor->key());
     require(key.has_value(), "an expiry entry can't be decoded");
-    if (key->expires_ms <= now(machine).wall_ms + expiry_ahead_ms) return "a value is to expire and be removed";
+    if (key->expires_ms <= now(machine).wall_ms + expiry_ahead_ms)
+      return "a value is to expire and be removed";
   }
   return std::nullopt;
 }
@@ -206,7 +218,8 @@ void World::check_final_state() {
         continue;
       }
       Object object = *bytes ? decode_object(**bytes).value_or(Object{}) : Object{};
-      require(!*bytes || !object.versions.empty(), "I7: the deleted key " + key.key + " occupies bytes at " + machine.id.name);
+      require(!*bytes || !object.versions.empty(),
+              "I7: the deleted key " + key.key + " occupies bytes at " + machine.id.name);
       require(object.context.empty(), "I7: a context is left, key " + key.key + " at " + machine.id.name);
       if (!first) first = object;
       require(*first == object, "I4: owners hold different objects, key " + key.key);

@@ -10,15 +10,24 @@ namespace {
 
 const char* status_text(Status status) {
   switch (status) {
-    case Status::ok: return "ok";
-    case Status::not_found: return "nothing";
-    case Status::unavailable: return "unavailable";
-    case Status::timeout: return "timeout";
-    case Status::overloaded: return "overloaded";
-    case Status::too_many_siblings: return "too_many_siblings";
-    case Status::precondition_failed: return "precondition_failed";
-    case Status::disk_full: return "disk_full";
-    case Status::storage_failed: return "storage_failed";
+    case Status::ok:
+      return "ok";
+    case Status::not_found:
+      return "nothing";
+    case Status::unavailable:
+      return "unavailable";
+    case Status::timeout:
+      return "timeout";
+    case Status::overloaded:
+      return "overloaded";
+    case Status::too_many_siblings:
+      return "too_many_siblings";
+    case Status::precondition_failed:
+      return "precondition_failed";
+    case Status::disk_full:
+      return "disk_full";
+    case Status::storage_failed:
+      return "storage_failed";
   }
   return "?";
 }
@@ -29,7 +38,8 @@ const char* status_text(Status status) {
 std::optional<Context> World::open_token(ClientOperation& operation, const std::string& name, bool& refused) {
   TableKey key{operation.request.table, operation.request.key};
   if (name == "forged") {
-    std::string text = seal_context(token_key("another cluster"), key.table, key.key, DotSet{{Actor{random_.next()}, {9}}});
+    std::string text =
+        seal_context(token_key("another cluster"), key.table, key.key, DotSet{{Actor{random_.next()}, {9}}});
     require(!open_context(token_key_, key.table, key.key, text), "a forged context was accepted");
     totals.add("sometimes: a forged context was refused");
     refused = true;
@@ -73,9 +83,10 @@ size_t World::submit(ClientOperation given, const std::string& context_name) {
   machine.operations.insert(number);
   when_running(machine, [this, &machine, number] {
     ClientOperation& waiting = operations_[number];
-    uint32_t partition = waiting.request.operation == Operation::scan
-                             ? waiting.request.partition.value
-                             : partition_of(waiting.request.table, waiting.request.key, setup_.partitions).value;
+    uint32_t partition =
+        waiting.request.operation == Operation::scan
+            ? waiting.request.partition.value
+            : partition_of(waiting.request.table, waiting.request.key, setup_.partitions).value;
     waiting.wall_ms = now(machine).wall_ms;
     waiting.deadline_us = now_us() + uint64_t{waiting.request.timeout_ms} * 1000;
     current_operation_ = &waiting;
@@ -109,7 +120,8 @@ void World::answer(Machine& machine, Output::Answer& given) {
     TableKey key{operation.request.table, operation.request.key};
     tokens_[operation.token_name] = {key, seal_context(token_key_, key.table, key.key, response.context)};
   }
-  note(machine.id.name + " answers operation " + std::to_string(number) + " (" + operation.request.key + "): " + operation.shown);
+  note(machine.id.name + " answers operation " + std::to_string(number) + " (" + operation.request.key +
+       "): " + operation.shown);
 }
 
 std::string World::shown(const ClientOperation& operation) const {
@@ -125,7 +137,8 @@ std::string World::shown(const ClientOperation& operation) const {
   if (response.status == Status::ok && operation.request.operation == Operation::scan) {
     for (const auto& [key, object] : response.rows) {
       out += (out.empty() ? "" : " ") + key + "=";
-      for (size_t i = 0; i < object.versions.size(); ++i) out += (i == 0 ? "" : ",") + object.versions[i].value;
+      for (size_t i = 0; i < object.versions.size(); ++i)
+        out += (i == 0 ? "" : ",") + object.versions[i].value;
     }
     return out.empty() ? "nothing" : out;
   }

@@ -1,4 +1,5 @@
-// The liveness phase: all faults end, and within a bounded time all replicas are equal, quiet and without leftovers.
+// The liveness phase: all faults end, and within a bounded time all replicas are equal, quiet and without
+// leftovers.
 #include "replication/peer.pb.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
@@ -54,8 +55,8 @@ void World::converge(uint64_t limit_us) {
   std::set<int> idle = {peer::Envelope::kDigest, peer::Envelope::kHello, peer::Envelope::kWelcome};
   for (const auto& [kind, count] : messages_by_kind_) {
     if (idle.contains(std::stoi(kind)) || before[kind] == count) continue;
-    fail("all replicas are equal and still send messages of kind " + kind + ": " + std::to_string(count - before[kind]) +
-         " in " + duration_text(quiet_us));
+    fail("all replicas are equal and still send messages of kind " + kind + ": " +
+         std::to_string(count - before[kind]) + " in " + duration_text(quiet_us));
   }
 }
 

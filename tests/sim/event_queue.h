@@ -1,9 +1,9 @@
 // What is going to happen, by virtual time; at the same time in the order in which it was said.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <algorithm>
 #include <utility>
 #include <vector>
 

@@ -36,15 +36,18 @@ class Generator {
   void draw_setup() {
     setup_.seed = options_.seed;
     static const std::vector<uint32_t> sizes = {1, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7, 9};
-    uint32_t nodes = random_.one_in(40) ? static_cast<uint32_t>(random_.between(10, nodes_max)) : random_.pick(sizes);
+    uint32_t nodes =
+        random_.one_in(40) ? static_cast<uint32_t>(random_.between(10, nodes_max)) : random_.pick(sizes);
     nodes = std::clamp<uint32_t>(options_.nodes.value_or(nodes), 1, nodes_max);
     setup_.shards.clear();
     bool two = random_.one_in(4);
     for (uint32_t i = 0; i < nodes; ++i) setup_.shards.push_back(two && random_.one_in(2) ? 2 : 1);
     setup_.replicas = random_.one_in(6) ? static_cast<uint32_t>(random_.between(1, 5)) : 3;
-    setup_.replicas = std::min(setup_.replicas, nodes);  // with fewer nodes a cluster is not complete, and never ready
+    setup_.replicas =
+        std::min(setup_.replicas, nodes);  // with fewer nodes a cluster is not complete, and never ready
     setup_.partitions = random_.pick(std::vector<uint32_t>{2, 4, 4, 8});
-    setup_.durability = random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
+    setup_.durability =
+        random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
     if (random_.one_in(8)) setup_.siblings_max = static_cast<uint32_t>(random_.between(2, 6));
     if (random_.one_in(4)) setup_.log_entries_max = random_.between(4, 40);
     if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));
@@ -53,11 +56,13 @@ class Generator {
   }
 
   void draw_network() {
-    std::string line = "network delay=200us.." + duration_text(random_.pick(std::vector<uint64_t>{1'000, 5'000, 30'000, 100'000}));
+    std::string line = "network delay=200us.." +
+                       duration_text(random_.pick(std::vector<uint64_t>{1'000, 5'000, 30'000, 100'000}));
     line += " sync=100us.." + duration_text(random_.pick(std::vector<uint64_t>{1'000, 5'000, 50'000}));
     if (options_.faults.contains("network")) {
       auto maybe = [&](const char* name, uint64_t most_ppm) {
-        if (random_.one_in(3)) line += std::string(" ") + name + "=" + percent_text(random_.between(most_ppm / 20, most_ppm));
+        if (random_.one_in(3))
+          line += std::string(" ") + name + "=" + percent_text(random_.between(most_ppm / 20, most_ppm));
       };
       maybe("loss", 100'000);
       maybe("duplicate", 100'000);
@@ -72,7 +77,8 @@ class Generator {
   // Levels: each seed leans to some, so that strict quorums, weak ones and sloppy ones all have dense runs.
   std::string level() {
     static const std::vector<std::string> all = {"one", "quorum", "all"};
-    if (random_.one_in(10)) return std::to_string(random_.between(1, std::min(setup_.replicas, setup_.nodes())));
+    if (random_.one_in(10))
+      return std::to_string(random_.between(1, std::min(setup_.replicas, setup_.nodes())));
     return lean_ < 3 && !random_.one_in(4) ? all[lean_] : random_.pick(all);
   }
 
@@ -108,19 +114,20 @@ class Generator {
       if (random_.one_in(30)) tail += " reply-lost";
       std::string name = "c" + std::to_string(number);
       if (scans && random_.one_in(12)) {
-        at(t, "scan " + node() + " " + std::to_string(random_.below(setup_.partitions)) + " r=" + level() + tail +
-                  " limit=" + std::to_string(random_.between(1, 4)) + " &");
+        at(t, "scan " + node() + " " + std::to_string(random_.below(setup_.partitions)) + " r=" + level() +
+                  tail + " limit=" + std::to_string(random_.between(1, 4)) + " &");
         continue;
       }
       if (random_.below(10) >= writes) {
         at(t, "get " + node() + " " + key + " r=" + level() + " as=" + name + tail + " &");
       } else if (random_.one_in(4)) {
-        at(t, "delete " + node() + " " + key + " w=" + level() + context_for(key) + " as=" + name + tail + " &");
+        at(t,
+           "delete " + node() + " " + key + " w=" + level() + context_for(key) + " as=" + name + tail + " &");
       } else {
         if (expiry && random_.one_in(3)) tail += " ttl=" + duration_text(random_.between(50, 3'000) * 1'000);
         if (random_.one_in(40)) tail += " if-absent";
-        at(t, "put " + node() + " " + key + " v" + std::to_string(number) + " w=" + level() + context_for(key) + " as=" + name +
-                  tail + " &");
+        at(t, "put " + node() + " " + key + " v" + std::to_string(number) + " w=" + level() +
+                  context_for(key) + " as=" + name + tail + " &");
       }
       contexts_[std::stoul(key.substr(1)) % contexts_.size()].push_back(name);
     }
@@ -131,11 +138,16 @@ class Generator {
   void draw_faults(const std::string& kind) {
     uint64_t gap = random_.pick(std::vector<uint64_t>{300'000, 1'000'000, 3'000'000});
     for (uint64_t t = random_.between(0, gap * 2); t < end_us_; t += random_.between(gap / 10, gap * 2)) {
-      if (kind == "partition") draw_partition(t);
-      else if (kind == "network") draw_link_fault(t);
-      else if (kind == "crash") draw_crash(t);
-      else if (kind == "disk") draw_disk_fault(t);
-      else draw_clock_fault(t);
+      if (kind == "partition")
+        draw_partition(t);
+      else if (kind == "network")
+        draw_link_fault(t);
+      else if (kind == "crash")
+        draw_crash(t);
+      else if (kind == "disk")
+        draw_disk_fault(t);
+      else
+        draw_clock_fault(t);
     }
   }
 
@@ -164,7 +176,9 @@ class Generator {
           at(t + i * 200'000 + 100'000, "mend " + a + " " + b);
         }
         break;
-      case 2: at(t, "reset " + a + " " + b); break;
+      case 2:
+        at(t, "reset " + a + " " + b);
+        break;
       default:
         at(t, "slow-link " + a + " " + b + " " + duration_text(random_.between(50, 1500) * 1000));
         at(soon(t, 3'000'000), "slow-link " + a + " " + b + " 0us");
@@ -202,7 +216,9 @@ class Generator {
     std::string who = node();
     uint64_t later = soon(t, 2'000'000);
     switch (random_.below(7)) {
-      case 0: at(t, "disk " + who + " fails"); break;
+      case 0:
+        at(t, "disk " + who + " fails");
+        break;
       case 1:
         at(t, "disk " + who + " full");
         at(later, "disk " + who + " space");
@@ -236,10 +252,15 @@ class Generator {
   void draw_clock_fault(uint64_t t) {
     std::string who = node();
     switch (random_.below(4)) {
-      case 0: at(t, "clock " + who + " drifts " + percent_text(random_.between(1'000, 200'000))); break;
-      case 1: at(t, "clock " + who + " freezes"); break;
+      case 0:
+        at(t, "clock " + who + " drifts " + percent_text(random_.between(1'000, 200'000)));
+        break;
+      case 1:
+        at(t, "clock " + who + " freezes");
+        break;
       case 2:
-        at(t, "clock " + who + " " + (random_.one_in(2) ? "+" : "-") + duration_text(random_.between(10, 20'000) * 1000));
+        at(t, "clock " + who + " " + (random_.one_in(2) ? "+" : "-") +
+                  duration_text(random_.between(10, 20'000) * 1000));
         break;
       default:
         if (random_.one_in(4)) at(t, "clock " + who + " +50000000s");
@@ -248,8 +269,9 @@ class Generator {
   }
 
   std::vector<std::string> assembled() {
-    std::sort(timed_.begin(), timed_.end(),
-              [](const Timed& a, const Timed& b) { return a.at_us != b.at_us ? a.at_us < b.at_us : a.order < b.order; });
+    std::sort(timed_.begin(), timed_.end(), [](const Timed& a, const Timed& b) {
+      return a.at_us != b.at_us ? a.at_us < b.at_us : a.order < b.order;
+    });
     std::vector<std::string> lines = setup_lines(setup_);
     uint64_t now_us = 0;
     for (const Timed& step : timed_) {

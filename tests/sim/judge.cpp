@@ -18,10 +18,12 @@ bool says_nothing_written(Status status) {
     case Status::too_many_siblings:
     case Status::precondition_failed:
     case Status::disk_full:
-    case Status::storage_failed: return true;
+    case Status::storage_failed:
+      return true;
     case Status::ok:
     case Status::not_found:
-    case Status::timeout: return false;
+    case Status::timeout:
+      return false;
   }
   return false;
 }
@@ -36,7 +38,9 @@ void Oracle::answered(const ClientOperation& operation, uint64_t wall_ms, Totals
   }
   switch (operation.request.operation) {
     case Operation::put:
-    case Operation::erase: judge_write(operation, totals); return;
+    case Operation::erase:
+      judge_write(operation, totals);
+      return;
     case Operation::get:
       if (success) {
         TableKey key{operation.request.table, operation.request.key};
@@ -56,7 +60,8 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
   auto made = by_operation_.find(operation.number);
   if (says_nothing_written(response.status)) {
     require(made == by_operation_.end(),
-            "answered that nothing was written, but: " + (made == by_operation_.end() ? "" : describe(events_[made->second.front()])));
+            "answered that nothing was written, but: " +
+                (made == by_operation_.end() ? "" : describe(events_[made->second.front()])));
     return;
   }
   if (response.status != Status::ok) return;
@@ -64,17 +69,21 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
   Event* event = find(partition_of(key.table, key.key, setup_.partitions), response.dot);
   require(event != nullptr && event->operation == operation.number,
           "a write was answered with a dot that is not its own, key " + key.key);
-  require(response.context.contains(response.dot), "a write's context does not have its own dot: " + describe(*event));
+  require(response.context.contains(response.dot),
+          "a write's context does not have its own dot: " + describe(*event));
   require(!event->voided, "acknowledged after it was closed as a hole: " + describe(*event));
   NodeMask counted = setup_.durability == Durability::sync ? event->durable : event->held;
   if (event->strict) counted &= owners_[event->partition.value];
-  require(count_of(counted) >= event->needed,
-          "acknowledged with W=" + std::to_string(event->needed) + " but " + std::to_string(count_of(counted)) +
-              (setup_.durability == Durability::sync ? " replicas have it on disk: " : " replicas have it: ") + describe(*event));
+  require(
+      count_of(counted) >= event->needed,
+      "acknowledged with W=" + std::to_string(event->needed) + " but " + std::to_string(count_of(counted)) +
+          (setup_.durability == Durability::sync ? " replicas have it on disk: " : " replicas have it: ") +
+          describe(*event));
   event->acknowledged = true;
   event->acknowledged_at = next_moment();
   totals.add("writes acknowledged");
-  if ((event->durable & ~owners_[event->partition.value]) != 0) totals.add("sometimes: a stand-in took a write");
+  if ((event->durable & ~owners_[event->partition.value]) != 0)
+    totals.add("sometimes: a stand-in took a write");
 }
 
 // Strict R + W > N, owners unchanged, fewer than W of those that acknowledged it have lost their disks.
@@ -97,7 +106,8 @@ bool Oracle::hidden_by_newer(const Event& event, const Object& shown) const {
   });
 }
 
-std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& seen_before, const Object& object) const {
+std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& seen_before,
+                                             const Object& object) const {
   for (const Event* event : seen_before) {
     bool shown = false;
     for (const Version& version : object.versions) {
@@ -106,7 +116,11 @@ std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& se
         return "it returns '" + version.value + "', which had been overwritten by " + describe(*event);
       }
     }
-    if (shown || gone(*event, [](const Event&) { return true; }, true) || hidden_by_newer(*event, object)) continue;
+    if (shown ||
+        gone(
+            *event, [](const Event&) { return true; }, true) ||
+        hidden_by_newer(*event, object))
+      continue;
     return "it misses " + describe(*event);
   }
   return std::nullopt;
@@ -117,9 +131,11 @@ void Oracle::judge_read(const ClientOperation& operation, const TableKey& key, c
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   for (const Version& version : object.versions) {
     Event* event = find(partition, version.dot);
-    require(event != nullptr && event->key == key, "a read of " + key.key + " returned what nobody wrote: '" + version.value + "'");
+    require(event != nullptr && event->key == key,
+            "a read of " + key.key + " returned what nobody wrote: '" + version.value + "'");
     saw_version(*event, version);
-    require(context.contains(version.dot), "a read's context does not have what it returned: " + describe(*event));
+    require(context.contains(version.dot),
+            "a read's context does not have what it returned: " + describe(*event));
     require(version.expires_ms == 0 || version.expires_ms > operation.wall_ms || wall_ms < operation.wall_ms,
             "a read returned an expired value: " + describe(*event));
   }
@@ -134,21 +150,28 @@ void Oracle::judge_read(const ClientOperation& operation, const TableKey& key, c
     const Event& event = events_[id];
     bool shown = std::any_of(object.versions.begin(), object.versions.end(),
                              [&](const Version& version) { return version.dot == event.dot; });
-    bool excused = shown || gone(event, [](const Event&) { return true; }, true) || hidden_by_newer(event, object);
+    bool excused = shown ||
+                   gone(
+                       event, [](const Event&) { return true; }, true) ||
+                   hidden_by_newer(event, object);
     if (context.contains(event.dot) && !excused) {
       std::string shown_values;
       for (const Version& version : object.versions) shown_values += " " + version.value;
-      fail("a read's context claims a write that it does not return and nobody overwrote: " + describe(event) +
-           ", operation " + std::to_string(operation.number) + " at " + nodes_[operation.node].name + " returned" + shown_values);
+      fail("a read's context claims a write that it does not return and nobody overwrote: " +
+           describe(event) + ", operation " + std::to_string(operation.number) + " at " +
+           nodes_[operation.node].name + " returned" + shown_values);
     }
     if (!event.acknowledged || event.acknowledged_at > operation.submitted) continue;
     before.push_back(&event);
     if (must_be_seen(event, operation)) promised.push_back(&event);
   }
   if (!promised.empty()) totals.add("strict reads judged");
-  if (auto stale = staleness(promised, object)) fail("I5: a strict read of " + key.key + " is stale: " + *stale);
-  if (staleness(before, object)) totals.add(stale_reads);
-  else totals.add("reads up to date");
+  if (auto stale = staleness(promised, object))
+    fail("I5: a strict read of " + key.key + " is stale: " + *stale);
+  if (staleness(before, object))
+    totals.add(stale_reads);
+  else
+    totals.add("reads up to date");
 }
 
 void Oracle::judge_scan(const ClientOperation& operation, uint64_t wall_ms, Totals& totals) {
@@ -158,10 +181,12 @@ void Oracle::judge_scan(const ClientOperation& operation, uint64_t wall_ms, Tota
     require(response.rows[i - 1].first < response.rows[i].first, "a scan's keys are not in order");
   }
   for (const auto& [key, events] : by_key_) {
-    if (key.table != request.table || key.key < request.start_key || !key.key.starts_with(request.prefix)) continue;
+    if (key.table != request.table || key.key < request.start_key || !key.key.starts_with(request.prefix))
+      continue;
     if (partition_of(key.table, key.key, setup_.partitions) != request.partition) continue;
     if (response.next_key && key.key >= *response.next_key) continue;
-    auto row = std::find_if(response.rows.begin(), response.rows.end(), [&](const auto& r) { return r.first == key.key; });
+    auto row = std::find_if(response.rows.begin(), response.rows.end(),
+                            [&](const auto& r) { return r.first == key.key; });
     static const Object nothing;
     const Object& object = row == response.rows.end() ? nothing : row->second;
     judge_read(operation, key, object, object.context, wall_ms, totals);

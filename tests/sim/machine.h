@@ -24,10 +24,10 @@ struct ShardState {
   std::unique_ptr<WatchedStore> watched;
   std::unique_ptr<Core> core;
   bool sync_scheduled = false;
-  std::vector<DotSet> clocks;    // by partition
-  std::vector<DotSet> voids;     // by partition
-  std::vector<Dot> minted;       // by partition: the last dot that it gave out
-  std::deque<Pending> pending;   // events that are written and not yet synced
+  std::vector<DotSet> clocks;   // by partition
+  std::vector<DotSet> voids;    // by partition
+  std::vector<Dot> minted;      // by partition: the last dot that it gave out
+  std::deque<Pending> pending;  // events that are written and not yet synced
 };
 
 // What the data directory says beside the stores.

@@ -129,7 +129,8 @@ void World::stop(Machine& machine) {
   take_down(machine);
   for (ShardState& shard : machine.shards) {
     shard.disk->sync_to(shard.disk->written());
-    for (const auto& pending : shard.pending) oracle_.learned(machine.index, oracle_.event(pending.event), true);
+    for (const auto& pending : shard.pending)
+      oracle_.learned(machine.index, oracle_.event(pending.event), true);
     shard.pending.clear();
   }
   machine.record.clean = true;

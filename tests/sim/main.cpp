@@ -41,13 +41,16 @@ GenerateOptions generate_options(const Options& options, uint64_t seed) {
   if (options.nodes > 0) out.nodes = options.nodes;
   if (!options.time.empty()) out.time_us = parse_duration_us(options.time);
   if (options.faults == "all") return out;
-  static const std::set<std::string> known = {"partition", "network", "crash", "clock", "disk", "membership", "none"};
+  static const std::set<std::string> known = {"partition", "network",    "crash", "clock",
+                                              "disk",      "membership", "none"};
   out.faults.clear();
   std::string rest = options.faults;
   while (!rest.empty()) {
     std::string kind = rest.substr(0, rest.find(','));
     rest.erase(0, kind.size() + 1);
-    if (!known.contains(kind)) throw ScenarioError("--faults: '" + kind + "' is none of partition, network, crash, clock, disk, membership, all, none");
+    if (!known.contains(kind))
+      throw ScenarioError("--faults: '" + kind +
+                          "' is none of partition, network, crash, clock, disk, membership, all, none");
     out.faults.insert(kind);
   }
   return out;
@@ -62,12 +65,14 @@ std::vector<std::string> read_lines(const std::string& path) {
 }
 
 // What standard output ends with when a promise was broken.
-void report_failure(const std::string& again, const std::vector<std::string>& lines, const Outcome& outcome, const Options& options) {
+void report_failure(const std::string& again, const std::vector<std::string>& lines, const Outcome& outcome,
+                    const Options& options) {
   std::printf("\nFAILED: %s\n", outcome.what.c_str());
   std::printf("again: %s\n", again.c_str());
   std::fflush(stdout);
   Shrunk shrunk = shrink(lines, outcome, options.jobs, options.shrink_seconds);
-  std::printf("the shortest scenario found (%zu tries), which fails with: %s\n", shrunk.tries, shrunk.outcome.what.c_str());
+  std::printf("the shortest scenario found (%zu tries), which fails with: %s\n", shrunk.tries,
+              shrunk.outcome.what.c_str());
   for (const auto& line : shrunk.lines) std::printf("  %s\n", line.c_str());
 }
 
@@ -76,19 +81,22 @@ int run_scenarios(const Options& options) {
   for (const auto& path : options.scenarios) scenarios.push_back(read_lines(path));
   int status = 0;
   Summary summary(options.output == "json", false);
-  run_in_workers(scenarios.size(), {.processes = options.jobs, .traced = options.trace || !options.report.empty()},
-                 [&](size_t i) { return scenarios[i]; },
-                 [&](size_t i, const Outcome& outcome) {
-                   if (options.trace) for (const auto& line : outcome.trace) std::printf("%s\n", line.c_str());
-                   for (const auto& [label, shown] : outcome.labelled) std::printf("  %s: %s\n", label.c_str(), shown.c_str());
-                   summary.run(options.scenarios[i], outcome);
-                   if (!options.report.empty()) write_report(options.report, options.scenarios[i], outcome);
-                   if (outcome.failed) {
-                     std::printf("FAILED: %s: %s\n", options.scenarios[i].c_str(), outcome.what.c_str());
-                     status = outcome.unreadable ? 2 : 1;
-                   }
-                   return true;
-                 });
+  run_in_workers(
+      scenarios.size(), {.processes = options.jobs, .traced = options.trace || !options.report.empty()},
+      [&](size_t i) { return scenarios[i]; },
+      [&](size_t i, const Outcome& outcome) {
+        if (options.trace)
+          for (const auto& line : outcome.trace) std::printf("%s\n", line.c_str());
+        for (const auto& [label, shown] : outcome.labelled)
+          std::printf("  %s: %s\n", label.c_str(), shown.c_str());
+        summary.run(options.scenarios[i], outcome);
+        if (!options.report.empty()) write_report(options.report, options.scenarios[i], outcome);
+        if (outcome.failed) {
+          std::printf("FAILED: %s: %s\n", options.scenarios[i].c_str(), outcome.what.c_str());
+          status = outcome.unreadable ? 2 : 1;
+        }
+        return true;
+      });
   summary.end();
   return status;
 }
@@ -105,15 +113,18 @@ int run_seeds(const Options& options) {
   if (!options.time.empty()) common += " --time " + options.time;
   if (!options.bug_name.empty()) common += " --bug " + options.bug_name;
   std::optional<std::pair<uint64_t, Outcome>> failed;
-  run_in_workers(options.runs, {.processes = options.jobs, .traced = options.trace || !options.report.empty()},
-                 [&](size_t i) { return generate(generate_options(options, first + i)); },
-                 [&](size_t i, const Outcome& outcome) {
-                   if (options.trace) for (const auto& line : outcome.trace) std::printf("%s\n", line.c_str());
-                   summary.run("seed " + std::to_string(first + i), outcome);
-                   if (!options.report.empty()) write_report(options.report, "seed " + std::to_string(first + i), outcome);
-                   if (outcome.failed) failed = {first + i, outcome};
-                   return !outcome.failed;
-                 });
+  run_in_workers(
+      options.runs, {.processes = options.jobs, .traced = options.trace || !options.report.empty()},
+      [&](size_t i) { return generate(generate_options(options, first + i)); },
+      [&](size_t i, const Outcome& outcome) {
+        if (options.trace)
+          for (const auto& line : outcome.trace) std::printf("%s\n", line.c_str());
+        summary.run("seed " + std::to_string(first + i), outcome);
+        if (!options.report.empty())
+          write_report(options.report, "seed " + std::to_string(first + i), outcome);
+        if (outcome.failed) failed = {first + i, outcome};
+        return !outcome.failed;
+      });
   if (failed) {
     report_failure("covey-sim --seed " + std::to_string(failed->first) + common,
                    generate(generate_options(options, failed->first)), failed->second, options);
@@ -124,21 +135,33 @@ int run_seeds(const Options& options) {
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app("Simulates whole clusters of covey under a virtual clock and checks every promise.\n"
-               "Example: covey-sim --seed 1 --runs 1000 --jobs 2");
-  app.add_option("--seed", options.seed, "the first seed, or 'fresh' for one that nobody chose")->capture_default_str();
-  app.add_option("--runs", options.runs, "how many seeds, one after the other")->check(CLI::Range(1, 100'000'000))->capture_default_str();
-  app.add_option("--jobs", options.jobs, "processes at once")->check(CLI::Range(1, 256))->capture_default_str();
-  app.add_option("--nodes", options.nodes, "size of the cluster, 1 to 15; drawn if absent")->check(CLI::Range(1, 15));
+  CLI::App app(
+      "Simulates whole clusters of covey under a virtual clock and checks every promise.\n"
+      "Example: covey-sim --seed 1 --runs 1000 --jobs 2");
+  app.add_option("--seed", options.seed, "the first seed, or 'fresh' for one that nobody chose")
+      ->capture_default_str();
+  app.add_option("--runs", options.runs, "how many seeds, one after the other")
+      ->check(CLI::Range(1, 100'000'000))
+      ->capture_default_str();
+  app.add_option("--jobs", options.jobs, "processes at once")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--nodes", options.nodes, "size of the cluster, 1 to 15; drawn if absent")
+      ->check(CLI::Range(1, 15));
   app.add_option("--time", options.time, "length of the safety phase, e.g. 10m; drawn (4 to 15 s) if absent");
-  app.add_option("--faults", options.faults, "partition,network,crash,clock,disk,membership, all or none")->capture_default_str();
+  app.add_option("--faults", options.faults, "partition,network,crash,clock,disk,membership, all or none")
+      ->capture_default_str();
   app.add_option("--scenario", options.scenarios, "run this file instead of seeds")->check(CLI::ExistingFile);
   app.add_option("--report", options.report, "write a page with the timeline of the last run");
-  app.add_option("--output", options.output, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
-  app.add_option("--shrink-seconds", options.shrink_seconds, "real time for shortening a failure")->capture_default_str();
+  app.add_option("--output", options.output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.add_option("--shrink-seconds", options.shrink_seconds, "real time for shortening a failure")
+      ->capture_default_str();
   app.add_flag("--print-scenario", options.print_scenario, "print the seed's scenario and do not run it");
   app.add_flag("--trace", options.trace, "print what happens");
-  app.add_flag("--demand-coverage", options.demand_coverage, "fail if something that must sometimes happen never did");
+  app.add_flag("--demand-coverage", options.demand_coverage,
+               "fail if something that must sometimes happen never did");
 #ifdef COVEY_BUGS
   app.add_option("--bug", options.bug_name, "the deliberate bug to activate (replication/bugs.h)");
   app.add_flag("--measure", options.measure, "how many seeds each deliberate bug needs to be found");

@@ -28,7 +28,8 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::read_quorum_off_by_one, 5},     {Bug::read_from_unready, 20},
                             {Bug::state_hash_forgets_old, 5},     {Bug::residual_never_stripped, 20},
                             {Bug::context_without_key, 5},        {Bug::write_ignores_context, 5},
-                            {Bug::expiry_without_dot, 50}};
+                            {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 500},
+                            {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 300}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {
@@ -59,15 +60,16 @@ int measure_bugs(size_t processes, const std::string& only) {
     std::string what;
     for (size_t passed = 0; passed < limit && needed == 0;) {
       size_t before = passed;
-      run_in_workers(limit - before, {.processes = processes},
-                     [&](size_t run) { return generate({.seed = before + run + 1}); },
-                     [&](size_t run, const Outcome& outcome) {
-                       passed = before + run + 1;
-                       if (!outcome.failed) return true;
-                       needed = passed;
-                       what = outcome.what;
-                       return false;
-                     });
+      run_in_workers(
+          limit - before, {.processes = processes},
+          [&](size_t run) { return generate({.seed = before + run + 1}); },
+          [&](size_t run, const Outcome& outcome) {
+            passed = before + run + 1;
+            if (!outcome.failed) return true;
+            needed = passed;
+            what = outcome.what;
+            return false;
+          });
       if (needed == 0) break;
       // A seed that fails without the bug shows nothing about it.
       active_bug = Bug::none;
@@ -76,7 +78,8 @@ int measure_bugs(size_t processes, const std::string& only) {
     }
     if (needed == 0) status = 1;
     std::string found = needed == 0 ? "NOT FOUND" : std::to_string(needed);
-    std::printf("| %s | %s | %zu | %s |\n", std::string(bug_names[i]).c_str(), found.c_str(), limit, what.substr(0, 90).c_str());
+    std::printf("| %s | %s | %zu | %s |\n", std::string(bug_names[i]).c_str(), found.c_str(), limit,
+                what.substr(0, 90).c_str());
     std::fflush(stdout);
   }
   active_bug = Bug::none;

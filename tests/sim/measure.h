@@ -1,4 +1,5 @@
-// How many seeds each deliberate bug of replication/bugs.h needs to be found. Only in the program that has them.
+// How many seeds each deliberate bug of replication/bugs.h needs to be found. Only in the program that has
+// them.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,8 @@ namespace covey::sim {
 
 bool activate_bug(const std::string& name);  // false: there is none of that name
 
-// Prints a table; 1 if a bug was not found within its number of seeds. Of one bug, or of all if the name is empty.
+// Prints a table; 1 if a bug was not found within its number of seeds. Of one bug, or of all if the name is
+// empty.
 int measure_bugs(size_t processes, const std::string& only);
 
 }  // namespace covey::sim

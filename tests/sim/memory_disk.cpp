@@ -6,7 +6,8 @@ namespace {
 
 class MemoryDisk final : public Disk {
  public:
-  explicit MemoryDisk(std::unique_ptr<MemoryStore> store, Lsn synced) : store_(std::move(store)), synced_(synced) {}
+  explicit MemoryDisk(std::unique_ptr<MemoryStore> store, Lsn synced)
+      : store_(std::move(store)), synced_(synced) {}
 
   Store& store() override { return *store_; }
   Lsn written() const override { return store_->written(); }

@@ -1,4 +1,5 @@
-// The simulated network: connections that stand or not, and messages that are lost, late, repeated or damaged.
+// The simulated network: connections that stand or not, and messages that are lost, late, repeated or
+// damaged.
 #include "replication/hash.h"
 #include "replication/peer.pb.h"
 #include "tests/sim/failure.h"
@@ -91,8 +92,10 @@ void World::send(Machine& from, Output::Send& send) {
   if (!way.up) return;
   if (rules.replay_ppm > 0 && random_.chance_ppm(20'000)) {
     OldMessage old{from.index, to, from.run, bytes};
-    if (old_messages_.size() < old_messages_max) old_messages_.push_back(std::move(old));
-    else old_messages_[random_.below(old_messages_max)] = std::move(old);
+    if (old_messages_.size() < old_messages_max)
+      old_messages_.push_back(std::move(old));
+    else
+      old_messages_[random_.below(old_messages_max)] = std::move(old);
   }
   if (!old_messages_.empty() && random_.chance_ppm(rules.replay_ppm)) {
     const OldMessage old = random_.pick(old_messages_);
@@ -127,7 +130,8 @@ void World::transmit(size_t from, size_t to, const std::string& bytes) {
   uint64_t arrival = now_us() + random_.between(rules.delay_min_us, rules.delay_max_us) + way.slow_us;
   if (rules.ordered) arrival = std::max(arrival, way.last_arrival_us);
   way.last_arrival_us = std::max(way.last_arrival_us, arrival);
-  queue_.at(arrival, [this, from, to, connection = way.connection, bytes] { arrive(from, to, connection, bytes); });
+  queue_.at(arrival,
+            [this, from, to, connection = way.connection, bytes] { arrive(from, to, connection, bytes); });
 }
 
 void World::arrive(size_t from, size_t to, uint64_t connection, const std::string& bytes) {
@@ -137,8 +141,10 @@ void World::arrive(size_t from, size_t to, uint64_t connection, const std::strin
   auto handle = [this, from, &receiver, bytes] {
     peer::Envelope message;
     mix(hash_bytes(bytes, now_us() * nodes_max + receiver.index));
-    if (message.ParseFromString(bytes)) dispatch(receiver, machines_[from].id, message);
-    else totals.add("sometimes: a message could not be parsed");
+    if (message.ParseFromString(bytes))
+      dispatch(receiver, machines_[from].id, message);
+    else
+      totals.add("sometimes: a message could not be parsed");
   };
   if (receiver.slow_us == 0) {
     when_running(receiver, handle);
@@ -160,25 +166,50 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
     case Body::kWelcome:
     case Body::kDigest:
     case Body::kTables:
-    case Body::BODY_NOT_SET: break;
-    case Body::kClockTell: target = by_partition(message.clock_tell().partition()); break;
-    case Body::kPush: target = by_partition(message.push().partition()); break;
-    case Body::kReplicate: target = by_partition(message.replicate().partition()); break;
-    case Body::kFetch: target = by_partition(message.fetch().partition()); break;
-    case Body::kScan: target = by_partition(message.scan().partition()); break;
-    case Body::kRepairOpen: target = by_partition(message.repair_open().partition()); break;
-    case Body::kRepairNext: target = by_partition(message.repair_next().partition()); break;
-    case Body::kRepairChunk: target = by_partition(message.repair_chunk().partition()); break;
+    case Body::BODY_NOT_SET:
+      break;
+    case Body::kClockTell:
+      target = by_partition(message.clock_tell().partition());
+      break;
+    case Body::kPush:
+      target = by_partition(message.push().partition());
+      break;
+    case Body::kReplicate:
+      target = by_partition(message.replicate().partition());
+      break;
+    case Body::kFetch:
+      target = by_partition(message.fetch().partition());
+      break;
+    case Body::kScan:
+      target = by_partition(message.scan().partition());
+      break;
+    case Body::kRepairOpen:
+      target = by_partition(message.repair_open().partition());
+      break;
+    case Body::kRepairNext:
+      target = by_partition(message.repair_next().partition());
+      break;
+    case Body::kRepairChunk:
+      target = by_partition(message.repair_chunk().partition());
+      break;
     case Body::kForward: {
       const auto& forward = message.forward();
       target = by_partition(partition_of(forward.table(), forward.key(), setup_.partitions).value);
       current_operation_ = tagged(forward.content_type());
       break;
     }
-    case Body::kReplicateAck: target = by_operation(message.replicate_ack().operation()); break;
-    case Body::kFetchReply: target = by_operation(message.fetch_reply().operation()); break;
-    case Body::kScanReply: target = by_operation(message.scan_reply().operation()); break;
-    case Body::kForwardReply: target = by_operation(message.forward_reply().operation()); break;
+    case Body::kReplicateAck:
+      target = by_operation(message.replicate_ack().operation());
+      break;
+    case Body::kFetchReply:
+      target = by_operation(message.fetch_reply().operation());
+      break;
+    case Body::kScanReply:
+      target = by_operation(message.scan_reply().operation());
+      break;
+    case Body::kForwardReply:
+      target = by_operation(message.forward_reply().operation());
+      break;
   }
   for (size_t i = 0; i < to.shards.size(); ++i) {
     if (target && *target != i) continue;
@@ -190,20 +221,36 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
 // What a decoder must refuse: the message cut short, or one of its fields with its end cut off.
 std::string World::damaged(const std::string& bytes) {
   peer::Envelope message;
-  if (random_.one_in(2) || !message.ParseFromString(bytes)) return bytes.substr(0, random_.below(bytes.size() + 1));
+  if (random_.one_in(2) || !message.ParseFromString(bytes))
+    return bytes.substr(0, random_.below(bytes.size() + 1));
   auto cut_short = [&](std::string* field) {
-    if (field->empty()) field->push_back('\xff');
-    else field->pop_back();
+    if (field->empty())
+      field->push_back('\xff');
+    else
+      field->pop_back();
   };
   using Body = peer::Envelope::BodyCase;
   switch (message.body_case()) {
-    case Body::kClockTell: cut_short(message.mutable_clock_tell()->mutable_clock()); break;
-    case Body::kPush: cut_short(message.mutable_push()->mutable_base()); break;
-    case Body::kReplicate: cut_short(message.mutable_replicate()->mutable_item()->mutable_object()); break;
-    case Body::kFetchReply: cut_short(message.mutable_fetch_reply()->mutable_object()); break;
-    case Body::kScanReply: cut_short(message.mutable_scan_reply()->mutable_base()); break;
-    case Body::kRepairChunk: cut_short(message.mutable_repair_chunk()->mutable_clock()); break;
-    default: return bytes.substr(0, bytes.size() / 2);
+    case Body::kClockTell:
+      cut_short(message.mutable_clock_tell()->mutable_clock());
+      break;
+    case Body::kPush:
+      cut_short(message.mutable_push()->mutable_base());
+      break;
+    case Body::kReplicate:
+      cut_short(message.mutable_replicate()->mutable_item()->mutable_object());
+      break;
+    case Body::kFetchReply:
+      cut_short(message.mutable_fetch_reply()->mutable_object());
+      break;
+    case Body::kScanReply:
+      cut_short(message.mutable_scan_reply()->mutable_base());
+      break;
+    case Body::kRepairChunk:
+      cut_short(message.mutable_repair_chunk()->mutable_clock());
+      break;
+    default:
+      return bytes.substr(0, bytes.size() / 2);
   }
   return message.SerializeAsString();
 }

@@ -94,7 +94,8 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
 }
 
 // Which operation a new dot belongs to, or that it removes an expired value.
-Event& World::attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change) {
+Event& World::attribute(Machine& machine, PartitionId partition, Dot dot,
+                        const WatchedStore::Change& change) {
   std::optional<TableKey> key;
   const Version* version = nullptr;
   std::vector<Object> objects;
@@ -128,7 +129,8 @@ Event& World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   }
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
     bool put = operation->request.operation == Operation::put;
-    Event& event = oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
+    Event& event =
+        oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
     if (version != nullptr) oracle_.saw_version(event, *version);
     if (operation->request.conflicts == Conflicts::last_write_wins) {
       for (const Version& one : removed) oracle_.also_overwrites(event, one.dot);
@@ -170,14 +172,17 @@ void World::look_again(Machine& machine) {
       require(record.has_value(), "a stored partition record can't be decoded");
       shard.minted[p] = {record->minted_actor, {record->minted}};
     }
-    for (const PartitionView& view : shard.core->partitions(now(machine))) shard.clocks[view.partition.value] = view.clock;
+    for (const PartitionView& view : shard.core->partitions(now(machine)))
+      shard.clocks[view.partition.value] = view.clock;
   }
   auto there = [&](const Event& event) {
     const ShardState& shard = machine.shards[event.partition.value % machine.shards.size()];
     return shard.clocks[event.partition.value].contains(event.dot);
   };
-  if (machine.history == DiskHistory::kept) oracle_.restarted(machine.index, there);
-  else oracle_.disk_lost(machine.index, machine.history == DiskHistory::wiped, there);
+  if (machine.history == DiskHistory::kept)
+    oracle_.restarted(machine.index, there);
+  else
+    oracle_.disk_lost(machine.index, machine.history == DiskHistory::wiped, there);
   machine.history = DiskHistory::kept;
   for (size_t id = 0; id < oracle_.events().size(); ++id) {
     Event& event = oracle_.event(id);

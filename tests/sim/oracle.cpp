@@ -46,7 +46,8 @@ std::string Oracle::describe(const Event& event) const {
   char dot[48];
   std::snprintf(dot, sizeof dot, "%llx:%llu", static_cast<unsigned long long>(event.dot.actor.value),
                 static_cast<unsigned long long>(event.dot.counter.value));
-  std::string out = std::string(kinds[static_cast<int>(event.kind)]) + " " + event.key.table + "/" + event.key.key;
+  std::string out =
+      std::string(kinds[static_cast<int>(event.kind)]) + " " + event.key.table + "/" + event.key.key;
   if (event.kind == Event::Kind::put) out += " " + event.value;
   out += " (partition " + std::to_string(event.partition.value) + ", dot " + dot;
   if (event.acknowledged) {
@@ -72,7 +73,8 @@ Event* Oracle::find(PartitionId partition, Dot dot) {
   return found == dots.end() ? nullptr : &events_[found->second];
 }
 
-Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind, const ClientOperation* operation) {
+Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind,
+                      const ClientOperation* operation) {
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   Event event;
   event.id = events_.size();
@@ -86,11 +88,13 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
     event.expires_ms = operation->request.expires_ms;
     if (operation->request.context) event.overwrites = *operation->request.context;
     event.strict = !operation->request.sloppy;
-    event.needed = operation->request.level.needed(static_cast<uint32_t>(owner_names_[partition.value].size()));
+    event.needed =
+        operation->request.level.needed(static_cast<uint32_t>(owner_names_[partition.value].size()));
   }
   std::string who = nodes_[node].name;
   if (Event* earlier = find(partition, dot)) {
-    // A disk that was rolled back and looks untouched, and no other disk that has the dot: nobody can know of it.
+    // A disk that was rolled back and looks untouched, and no other disk that has the dot: nobody can know of
+    // it.
     NodeMask bit = NodeMask{1} << node;
     require((earlier->holders & ~bit) == 0 && (earlier->rolled_back & bit) != 0,
             "I3: " + who + " gave a dot twice: " + describe(*earlier) + " and now " + describe(event));
@@ -102,7 +106,8 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
   for (size_t id : events_of(key)) {
     Event& earlier = events_[id];
     require(!earlier.overwrites.contains(dot) || event.replaces_unknown,
-            "a context claimed a dot before it was given: " + describe(earlier) + " overwrites " + describe(event));
+            "a context claimed a dot before it was given: " + describe(earlier) + " overwrites " +
+                describe(event));
     if (event.overwrites.contains(earlier.dot)) earlier.overwriters.push_back(event.id);
   }
   by_dot_[partition.value][dot] = event.id;
@@ -138,8 +143,9 @@ void Oracle::saw_version(Event& event, const Version& version) {
             "a value that nobody wrote: '" + version.value + "' for " + describe(event));
     return;
   }
-  require(version.value == event.value && version.time == event.time && version.expires_ms == event.expires_ms,
-          "one dot, two versions: '" + version.value + "' and " + describe(event));
+  require(
+      version.value == event.value && version.time == event.time && version.expires_ms == event.expires_ms,
+      "one dot, two versions: '" + version.value + "' and " + describe(event));
 }
 
 void Oracle::claimed_without_write(PartitionId partition, Dot dot) { claimed_[partition.value].add(dot); }
@@ -151,7 +157,8 @@ void Oracle::voided(PartitionId partition, const DotSet& dots, const std::set<Ac
         Event* event = find(partition, {entry.actor, {counter}});
         if (event == nullptr || event->voided) continue;
         // A stand-in's dots that it handed over and dropped may have gone with the owners' disks.
-        require(!running.contains(entry.actor) || event->holders == 0, "a hole of a running life was closed: " + describe(*event));
+        require(!running.contains(entry.actor) || event->holders == 0,
+                "a hole of a running life was closed: " + describe(*event));
         require(!event->acknowledged || event->holders == 0,
                 "an acknowledged write was closed as a hole: " + describe(*event));
         event->voided = true;
@@ -173,7 +180,8 @@ void Oracle::restarted(size_t node, const std::function<bool(const Event&)>& sti
   NodeMask bit = NodeMask{1} << node;
   for (const Event& event : events_) {
     if ((event.holders & bit) == 0) continue;
-    require(still_there(event), nodes_[node].name + " has forgotten in a restart what was on its disk: " + describe(event));
+    require(still_there(event),
+            nodes_[node].name + " has forgotten in a restart what was on its disk: " + describe(event));
   }
 }
 
@@ -183,7 +191,8 @@ void Oracle::dropped(size_t node, PartitionId partition, const DotSet& dots) {
     if (!dots.contains(dot)) continue;
     Event& event = events_[id];
     NodeMask owners = owners_[partition.value];
-    require((owners & bit) == 0, "the clock of an owner, " + nodes_[node].name + ", has forgotten " + describe(event));
+    require((owners & bit) == 0,
+            "the clock of an owner, " + nodes_[node].name + ", has forgotten " + describe(event));
     NodeMask had = setup_.durability == Durability::none ? event.held : event.durable;
     require((owners & ~had) == 0 || event.voided,
             "the stand-in " + nodes_[node].name + " dropped what not all owners had: " + describe(event));
@@ -195,19 +204,24 @@ void Oracle::check_object(size_t node, const TableKey& key, const Object& stored
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   for (const Version& version : stored.versions) {
     Event* event = find(partition, version.dot);
-    require(event != nullptr && event->key == key,
-            nodes_[node].name + " holds for " + key.key + " a version that nobody wrote: '" + version.value + "'");
+    require(event != nullptr && event->key == key, nodes_[node].name + " holds for " + key.key +
+                                                       " a version that nobody wrote: '" + version.value +
+                                                       "'");
     saw_version(*event, version);
-    require(clock.contains(version.dot), "I2: a version of " + nodes_[node].name + " is not in its clock: " + describe(*event));
+    require(clock.contains(version.dot),
+            "I2: a version of " + nodes_[node].name + " is not in its clock: " + describe(*event));
   }
-  auto claimed = [&](const Event& event) { return clock.contains(event.dot) || stored.context.contains(event.dot); };
+  auto claimed = [&](const Event& event) {
+    return clock.contains(event.dot) || stored.context.contains(event.dot);
+  };
   for (size_t id : events_of(key)) {
     const Event& event = events_[id];
     if (event.kind != Event::Kind::put || !claimed(event)) continue;
     bool shown = std::any_of(stored.versions.begin(), stored.versions.end(),
                              [&](const Version& version) { return version.dot == event.dot; });
     if (shown || gone(event, claimed, false)) continue;
-    fail("I1: " + nodes_[node].name + " has lost " + describe(event) + ": its clock has the dot, no update overwrote it");
+    fail("I1: " + nodes_[node].name + " has lost " + describe(event) +
+         ": its clock has the dot, no update overwrote it");
   }
 }
 
@@ -220,12 +234,15 @@ void Oracle::check_final(const TableKey& key, const Object& object, Totals& tota
                              [&](const Version& version) { return version.dot == event.dot; });
     if (shown) {
       for (size_t other : event.overwriters) {
-        require(!survived(events_[other]),
-                "I6: " + describe(event) + " is back, though it was overwritten by " + describe(events_[other]));
+        require(
+            !survived(events_[other]),
+            "I6: " + describe(event) + " is back, though it was overwritten by " + describe(events_[other]));
       }
       continue;
     }
-    if (gone(event, [](const Event&) { return true; }, true)) continue;
+    if (gone(
+            event, [](const Event&) { return true; }, true))
+      continue;
     if (event.holders == 0) {
       totals.add("writes lost with every disk that had them");
       continue;

@@ -1,5 +1,5 @@
-// What truly happened: every write that any replica accepted, what its client had seen, where it was made durable
-// and which disks were lost since. It judges each answer and each replica's state against that.
+// What truly happened: every write that any replica accepted, what its client had seen, where it was made
+// durable and which disks were lost since. It judges each answer and each replica's state against that.
 #pragma once
 
 #include <cstdint>
@@ -26,16 +26,16 @@ struct ClientOperation {
   size_t number = 0;
   Request request;
   size_t node = 0;
-  uint64_t submitted = 0;       // the oracle's count of things that happened
+  uint64_t submitted = 0;  // the oracle's count of things that happened
   uint64_t deadline_us = 0;
-  uint64_t wall_ms = 0;         // its node's clock when it was submitted
+  uint64_t wall_ms = 0;  // its node's clock when it was submitted
   bool reply_lost = false;
   bool done = false;
-  bool stale = false;           // a read that misses what was acknowledged before it began
-  bool gave_up = false;         // its node crashed before it answered
+  bool stale = false;    // a read that misses what was acknowledged before it began
+  bool gave_up = false;  // its node crashed before it answered
   Response response;
-  std::string token_name;       // the client keeps the context under this name
-  std::string shown;            // the answer as a scenario states it
+  std::string token_name;  // the client keeps the context under this name
+  std::string shown;       // the answer as a scenario states it
 };
 
 // One accepted write.
@@ -52,18 +52,18 @@ struct Event {
   Hlc time;
   uint64_t expires_ms = 0;
   std::string value;
-  bool has_version = false;         // its version was seen, so `time` is known
-  NodeMask held = 0;                // had it at some time
-  NodeMask durable = 0;             // had it on a disk at some time
-  NodeMask holders = 0;             // have it on a disk that was not lost since
-  NodeMask wiped = 0;               // of `durable`: lost the disk since
-  NodeMask rolled_back = 0;         // of `durable`: had an older disk put in since
+  bool has_version = false;  // its version was seen, so `time` is known
+  NodeMask held = 0;         // had it at some time
+  NodeMask durable = 0;      // had it on a disk at some time
+  NodeMask holders = 0;      // have it on a disk that was not lost since
+  NodeMask wiped = 0;        // of `durable`: lost the disk since
+  NodeMask rolled_back = 0;  // of `durable`: had an older disk put in since
   bool acknowledged = false;
   uint64_t acknowledged_at = 0;
-  uint32_t needed = 0;              // W
+  uint32_t needed = 0;  // W
   bool strict = false;
-  bool replaces_unknown = false;    // its dot had been given before, on a disk that was put back unnoticed
-  bool voided = false;              // closed as a hole: nobody had received it
+  bool replaces_unknown = false;  // its dot had been given before, on a disk that was put back unnoticed
+  bool voided = false;            // closed as a hole: nobody had received it
 };
 
 class Oracle {
@@ -79,9 +79,10 @@ class Oracle {
   uint64_t base_wall_ms() const { return 1'700'000'000'000; }
 
   // A replica accepted a write: its dot is new. Fails if the dot was given before, or was claimed before.
-  Event& minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind, const ClientOperation* operation);
-  // What it removed beside what its client had seen: expired values, and where the last write wins all that the
-  // coordinating replica saw.
+  Event& minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind,
+                const ClientOperation* operation);
+  // What it removed beside what its client had seen: expired values, and where the last write wins all that
+  // the coordinating replica saw.
   void also_overwrites(Event& event, Dot removed);
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
@@ -106,7 +107,9 @@ class Oracle {
 
   std::vector<TableKey> keys() const;
   NodeMask owners(PartitionId partition) const { return owners_[partition.value]; }
-  const std::vector<NodeId>& owner_names(PartitionId partition) const { return owner_names_[partition.value]; }
+  const std::vector<NodeId>& owner_names(PartitionId partition) const {
+    return owner_names_[partition.value];
+  }
   Event& event(size_t id) { return events_[id]; }
   const std::deque<Event>& events() const { return events_; }
   std::string describe(const Event& event) const;
@@ -115,11 +118,12 @@ class Oracle {
   template <class Counts>
   bool gone(const Event& event, Counts counts, bool expiry_counts) const;
   void judge_write(const ClientOperation& operation, Totals& totals);
-  void judge_read(const ClientOperation& operation, const TableKey& key, const Object& object, const Context& context,
-                  uint64_t wall_ms, Totals& totals);
+  void judge_read(const ClientOperation& operation, const TableKey& key, const Object& object,
+                  const Context& context, uint64_t wall_ms, Totals& totals);
   void judge_scan(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);
   bool must_be_seen(const Event& event, const ClientOperation& read) const;
-  std::optional<std::string> staleness(const std::vector<const Event*>& seen_before, const Object& object) const;
+  std::optional<std::string> staleness(const std::vector<const Event*>& seen_before,
+                                       const Object& object) const;
   // Where the last write wins a reader is not shown what is older than something that it is shown.
   bool hidden_by_newer(const Event& event, const Object& shown) const;
   const std::vector<size_t>& events_of(const TableKey& key) const;

@@ -1,5 +1,5 @@
-// Random numbers of our own: the same on every machine and with every standard library (xoshiro256**, Blackman and
-// Vigna; seeded by splitmix64).
+// Random numbers of our own: the same on every machine and with every standard library (xoshiro256**,
+// Blackman and Vigna; seeded by splitmix64).
 #pragma once
 
 #include <array>
@@ -36,7 +36,9 @@ class Random {
   // 0 to bound - 1. REQUIRES bound > 0. The bias for the small bounds used here is below 2^-32.
   uint64_t below(uint64_t bound) { return (next() >> 8) % bound; }
   uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }  // both included
-  bool chance_ppm(uint64_t parts_per_million) { return parts_per_million > 0 && below(1'000'000) < parts_per_million; }
+  bool chance_ppm(uint64_t parts_per_million) {
+    return parts_per_million > 0 && below(1'000'000) < parts_per_million;
+  }
   bool one_in(uint64_t count) { return below(count) == 0; }
   template <class T>
   const T& pick(const std::vector<T>& from) {

@@ -16,7 +16,9 @@ constexpr uint64_t converge_limit_us = 300'000'000;
 
 Level level_of(const std::string& text, uint32_t replicas) {
   auto level = parse_level(text, replicas);
-  if (!level) throw ScenarioError("'" + text + "' is not a level: one, quorum, all, or 1 to " + std::to_string(replicas));
+  if (!level)
+    throw ScenarioError("'" + text + "' is not a level: one, quorum, all, or 1 to " +
+                        std::to_string(replicas));
   return *level;
 }
 
@@ -29,7 +31,8 @@ class Runner {
     if (words.empty()) return;
     if (!world_ && apply_setup_line(setup_, words)) return;
     if (!world_) begin();
-    if (Setup ignored = setup_; apply_setup_line(ignored, words)) throw ScenarioError("the setup comes before the first step");
+    if (Setup ignored = setup_; apply_setup_line(ignored, words))
+      throw ScenarioError("the setup comes before the first step");
     std::string verb = words[0];
     words.erase(words.begin());
     std::vector<std::string> expected = take_expected(words);
@@ -43,7 +46,8 @@ class Runner {
       client(verb, arguments, expected, waits);
     } else if (verb == "expect") {
       expect(arguments.plain());
-    } else if (!machine_step(verb, arguments) && !network_step(verb, arguments) && !time_step(verb, arguments)) {
+    } else if (!machine_step(verb, arguments) && !network_step(verb, arguments) &&
+               !time_step(verb, arguments)) {
       throw ScenarioError("there is no step '" + verb + "'");
     }
   }
@@ -83,17 +87,20 @@ class Runner {
     if (!last_operation_) throw ScenarioError("expect: no operation before");
     std::vector<std::string> shown = split_words(world_->operation(*last_operation_).shown);
     std::vector<std::string> wanted = expected;
-    if (world_->operation(*last_operation_).request.operation == Operation::get) std::sort(wanted.begin(), wanted.end());
+    if (world_->operation(*last_operation_).request.operation == Operation::get)
+      std::sort(wanted.begin(), wanted.end());
     bool whole = world_->operation(*last_operation_).response.status == Status::ok;
     bool same = whole ? shown == wanted
-                      : shown.size() >= expected.size() && std::equal(expected.begin(), expected.end(), shown.begin());
+                      : shown.size() >= expected.size() &&
+                            std::equal(expected.begin(), expected.end(), shown.begin());
     if (same) return;
     std::string text;
     for (const auto& word : expected) text += " " + word;
     fail("expected" + text + ", answered " + world_->operation(*last_operation_).shown);
   }
 
-  void client(const std::string& verb, const Arguments& arguments, const std::vector<std::string>& expected, bool waits) {
+  void client(const std::string& verb, const Arguments& arguments, const std::vector<std::string>& expected,
+              bool waits) {
     ClientOperation operation;
     Request& request = operation.request;
     Machine& machine = world_->machine(arguments.at(0));
@@ -103,7 +110,8 @@ class Runner {
     operation.reply_lost = arguments.has("reply-lost");
     request.table = arguments.option("table").value_or("default");
     request.sloppy = !arguments.has("strict");
-    request.timeout_ms = static_cast<uint32_t>(parse_duration_us(arguments.option("timeout").value_or("1s")) / 1000);
+    request.timeout_ms =
+        static_cast<uint32_t>(parse_duration_us(arguments.option("timeout").value_or("1s")) / 1000);
     bool write = verb == "put" || verb == "delete";
     request.level = level_of(arguments.option(write ? "w" : "r").value_or("quorum"), replicas);
     if (verb == "scan") {
@@ -118,12 +126,14 @@ class Runner {
     }
     if (verb == "put") request.value = arguments.at(2);
     request.if_absent = arguments.has("if-absent");
-    if (auto ttl = arguments.option("ttl")) request.expires_ms = world_->wall_ms(machine) + parse_duration_us(*ttl) / 1000;
+    if (auto ttl = arguments.option("ttl"))
+      request.expires_ms = world_->wall_ms(machine) + parse_duration_us(*ttl) / 1000;
     size_t number = world_->submit(std::move(operation), arguments.option("context").value_or(""));
     last_operation_ = number;
     if (auto label = arguments.option("label")) labels_.emplace_back(*label, number);
     if (!waits) return;
-    if (!world_->run_until([&] { return world_->operation(number).done; }, 60'000'000)) fail("an operation was never answered");
+    if (!world_->run_until([&] { return world_->operation(number).done; }, 60'000'000))
+      fail("an operation was never answered");
     if (!expected.empty()) expect(expected);
   }
 
@@ -148,20 +158,30 @@ class Runner {
 
   static void disk_step(World& world, Machine& machine, const Arguments& arguments) {
     const std::string& what = arguments.at(1);
-    if (what == "full") world.set_full(machine, true);
-    else if (what == "space") world.set_full(machine, false);
-    else if (what == "stalls") world.set_stalled(machine, true);
-    else if (what == "runs") world.set_stalled(machine, false);
-    else if (what == "fails") world.fail_next_write(machine);
-    else throw ScenarioError("disk: full, space, stalls, runs or fails");
+    if (what == "full")
+      world.set_full(machine, true);
+    else if (what == "space")
+      world.set_full(machine, false);
+    else if (what == "stalls")
+      world.set_stalled(machine, true);
+    else if (what == "runs")
+      world.set_stalled(machine, false);
+    else if (what == "fails")
+      world.fail_next_write(machine);
+    else
+      throw ScenarioError("disk: full, space, stalls, runs or fails");
   }
 
   static void clock_step(World& world, Machine& machine, const Arguments& arguments) {
     const std::string& what = arguments.at(1);
-    if (what == "freezes") world.freeze_clock(machine);
-    else if (what == "right") world.set_clock_right(machine);
-    else if (what == "drifts") world.drift_clock(machine, static_cast<int64_t>(parse_ppm(arguments.at(2))));
-    else world.step_clock(machine, parse_signed_ms(what));
+    if (what == "freezes")
+      world.freeze_clock(machine);
+    else if (what == "right")
+      world.set_clock_right(machine);
+    else if (what == "drifts")
+      world.drift_clock(machine, static_cast<int64_t>(parse_ppm(arguments.at(2))));
+    else
+      world.step_clock(machine, parse_signed_ms(what));
   }
 
   bool network_step(const std::string& verb, const Arguments& arguments) {
@@ -170,7 +190,8 @@ class Runner {
     } else if (verb == "partition") {
       partition(arguments.plain(), !arguments.has("silent"));
     } else if (verb == "cut") {
-      world_->cut(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)), !arguments.has("silent"));
+      world_->cut(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)),
+                  !arguments.has("silent"));
     } else if (verb == "mend") {
       world_->mend(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)));
     } else if (verb == "heal") {
@@ -178,7 +199,8 @@ class Runner {
     } else if (verb == "reset") {
       world_->reset_connection(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)));
     } else if (verb == "slow-link") {
-      world_->slow_link(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)), parse_duration_us(arguments.at(2)));
+      world_->slow_link(world_->machine(arguments.at(0)), world_->machine(arguments.at(1)),
+                        parse_duration_us(arguments.at(2)));
     } else {
       return false;
     }
@@ -214,15 +236,20 @@ class Runner {
     std::map<size_t, size_t> group_of;
     size_t group = 0;
     for (const auto& word : words) {
-      if (word == "|") ++group;
-      else if (word != "silent") group_of[world_->machine(word).index] = group;
+      if (word == "|")
+        ++group;
+      else if (word != "silent")
+        group_of[world_->machine(word).index] = group;
     }
     for (Machine& a : world_->machines()) {
       for (Machine& b : world_->machines()) {
         if (a.index == b.index) continue;
-        bool together = group_of.contains(a.index) && group_of.contains(b.index) && group_of[a.index] == group_of[b.index];
-        if (together) world_->mend(a, b);
-        else world_->cut(a, b, noticed);
+        bool together = group_of.contains(a.index) && group_of.contains(b.index) &&
+                        group_of[a.index] == group_of[b.index];
+        if (together)
+          world_->mend(a, b);
+        else
+          world_->cut(a, b, noticed);
       }
     }
     world_->totals.add("fault: partition");
@@ -265,7 +292,8 @@ Outcome run_scenario(const std::vector<std::string>& lines, bool traced) {
     outcome.what = "line " + std::to_string(number) + ": " + error.what();
   } catch (const Failure& failure) {
     outcome.failed = true;
-    outcome.what = std::string(failure.what()) + " [step " + std::to_string(number) + ": " + lines[number - 1] + "]";
+    outcome.what =
+        std::string(failure.what()) + " [step " + std::to_string(number) + ": " + lines[number - 1] + "]";
   }
   if (outcome.failed) outcome.line = number;
   runner.end(outcome);

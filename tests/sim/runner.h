@@ -12,7 +12,7 @@ struct Outcome {
   bool failed = false;
   std::string what;  // which promise was broken, or why the scenario can't be read
   bool unreadable = false;
-  size_t line = 0;   // at which it failed, from 1
+  size_t line = 0;  // at which it failed, from 1
   uint64_t digest = 0;
   uint64_t virtual_us = 0;
   Totals totals;

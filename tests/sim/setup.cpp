@@ -17,9 +17,12 @@ uint64_t in_range(const std::string& text, uint64_t low, uint64_t high) {
 
 const char* durability_text(Durability durability) {
   switch (durability) {
-    case Durability::sync: return "sync";
-    case Durability::interval: return "interval";
-    case Durability::none: return "none";
+    case Durability::sync:
+      return "sync";
+    case Durability::interval:
+      return "interval";
+    case Durability::none:
+      return "none";
   }
   return "sync";
 }
@@ -38,8 +41,10 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
     if (words.size() == 2) {
       setup.shards.assign(setup.shards.size(), static_cast<uint32_t>(in_range(value, 1, 4)));
     } else {
-      if (words.size() - 1 != setup.shards.size()) throw ScenarioError("shards: one number, or one for each node");
-      for (size_t i = 1; i < words.size(); ++i) setup.shards[i - 1] = static_cast<uint32_t>(in_range(words[i], 1, 4));
+      if (words.size() - 1 != setup.shards.size())
+        throw ScenarioError("shards: one number, or one for each node");
+      for (size_t i = 1; i < words.size(); ++i)
+        setup.shards[i - 1] = static_cast<uint32_t>(in_range(words[i], 1, 4));
     }
   } else if (name == "replicas") {
     setup.replicas = static_cast<uint32_t>(in_range(value, 1, 16));
@@ -47,10 +52,14 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
     setup.partitions = static_cast<uint32_t>(in_range(value, 1, 1024));
     if (!std::has_single_bit(setup.partitions)) throw ScenarioError("partitions: a power of two");
   } else if (name == "durability") {
-    if (value == "sync") setup.durability = Durability::sync;
-    else if (value == "interval") setup.durability = Durability::interval;
-    else if (value == "none") setup.durability = Durability::none;
-    else throw ScenarioError("durability: sync, interval or none");
+    if (value == "sync")
+      setup.durability = Durability::sync;
+    else if (value == "interval")
+      setup.durability = Durability::interval;
+    else if (value == "none")
+      setup.durability = Durability::none;
+    else
+      throw ScenarioError("durability: sync, interval or none");
   } else if (name == "siblings") {
     setup.siblings_max = static_cast<uint32_t>(in_range(value, 1, 1000));
   } else if (name == "log") {

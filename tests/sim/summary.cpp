@@ -12,15 +12,30 @@ namespace {
 
 // Each must be seen at least once in a large set of seeds: else the simulator no longer goes where it should.
 const std::vector<std::string>& must_happen() {
-  static const std::vector<std::string> names = {
-      "sometimes: a read repaired a replica", "sometimes: a write was forwarded", "sometimes: a whole transfer ended",
-      "sometimes: a log was cut", "sometimes: a stand-in wrote", "sometimes: a stand-in handed over and dropped",
-      "sometimes: a hole was closed", "sometimes: a message of an ended life was dropped",
-      "sometimes: a malformed message was dropped", "sometimes: unavailable was answered", "sometimes: a time limit passed",
-      "sometimes: an expired value was removed", "sometimes: a read returned siblings", "sometimes: a forged context was refused",
-      "sometimes: the context of another key was refused", "answers: too_many_siblings", "answers: precondition_failed",
-      "strict reads judged", stale_reads, "fault: disk rolled back, unnoticed",
-      "fault: disk wiped", "fault: unsynced writes lost", "fault: disk full", "answers: disk_full"};
+  static const std::vector<std::string> names = {"sometimes: a read repaired a replica",
+                                                 "sometimes: a write was forwarded",
+                                                 "sometimes: a whole transfer ended",
+                                                 "sometimes: a log was cut",
+                                                 "sometimes: a stand-in wrote",
+                                                 "sometimes: a stand-in handed over and dropped",
+                                                 "sometimes: a hole was closed",
+                                                 "sometimes: a message of an ended life was dropped",
+                                                 "sometimes: a malformed message was dropped",
+                                                 "sometimes: unavailable was answered",
+                                                 "sometimes: a time limit passed",
+                                                 "sometimes: an expired value was removed",
+                                                 "sometimes: a read returned siblings",
+                                                 "sometimes: a forged context was refused",
+                                                 "sometimes: the context of another key was refused",
+                                                 "answers: too_many_siblings",
+                                                 "answers: precondition_failed",
+                                                 "strict reads judged",
+                                                 stale_reads,
+                                                 "fault: disk rolled back, unnoticed",
+                                                 "fault: disk wiped",
+                                                 "fault: unsynced writes lost",
+                                                 "fault: disk full",
+                                                 "answers: disk_full"};
   return names;
 }
 
@@ -69,15 +84,17 @@ void Summary::print_text(double real_seconds) const {
     std::printf("%12llu  %s\n", static_cast<unsigned long long>(count), name.c_str());
   }
   double virtual_seconds = static_cast<double>(virtual_us_) / 1e6;
-  std::printf("\n%llu runs, %llu failed, %.0f virtual seconds in %.1f real seconds: %.0f virtual seconds a second\n",
-              static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(failed_), virtual_seconds, real_seconds,
-              virtual_seconds / real_seconds);
+  std::printf(
+      "\n%llu runs, %llu failed, %.0f virtual seconds in %.1f real seconds: %.0f virtual seconds a second\n",
+      static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(failed_), virtual_seconds,
+      real_seconds, virtual_seconds / real_seconds);
 }
 
 void Summary::print_json(double real_seconds) const {
-  std::printf("{\"runs\": %llu, \"failed\": %llu, \"virtual_seconds\": %.3f, \"real_seconds\": %.3f, \"counts\": {",
-              static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(failed_),
-              static_cast<double>(virtual_us_) / 1e6, real_seconds);
+  std::printf(
+      "{\"runs\": %llu, \"failed\": %llu, \"virtual_seconds\": %.3f, \"real_seconds\": %.3f, \"counts\": {",
+      static_cast<unsigned long long>(runs_), static_cast<unsigned long long>(failed_),
+      static_cast<double>(virtual_us_) / 1e6, real_seconds);
   bool first = true;
   for (const auto& [name, count] : totals_.counts()) {
     std::printf("%s\"%s\": %llu", first ? "" : ", ", name.c_str(), static_cast<unsigned long long>(count));

@@ -44,7 +44,8 @@ uint64_t parse_duration_us(std::string_view text) {
 }
 
 uint64_t parse_ppm(std::string_view text) {
-  if (text.empty() || text.back() != '%') throw ScenarioError("'" + std::string(text) + "' is not a share such as 2.5%");
+  if (text.empty() || text.back() != '%')
+    throw ScenarioError("'" + std::string(text) + "' is not a share such as 2.5%");
   text.remove_suffix(1);
   size_t point = text.find('.');
   uint64_t ppm = parse_number(text.substr(0, point)) * 10'000;
@@ -93,7 +94,9 @@ const std::string& Arguments::at(size_t index) const {
   return plain_[index];
 }
 
-bool Arguments::has(std::string_view word) const { return std::find(plain_.begin(), plain_.end(), word) != plain_.end(); }
+bool Arguments::has(std::string_view word) const {
+  return std::find(plain_.begin(), plain_.end(), word) != plain_.end();
+}
 
 std::optional<std::string> Arguments::option(std::string_view name) const {
   for (const auto& [option, value] : options_) {

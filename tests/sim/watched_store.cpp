@@ -16,7 +16,8 @@ Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
   auto written = inner_.write(batch);
   if (!written) return written;
   for (const auto& operation : batch.operations()) {
-    if (operation.column == Column::dots && operation.value) change.logged.emplace_back(operation.key, *operation.value);
+    if (operation.column == Column::dots && operation.value)
+      change.logged.emplace_back(operation.key, *operation.value);
     if (operation.column != Column::partitions || !operation.value) continue;
     require(!record, "one batch for two partitions");
     record = true;

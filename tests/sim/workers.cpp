@@ -76,7 +76,8 @@ struct Worker {
 
 class Pool {
  public:
-  Pool(size_t count, const WorkerOptions& options, const std::function<std::vector<std::string>(size_t)>& scenario,
+  Pool(size_t count, const WorkerOptions& options,
+       const std::function<std::vector<std::string>(size_t)>& scenario,
        const std::function<bool(size_t, const Outcome&)>& done)
       : count_(count), options_(options), scenario_(scenario), done_(done) {}
   ~Pool() {
@@ -93,8 +94,10 @@ class Pool {
       for (Worker& worker : workers_) polled.push_back({worker.pipe, POLLIN, 0});
       (void)poll(polled.data(), polled.size(), 1000);
       for (size_t i = 0; i < workers_.size() && !stopped_; ++i) {
-        if (polled[i].revents != 0) receive(workers_[i]);
-        else if (workers_[i].pipe >= 0) watch(workers_[i]);
+        if (polled[i].revents != 0)
+          receive(workers_[i]);
+        else if (workers_[i].pipe >= 0)
+          watch(workers_[i]);
       }
     }
   }
@@ -155,10 +158,12 @@ class Pool {
   }
 
   void watch(Worker& worker) {
-    if (worker.next >= count_ || Clock::now() - worker.since < std::chrono::seconds(options_.seconds_max)) return;
+    if (worker.next >= count_ || Clock::now() - worker.since < std::chrono::seconds(options_.seconds_max))
+      return;
     kill(worker.process, SIGKILL);
     end(worker);
-    replace(worker, "it did not end within " + std::to_string(options_.seconds_max) + " seconds of real time");
+    replace(worker,
+            "it did not end within " + std::to_string(options_.seconds_max) + " seconds of real time");
   }
 
   void replace(Worker& worker, const std::string& why) {
@@ -219,11 +224,12 @@ void run_in_workers(size_t count, const WorkerOptions& options,
 
 Outcome run_in_worker(const std::vector<std::string>& lines, bool traced) {
   Outcome result;
-  run_in_workers(1, {.traced = traced}, [&](size_t) { return lines; },
-                 [&](size_t, const Outcome& outcome) {
-                   result = outcome;
-                   return true;
-                 });
+  run_in_workers(
+      1, {.traced = traced}, [&](size_t) { return lines; },
+      [&](size_t, const Outcome& outcome) {
+        result = outcome;
+        return true;
+      });
   return result;
 }
 

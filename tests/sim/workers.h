@@ -1,5 +1,5 @@
-// Runs many scenarios in processes of their own: a broken assertion ends one of them, not the whole measurement,
-// and several processors are used.
+// Runs many scenarios in processes of their own: a broken assertion ends one of them, not the whole
+// measurement, and several processors are used.
 #pragma once
 
 #include <cstddef>

@@ -123,7 +123,8 @@ void World::check_deadlines(Machine& machine) {
   for (size_t number : machine.operations) {
     const ClientOperation& waiting = operations_[number];
     require(now_us() <= waiting.deadline_us + answer_slack_us,
-            machine.id.name + " has not answered in time: operation " + std::to_string(number) + " on " + waiting.request.key);
+            machine.id.name + " has not answered in time: operation " + std::to_string(number) + " on " +
+                waiting.request.key);
   }
 }
 

@@ -1,5 +1,5 @@
-// A whole cluster in one thread under a virtual clock: the very cores of the server, simulated disks, clocks and
-// network, clients, and an oracle that watches. Everything follows from the setup and the steps.
+// A whole cluster in one thread under a virtual clock: the very cores of the server, simulated disks, clocks
+// and network, clients, and an oracle that watches. Everything follows from the setup and the steps.
 #pragma once
 
 #include <map>
@@ -54,7 +54,8 @@ class World {
   void resume(Machine& machine);
   void wipe(Machine& machine);
   void back_up(Machine& machine);
-  void restore(Machine& machine, bool noticed);  // the directory says that it was restored, or seems untouched
+  void restore(Machine& machine,
+               bool noticed);  // the directory says that it was restored, or seems untouched
   void set_stalled(Machine& machine, bool stalled);
   void set_full(Machine& machine, bool full);
   void fail_next_write(Machine& machine);
@@ -102,8 +103,8 @@ class World {
  private:
   struct Link {
     bool cut = false;
-    bool up = false;             // the connection stands
-    uint64_t connection = 0;     // which one: messages of an earlier one never arrive
+    bool up = false;          // the connection stands
+    uint64_t connection = 0;  // which one: messages of an earlier one never arrive
     uint64_t slow_us = 0;
     uint64_t last_arrival_us = 0;
   };
