@@ -245,6 +245,8 @@ class Cluster:
             if cluster["divergence"]["partitions"]:
                 found.append(f"{node.name} sees {cluster['divergence']['partitions']} partitions differ")
             for partition in cluster["ring"]:
+                if partition["held"] and node.name not in partition["owners"]:
+                    found.append(f"{node.name} still stands in for owners of {partition['partition']}")
                 if node.name in partition["owners"]:
                     state = (partition["state_hash"], json.dumps(partition["clock"], sort_keys=True))
                     seen.setdefault(partition["partition"], {})[node.name] = state
