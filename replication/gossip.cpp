@@ -69,6 +69,7 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     bool stands_in = !shard_.owns(id) && !partition.clock.empty();
     if (stands_in) message.add_standing_in(id.value);
+    if (shard_.owns(id) && !partition.ready) message.add_filling(id.value);
     if (!shard_.members.owns(peer, id) || (!shard_.owns(id) && !stands_in)) continue;
     all_durable = all_durable && shard_.replica.durable(partition);
     if (kind.summary_only && !stands_in) continue;
@@ -83,10 +84,16 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
   shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
 }
 
-void Gossip::note_stand_ins(Now now, const NodeId& from, const peer::Digest& message) {
+void Gossip::note_holdings(Now now, const NodeId& from, const peer::Digest& message) {
   std::set<uint32_t> holds(message.standing_in().begin(), message.standing_in().end());
+  std::set<uint32_t> filling(message.filling().begin(), message.filling().end());
   for (auto& [id, partition] : shard_.replica.partitions()) {
-    if (id.value % message.shards() != message.shard() || shard_.members.owns(from, id)) continue;
+    if (id.value % message.shards() != message.shard()) continue;
+    if (shard_.members.owns(from, id)) {
+      auto copy = partition.copies.find(from);
+      if (copy != partition.copies.end()) copy->second.ready = !filling.contains(id.value);
+      continue;
+    }
     if (holds.contains(id.value)) {
       partition.stand_ins.insert(from);
     } else {
@@ -114,7 +121,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
-  note_stand_ins(now, from, message);
+  note_holdings(now, from, message);
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);
   for (int i = 0; i < entries; ++i) compare(now, from, message, i);
   if (!message.summary_only()) return;

@@ -47,7 +47,7 @@ class Gossip {
   bool both_own(const NodeId& peer, PartitionId id) const;
   void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash);
   uint64_t lives_hash_in(const peer::Digest& message, PartitionId id) const;
-  void note_stand_ins(Now now, const NodeId& from, const peer::Digest& message);
+  void note_holdings(Now now, const NodeId& from, const peer::Digest& message);
   void compare(Now now, const NodeId& from, const peer::Digest& message, int index);
   void alarm(Now now, const NodeId& peer, Partition& partition);
   void push(Now now, const NodeId& peer, Partition& partition);
