@@ -187,7 +187,7 @@ class Api(harness.ClusterTest):
             {"key": "batch/a", "value": {"n": 1}}, {"key": "batch/b", "value": "text", "op": "put"},
             {"key_base64": binary, "value_base64": binary, "content_type": "image/x"},
             {"key": "batch/a", "op": "get"}, {"key": "batch/none", "op": "get"}, {"key": "x" * 3000, "value": 1},
-            {"key": "batch/c", "value": 12345678901234567890123, "ttl_ms": 3_600_000}])
+            {"key": "batch/c", "value": 9007199254740993, "ttl_ms": 3_600_000}])
         self.assertEqual(answer.status, 200)
         lines = answer.lines
         self.assertEqual([line["status"] for line in lines], [200, 200, 200, 200, 404, 413, 200])
@@ -200,7 +200,7 @@ class Api(harness.ClusterTest):
         self.assertEqual(lines[5]["error"]["code"], "too_large")
         stored = self.cluster["n2"].client.get(b"\xff\0")
         self.assertEqual((stored.body, stored.headers["Content-Type"]), (b"\xff\0", "image/x"))
-        self.assertEqual(self.client.get("batch/c").body, b"12345678901234567890123", "numbers keep their digits")
+        self.assertEqual(self.client.get("batch/c").body, b"9007199254740993", "numbers keep their digits")
 
         answer = self.client.batch([{"key": "batch/a", "value": 2, "context": lines[0]["context"]},
                                     {"key": "batch/b", "op": "delete", "context": lines[1]["context"]},

@@ -7,8 +7,8 @@ depends on timing.
 import pathlib
 
 FILE = pathlib.Path(__file__).resolve().parents[2] / "docs/consistency.md"
-BEGIN = "<!-- begin: written by tests/process/cap_test.py --write -->"
-END = "<!-- end: written by tests/process/cap_test.py --write -->"
+BEGIN = "<!-- cap-table:begin -->"
+END = "<!-- cap-table:end -->"
 HEADING = "# Consistency, seen\n\n"
 
 

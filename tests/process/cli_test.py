@@ -145,8 +145,9 @@ class CommandLine(harness.ClusterTest):
 
     def test_bench_and_shell(self):
         self.run_ok("bench", "--ops", "500", "--clients", "4", "--keys", "50")
-        out = self.run_ok("shell", input="put sh 1\nget sh\nnonsense\n")
+        out = self.run_ok("shell", input="nonsense\nput sh 1\nget sh\n")
         self.assertIn("1\n", out)
+        self.run_ok("shell", input="get never\n", code=3)  # that of the last command
 
 
 class StartAndStop(harness.ClusterTest):
@@ -172,7 +173,7 @@ class StartAndStop(harness.ClusterTest):
         self.assertEqual(covey("put", "a", "1", "-w", "all", nodes=[address]).returncode, 0)
         self.assertEqual(covey("cluster", "stop", configs).returncode, 0)
         for pid in pids:
-            self.assertFalse(os.path.exists(f"/proc/{pid}"))
+            self.assertFalse(harness.runs(pid))
         self.assertEqual(covey("get", "a", nodes=[address]).returncode, 4)
 
     def test_a_node_that_cannot_start_is_told(self):
@@ -180,7 +181,8 @@ class StartAndStop(harness.ClusterTest):
         self.addCleanup(shutil.rmtree, folder, True)
         with open(os.path.join(folder, "n1.json"), "w") as file:
             json.dump({"node": "n1", "data_dir": os.path.join(folder, "data"), "unknown": 1,
-                       "listen": {"http": "127.0.0.1:0", "peer": "127.0.0.1:0"}, "cluster": {"name": "x"}}, file)
+                       "listen": {"http": f"127.0.0.1:{harness.free_port()}", "peer": "127.0.0.1:0"},
+                       "cluster": {"name": "x"}}, file)
         ended = covey("cluster", "start", folder, "--coveyd", harness.COVEYD)
         self.assertNotEqual(ended.returncode, 0)
         self.assertIn("unknown", ended.stdout + ended.stderr)

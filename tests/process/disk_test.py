@@ -26,8 +26,8 @@ class Directory(harness.ClusterTest):
         self.assertNotIn("ready:", ended.stdout)
         return ended.stderr + ended.stdout
 
-    def changed(self, node, **changes):
-        config = json.loads(json.dumps(node.config))
+    def changed(self, original, **changes):
+        config = json.loads(json.dumps(original.config))
         config["listen"] = {"http": "127.0.0.1:0", "peer": "127.0.0.1:0"}
         for key, value in changes.items():
             config[key] = {**config[key], **value} if isinstance(value, dict) else value
@@ -83,10 +83,12 @@ class Directory(harness.ClusterTest):
             file.seek(tables[-1].stat().st_size // 2)
             file.write(b"\xff" * 4096)
         node.start()
+        cluster.wait_met()
         # Found at the start, or when it is read: either way it is said and healed.
         for i in range(0, 8000, 40):
             answer = node.client.get(f"k{i}", r=2)
-            self.assertEqual(answer.json if answer.status == 200 else answer.status, value + str(i))
+            self.assertEqual(answer.status, 200, f"k{i}: {answer!r}")
+            self.assertEqual(answer.json, value + str(i))
         cluster.wait_met()
         harness.wait_until(lambda: "damage" in node.log.read_text() or "orrupt" in node.log.read_text() or not
                            node.alive(), 30, "the damage to be told")
@@ -145,7 +147,7 @@ class FullDisk(harness.ClusterTest):
         ballast = pathlib.Path(folder) / "ballast"
         with open(ballast, "wb") as file:
             file.write(b"\0" * (48 * MIB))
-        value, acknowledged, failed = "v" * 100_000, [], None
+        value, acknowledged, failed = os.urandom(100_000), [], None  # nothing that could be compressed
         for i in range(1000):
             try:
                 answer = node.client.put(f"k{i}", value)

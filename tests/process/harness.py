@@ -59,6 +59,14 @@ def wait_until(condition, limit_s=20.0, what="it", every_s=0.02):
         time.sleep(every_s)
 
 
+def runs(pid):
+    """Whether the process is there and more than an entry that nobody has collected yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -234,8 +242,8 @@ class Cluster:
         self.proxy.part(*sides)
         self.wait_parted(*sides)
 
-    def heal(self):
-        self.proxy.heal_all()
+    def heal(self, lost=False):
+        self.proxy.heal_all(lost)
 
     def differences(self):
         """Why the replicas are not all equal; empty when they are and nothing is left to do."""

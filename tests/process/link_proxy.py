@@ -68,6 +68,7 @@ class LinkProxy:
         self.delays_s = {}
         self.bytes = collections.Counter()  # by (source, target), of the dialer's messages
         self.connections = set()
+        self.lost = set()
         self.listeners = []
         self.stopping = False
         self.wake_in, self.wake_out = socket.socketpair()
@@ -105,8 +106,12 @@ class LinkProxy:
                         for b in other:
                             self.cut(a, b)
 
-    def heal_all(self):
+    def heal_all(self, lost=False):
+        """lost: the cut lasted longer than TCP's patience, so the connections that it held are gone."""
         with self.lock:
+            if lost:
+                for connection in [c for c in self.connections if self._is_cut(c)]:
+                    self.lost.add(connection)
             self.cut_links.clear()
             self.delays_s.clear()
         self._wake()
@@ -203,6 +208,8 @@ class LinkProxy:
 
     def _move(self, connection):
         """Sends on what is due. Ends are passed on only over links that are not cut."""
+        if connection in self.lost:
+            return self._close(connection)
         if self._is_cut(connection) and not (connection.source is None and connection.pipes["dialer"].ended):
             return
         now = time.monotonic()
@@ -227,6 +234,7 @@ class LinkProxy:
 
     def _close(self, connection):
         self.connections.discard(connection)
+        self.lost.discard(connection)
         for side, one in connection.sides.items():
             if one.fileno() >= 0:
                 self._watch(connection, side, False)

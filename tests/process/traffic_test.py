@@ -7,7 +7,7 @@ import harness
 
 KEYS = 20_000
 CHANGED = KEYS // 100
-VALUE = "v" * 100
+VALUE = "v" * 500
 RATIO_MAX = 1.5
 DIGEST_BYTES_MAX = 200  # a second for each partition that two nodes share, at the default interval
 
@@ -29,17 +29,17 @@ class Traffic(harness.ClusterTest):
         self.assertEqual({line["status"] for line in client.batch(lines, w="one").lines}, {200})
 
     def test_convergence_sends_little_more_than_what_differs(self):
-        cluster = self.start_cluster(3, proxied=True, cluster={"partitions": 64}, gossip={"interval_ms": 200})
+        cluster = self.start_cluster(3, proxied=True, gossip={"interval_ms": 200})
         keys = [f"key-{i:06}" for i in range(KEYS)]
         self.load(cluster["n1"].client, keys, VALUE)
         cluster.wait_converged(60)
         cluster.part(["n1"], ["n2", "n3"])
-        self.overwrite(cluster["n2"].client, keys[:: KEYS // CHANGED], "w" * 100)
+        self.overwrite(cluster["n2"].client, keys[:: KEYS // CHANGED], "w" * len(VALUE))
         time.sleep(2)
         bytes_before = totals(cluster, "covey_gossip_sent_bytes_total") + totals(cluster, "covey_repair_sent_bytes_total")
         sent_before = totals(cluster, "covey_gossip_objects_sent_total")
         repairs_before = totals(cluster, "covey_repairs_started_total")
-        cluster.heal()
+        cluster.heal(lost=True)
         cluster.wait_met()
         seconds = cluster.wait_converged(60)
         objects = totals(cluster, "covey_gossip_objects_sent_total") - sent_before
