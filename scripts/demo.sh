@@ -26,9 +26,14 @@ configs=$place/configs
 run() {
   local expected=$1 code=0
   shift
-  printf '\n  $ covey'
-  printf ' %q' "$@"
-  printf '\n'
+  local word line="covey"
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:=,-]*) line+=" '$word'" ;;
+      *) line+=" $word" ;;
+    esac
+  done
+  printf '\n  $ %s\n' "$line"
   "$bin/covey" "$@" 2>&1 | sed 's/^/    /' || code=${PIPESTATUS[0]}
   [ "$code" -eq "$expected" ] || fail "that ended with $code instead of $expected"
   [ "$code" -eq 0 ] || say "    (exit code $code)"
@@ -39,7 +44,7 @@ relay() {
   echo "$*" >&"${RELAY[1]}"
   read -r _ <&"${RELAY[0]}"
 }
-# until_seen NODE STATE: until n1 and n2 see n3, and n3 sees them, in that state (or any but it, after "not").
+# Until both sides of the cut, n1 of one and n3 of the other, see the nodes beyond it alive, or lost.
 until_state() {
   local wanted=$1 end=$((SECONDS + 30)) all
   while :; do
@@ -103,6 +108,12 @@ run 0 cluster start configs
 until_state alive
 run 0 --node 127.0.0.1:7101 cluster status
 
+for port in 7101 7102 7103; do # an empty replica counts in strict reads once it has asked the others
+  until "$bin/covey" --node 127.0.0.1:$port --output json cluster ring | jq -e 'all(.[]; .ready)' >/dev/null; do
+    sleep 0.1
+  done
+done
+
 step "Every node takes writes, and every node answers for all of them"
 run 0 --node 127.0.0.1:7101 put cart:7 '{"apples": 1}'
 run 0 --node 127.0.0.1:7102 get cart:7
@@ -142,8 +153,8 @@ run 0 --node 127.0.0.1:7103 get cart:7
 
 step "A node is killed in the midst of it all, and comes back with everything it had acknowledged"
 for number in 1 2 3 4 5; do "$bin/covey" --node 127.0.0.1:7102 put "order:$number" "number $number" -w quorum >/dev/null; done
-say "  $ kill -9 \$(cat data/n2/coveyd.pid)"
-kill -9 "$(cat data/n2/coveyd.pid)"
+say "  $ kill -9 \$(cat data/n2.pid)"
+kill -9 "$(cat data/n2.pid)"
 run 0 --node 127.0.0.1:7102 --node 127.0.0.1:7103 put order:6 'number 6, while n2 is down' -w quorum
 run 0 cluster start configs
 until_state alive
@@ -164,7 +175,7 @@ if [ -n "$keep" ]; then
   run 0 cluster start ../../configs/local
   kept=yes
   say "
-The cluster is up. HTTP is at 127.0.0.1:7101, :7102 and :7103; logs are in build/demo/data/*/coveyd.log.
+The cluster is up. HTTP is at 127.0.0.1:7101, :7102 and :7103; logs are in build/demo/data/*.log.
   $bin/covey --node 127.0.0.1:7101 shell
   curl -i http://127.0.0.1:7101/v1/kv/default/account
 Stop it with:
