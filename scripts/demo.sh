@@ -79,11 +79,11 @@ kept=
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# What an earlier run left behind: its cluster, its data.
+# What an earlier run left behind: its cluster, its data. One that was kept runs from configs/local.
 if [ -d "$place" ]; then
-  for folder in configs ../../configs/local; do
-    (cd "$place" && "$bin/covey" cluster stop $folder >/dev/null 2>&1) || true
-  done
+  left=configs
+  [ -d "$configs" ] || left=../../configs/local
+  (cd "$place" && "$bin/covey" cluster stop $left >/dev/null 2>&1) || true
 fi
 rm -rf "$place"
 mkdir -p "$configs"
@@ -172,8 +172,9 @@ if [ -n "$keep" ]; then
   say "
   And starting again, from configs/local as it is, without the relay between the nodes:"
   kill "$RELAY_PID" 2>/dev/null || true
-  run 0 cluster start ../../configs/local
   kept=yes
+  rm -r "$configs"
+  run 0 cluster start ../../configs/local
   say "
 The cluster is up. HTTP is at 127.0.0.1:7101, :7102 and :7103; logs are in build/demo/data/*.log.
   $bin/covey --node 127.0.0.1:7101 shell
