@@ -28,6 +28,10 @@ double object_bytes(const CoveyCluster& cluster) {
   return sum(cluster, "covey_gossip_sent_bytes_total") + sum(cluster, "covey_repair_sent_bytes_total");
 }
 
+double objects_sent(const CoveyCluster& cluster) {
+  return sum(cluster, "covey_gossip_objects_sent_total") + sum(cluster, "covey_repair_objects_sent_total");
+}
+
 // The same seed gives a key the same value.
 std::string value_of(uint64_t key, uint64_t seed, uint32_t bytes) {
   Random random(key * 1'000'003 + seed);
@@ -95,10 +99,15 @@ Convergence measure_convergence(const Options& options) {
   load_keys(cluster, 2, 0, out.changed, options.value_bytes, seed_of_changes, "w=2&sloppy=false");
   double peer_before = 0;
   double objects_before = 0;
+  double sent_before = 0;
   for (size_t node = 0; node < 2; ++node) {
     peer_before += cluster.metric(node, "covey_peer_sent_bytes_total");
     objects_before += cluster.metric(node, "covey_gossip_sent_bytes_total") +
                       cluster.metric(node, "covey_repair_sent_bytes_total");
+  }
+  for (size_t node = 0; node < 2; ++node) {
+    sent_before += cluster.metric(node, "covey_gossip_objects_sent_total") +
+                   cluster.metric(node, "covey_repair_objects_sent_total");
   }
   cluster.start(2);
   const auto begin = Clock::now();
@@ -107,6 +116,7 @@ Convergence measure_convergence(const Options& options) {
   cluster.wait_until_equal(std::chrono::seconds(120));
   out.equal_seconds = seconds_since(begin);
   out.peer_bytes = sum(cluster, "covey_peer_sent_bytes_total") - peer_before;
+  out.objects_sent = objects_sent(cluster) - sent_before;
   out.object_bytes = object_bytes(cluster) - objects_before;
   return out;
 }

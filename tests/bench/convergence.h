@@ -10,6 +10,7 @@ struct Convergence {
   uint64_t keys = 0;           // in the table
   uint64_t changed = 0;        // while one node of three was away
   double differing_bytes = 0;  // key and value of each changed object
+  double objects_sent = 0;     // by all nodes
   double object_bytes = 0;     // what all nodes sent as objects, by gossip and repair
   double peer_bytes = 0;       // all that they sent each other from the node's return until they were equal
   double ready_seconds = 0;    // from the start of the node's process to its ready line

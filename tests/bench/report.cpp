@@ -76,7 +76,8 @@ void print_convergence(std::string& out, const Convergence& result) {
   out.append("| differing: key and value of each changed object | ")
       .append(grouped(result.differing_bytes))
       .append(" bytes |\n");
-  print(out, "| sent as objects by gossip and repair, all nodes | %s bytes, %.2f times that |\n",
+  out.append("| objects sent, by all nodes | ").append(grouped(result.objects_sent)).append(" |\n");
+  print(out, "| gossip and repair, all nodes, digests included | %s bytes, %.2f times that |\n",
         grouped(result.object_bytes).c_str(), result.object_bytes / result.differing_bytes);
   print(out, "| all bytes between the nodes meanwhile | %s bytes, %.2f times that |\n",
         grouped(result.peer_bytes).c_str(), result.peer_bytes / result.differing_bytes);
