@@ -1,6 +1,6 @@
-// Deliberate bugs, for measuring the simulator: each must be found within a stated number of seeds. The product
-// is compiled without COVEY_BUGS and holds none of this code; covey-sim-bugs is compiled with it and activates
-// one bug at a time.
+// Deliberate bugs, for measuring the simulator: each must be found within a stated number of seeds. The
+// product is compiled without COVEY_BUGS and holds none of this code; covey-sim-bugs is compiled with it and
+// activates one bug at a time.
 #pragma once
 
 #include <array>
@@ -10,43 +10,63 @@ namespace covey {
 
 enum class Bug {
   none,
-  reuse_dot_after_crash,        // an unclean start goes on with the old actor
-  ack_before_sync,              // acknowledgements and told clocks do not wait for durability
-  delete_forgets_dot,           // a delete leaves its dot out of the context it stores
-  collect_log_too_early,        // one owner's clock is enough to drop a dot from the log
-  flipped_cover_in_merge,       // merge keeps what the other side has overwritten
-  merge_ignores_context,        // merge never drops a version of the other side
-  lww_drops_in_merge,           // concurrent versions are dropped by time when replicas merge, not when they are read
-  strip_by_highest,             // strip treats the highest known counter as the base
-  fill_by_highest,              // fill claims every dot up to the highest known counter
-  gossip_skips_deletes,         // anti-entropy sends only objects that have versions
-  settle_without_object,        // dots of a push are added even for items that failed to apply
-  repair_skips_absent_keys,     // whole transfer does not cover the keys that the sender no longer holds
-  repair_clock_first,           // whole transfer adopts the clock before the objects
-  stand_in_keeps_clock,         // a stand-in that drops its data keeps its clock
-  stand_in_drops_early,         // a stand-in drops after one owner has everything
-  void_without_all,             // holes of ended lives are closed on one owner's word
-  void_running_life,            // holes of a life that still runs are closed
-  quorum_off_by_one,            // W - 1 acknowledgements are taken for W
-  read_quorum_off_by_one,       // R - 1 answers are taken for R
-  read_from_unready,            // strict reads count replicas that have not been filled
-  state_hash_forgets_old,       // the state hash is not reduced by the object that was replaced
-  residual_never_stripped,      // objects with contexts are not stripped again
-  context_without_key,          // a client's context is accepted for another key
-  write_ignores_context,        // a write keeps what its context covers
-  expiry_without_dot,           // expired versions are removed by each replica on its own
-  stale_life_accepted,          // messages of a peer's earlier life are processed
+  reuse_dot_after_crash,   // an unclean start goes on with the old actor
+  ack_before_sync,         // acknowledgements and told clocks do not wait for durability
+  delete_forgets_dot,      // a delete leaves its dot out of the context it stores
+  collect_log_too_early,   // one owner's clock is enough to drop a dot from the log
+  flipped_cover_in_merge,  // merge keeps what the other side has overwritten
+  merge_ignores_context,   // merge never drops a version of the other side
+  lww_drops_in_merge,  // concurrent versions are dropped by time when replicas merge, not when they are read
+  strip_by_highest,    // strip treats the highest known counter as the base
+  fill_by_highest,     // fill claims every dot up to the highest known counter
+  gossip_skips_deletes,      // anti-entropy sends only objects that have versions
+  settle_without_object,     // dots of a push are added even for items that failed to apply
+  repair_skips_absent_keys,  // whole transfer does not cover the keys that the sender no longer holds
+  repair_clock_first,        // whole transfer adopts the clock before the objects
+  stand_in_keeps_clock,      // a stand-in that drops its data keeps its clock
+  stand_in_drops_early,      // a stand-in drops after one owner has everything
+  void_without_all,          // holes of ended lives are closed on one owner's word
+  void_running_life,         // holes of a life that still runs are closed
+  quorum_off_by_one,         // W - 1 acknowledgements are taken for W
+  read_quorum_off_by_one,    // R - 1 answers are taken for R
+  read_from_unready,         // strict reads count replicas that have not been filled
+  state_hash_forgets_old,    // the state hash is not reduced by the object that was replaced
+  residual_never_stripped,   // objects with contexts are not stripped again
+  context_without_key,       // a client's context is accepted for another key
+  write_ignores_context,     // a write keeps what its context covers
+  expiry_without_dot,        // expired versions are removed by each replica on its own
+  stale_life_accepted,       // messages of a peer's earlier life are processed
   count
 };
 
 inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> bug_names = {
-    "none", "reuse_dot_after_crash", "ack_before_sync", "delete_forgets_dot", "collect_log_too_early",
-    "flipped_cover_in_merge", "merge_ignores_context", "lww_drops_in_merge", "strip_by_highest",
-    "fill_by_highest", "gossip_skips_deletes", "settle_without_object", "repair_skips_absent_keys",
-    "repair_clock_first", "stand_in_keeps_clock", "stand_in_drops_early", "void_without_all",
-    "void_running_life", "quorum_off_by_one", "read_quorum_off_by_one", "read_from_unready",
-    "state_hash_forgets_old", "residual_never_stripped", "context_without_key", "write_ignores_context",
-    "expiry_without_dot", "stale_life_accepted"};
+    "none",
+    "reuse_dot_after_crash",
+    "ack_before_sync",
+    "delete_forgets_dot",
+    "collect_log_too_early",
+    "flipped_cover_in_merge",
+    "merge_ignores_context",
+    "lww_drops_in_merge",
+    "strip_by_highest",
+    "fill_by_highest",
+    "gossip_skips_deletes",
+    "settle_without_object",
+    "repair_skips_absent_keys",
+    "repair_clock_first",
+    "stand_in_keeps_clock",
+    "stand_in_drops_early",
+    "void_without_all",
+    "void_running_life",
+    "quorum_off_by_one",
+    "read_quorum_off_by_one",
+    "read_from_unready",
+    "state_hash_forgets_old",
+    "residual_never_stripped",
+    "context_without_key",
+    "write_ignores_context",
+    "expiry_without_dot",
+    "stale_life_accepted"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

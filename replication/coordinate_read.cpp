@@ -56,7 +56,8 @@ void Coordinator::start_read(Now now, OperationState operation) {
 
 // R = 1 at an owner that has everything: no other replica need be asked.
 bool Coordinator::try_local_read(Now now, OperationState& operation, const Targets& who) {
-  if (operation.response.needed != 1 || !who.holders.empty() || !shard_.owns(operation.partition)) return false;
+  if (operation.response.needed != 1 || !who.holders.empty() || !shard_.owns(operation.partition))
+    return false;
   const Partition& partition = shard_.replica.at(operation.partition);
   if (!partition.ready) return false;
   operation.outcomes[shard_.members.self()] = "answered";
@@ -197,14 +198,16 @@ void Coordinator::repair_readers(OperationState& operation) {
   Object merged = operation.read.merged();
   TableKey key{operation.request.table, operation.request.key};
   for (const ReadAnswer& answer : operation.read.answers()) {
-    if (same_versions(answer.object, merged) || !shard_.members.owns(answer.node, operation.partition)) continue;
+    if (same_versions(answer.object, merged) || !shard_.members.owns(answer.node, operation.partition))
+      continue;
     ++shard_.stats.read_repairs;
     if (!shard_.members.is_self(answer.node)) {
       replicate(answer.node, 0, operation.partition, key, merged, {});
       continue;
     }
     if (shard_.writes_refused) continue;
-    Replica::Edit edit(shard_.replica, shard_.replica.at(operation.partition), shard_.placing(operation.partition));
+    Replica::Edit edit(shard_.replica, shard_.replica.at(operation.partition),
+                       shard_.placing(operation.partition));
     auto done = shard_.replica.merge_into(edit, key, merged, {});
     Result<bool, StoreError> written = done ? edit.commit() : Result<bool, StoreError>(done.error());
     if (!written) shard_.store_failed(written.error());

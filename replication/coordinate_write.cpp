@@ -20,9 +20,10 @@ Status check_conditions(const Request& request, const Object& filled, Now now) {
                              [&](const Version& version) { return live(version, now); });
   if (request.if_absent && lives > 0) return Status::precondition_failed;
   if (request.if_match) {
-    bool only_that = lives == 1 && std::any_of(filled.versions.begin(), filled.versions.end(), [&](const Version& v) {
-                       return live(v, now) && v.dot == *request.if_match;
-                     });
+    bool only_that =
+        lives == 1 && std::any_of(filled.versions.begin(), filled.versions.end(), [&](const Version& v) {
+          return live(v, now) && v.dot == *request.if_match;
+        });
     if (!only_that) return Status::precondition_failed;
   }
   return Status::ok;
@@ -62,7 +63,7 @@ void Coordinator::start_write(Now now, OperationState operation) {
   Lsn lsn;
   write_here(now, operation, outcome, filled, lsn);
   if (!outcome || *outcome != Status::ok) {
-    Status refused = outcome ? *outcome
+    Status refused = outcome                                          ? *outcome
                      : outcome.error().kind == StoreError::Kind::full ? Status::disk_full
                                                                       : Status::storage_failed;
     if (!outcome) shard_.store_failed(outcome.error());
@@ -91,8 +92,8 @@ void Coordinator::start_write(Now now, OperationState operation) {
   durable(now);
 }
 
-void Coordinator::write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome, Object& filled,
-                             Lsn& lsn) {
+void Coordinator::write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome,
+                             Object& filled, Lsn& lsn) {
   const Request& request = operation.request;
   if (shard_.writes_refused) {
     outcome = Status::disk_full;
@@ -148,7 +149,8 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
   lsn = partition.last_write;
   operation.response.dot = dot;
   operation.response.siblings = static_cast<uint32_t>(filled.versions.size());
-  // What the client has seen now: what it said, and its own write. Siblings that it has not read stay siblings.
+  // What the client has seen now: what it said, and its own write. Siblings that it has not read stay
+  // siblings.
   operation.response.context = request.context.value_or(Context{});
   operation.response.context.add(dot);
   outcome = Status::ok;
@@ -169,10 +171,12 @@ void Coordinator::replicate(const NodeId& to, uint64_t operation, PartitionId id
 void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& message) {
   PartitionId id{message.partition()};
   auto object = decode_object(message.item().object());
-  auto settled = message.item().dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.item().dots());
+  auto settled =
+      message.item().dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.item().dots());
   auto base = message.base().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.base());
   bool sound = object && settled && base && shard_.mine(id) &&
-               is_table_key(message.item().table(), message.item().key()) && settled->count() <= settled_dots_max &&
+               is_table_key(message.item().table(), message.item().key()) &&
+               settled->count() <= settled_dots_max &&
                partition_of(message.item().table(), message.item().key(), shard_.options.partitions) == id;
   if (!sound) {
     ++shard_.stats.malformed_messages_dropped;

@@ -28,7 +28,8 @@ Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) 
   if (partition != nullptr) {
     for (const NodeId& node : partition->stand_ins) {
       bool asked = std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
-      if (!asked && shard_.members.alive(now, node) && !shard_.members.owns(node, id)) out.holders.push_back(node);
+      if (!asked && shard_.members.alive(now, node) && !shard_.members.owns(node, id))
+        out.holders.push_back(node);
     }
   }
   return out;
@@ -57,9 +58,13 @@ void Coordinator::start(Now now, Asker asker, Request request) {
   }
   switch (operation.request.operation) {
     case Operation::put:
-    case Operation::erase: start_write(now, std::move(operation)); break;
+    case Operation::erase:
+      start_write(now, std::move(operation));
+      break;
     case Operation::get:
-    case Operation::scan: start_read(now, std::move(operation)); break;
+    case Operation::scan:
+      start_read(now, std::move(operation));
+      break;
   }
 }
 
@@ -131,7 +136,8 @@ void Coordinator::expire(Now now, uint64_t id) {
   operation.waiting.clear();
   if (reads) {
     // Nobody is awaited any more: a sloppy read may take what there is.
-    if (!operation.answered && operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
+    if (!operation.answered &&
+        operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
       answer_read(now, operation);
     }
     repair_readers(operation);

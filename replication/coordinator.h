@@ -1,5 +1,5 @@
-// Runs clients' requests: on this replica, with the other owners and stand-ins, or by forwarding. One write path and
-// one read path for all levels: the level decides only when to answer.
+// Runs clients' requests: on this replica, with the other owners and stand-ins, or by forwarding. One write
+// path and one read path for all levels: the level decides only when to answer.
 #pragma once
 
 #include <deque>
@@ -15,7 +15,8 @@ namespace covey {
 
 class Coordinator {
  public:
-  // Operation numbers begin anywhere: a late answer to an earlier life of this node must not meet its own number.
+  // Operation numbers begin anywhere: a late answer to an earlier life of this node must not meet its own
+  // number.
   Coordinator(Shard& shard, Lives& lives)
       : shard_(shard), lives_(lives), next_operation_(shard.random.next() >> 24) {}
 
@@ -72,9 +73,10 @@ class Coordinator {
   void forward(Now now, OperationState operation, const NodeId& target);
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation, const Targets& who);
-  void write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome, Object& filled, Lsn& lsn);
-  void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key, const Object& filled,
-                 const DotSet& settled);
+  void write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome, Object& filled,
+                  Lsn& lsn);
+  void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
+                 const Object& filled, const DotSet& settled);
 
   uint64_t begin(OperationState operation);
   void write_acknowledged(uint64_t id);
@@ -101,7 +103,7 @@ class Coordinator {
   uint64_t next_operation_;
   std::map<uint64_t, OperationState> operations_;
   std::set<std::pair<uint64_t, uint64_t>> deadlines_;  // (deadline us, operation)
-  std::deque<std::pair<Lsn, uint64_t>> own_writes_;    // operations whose own write is not durable yet, by lsn
+  std::deque<std::pair<Lsn, uint64_t>> own_writes_;  // operations whose own write is not durable yet, by lsn
 };
 
 }  // namespace covey

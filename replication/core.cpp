@@ -45,7 +45,9 @@ void Core::durable(Now now) {
   parts_->coordinator.durable(now);
 }
 
-void Core::request(Now now, RequestId id, Request request) { parts_->coordinator.request(now, id, std::move(request)); }
+void Core::request(Now now, RequestId id, Request request) {
+  parts_->coordinator.request(now, id, std::move(request));
+}
 
 void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   Shard& shard = parts_->shard;
@@ -55,27 +57,64 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
     ++shard.stats.stale_messages_dropped;
     return;
   }
-  if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome) shard.members.heard(now, from);
+  if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome)
+    shard.members.heard(now, from);
   auto& [own, lives, coordinator, repair, tables, gossip, upkeep] = *parts_;
   switch (message.body_case()) {
-    case Body::kHello: lives.receive(now, from, message.incarnation(), message.hello()); break;
-    case Body::kWelcome: lives.receive(from, message.welcome()); break;
-    case Body::kDigest: gossip.receive(now, from, message.digest()); break;
-    case Body::kClockTell: gossip.receive(now, from, message.clock_tell()); break;
-    case Body::kPush: gossip.receive(now, from, message.push()); break;
-    case Body::kReplicate: coordinator.receive(now, from, message.replicate()); break;
-    case Body::kReplicateAck: coordinator.receive(now, from, message.replicate_ack()); break;
-    case Body::kFetch: coordinator.receive(now, from, message.fetch()); break;
-    case Body::kFetchReply: coordinator.receive(now, from, message.fetch_reply()); break;
-    case Body::kScan: coordinator.receive(now, from, message.scan()); break;
-    case Body::kScanReply: coordinator.receive(now, from, message.scan_reply()); break;
-    case Body::kForward: coordinator.receive(now, from, message.forward(), message.incarnation()); break;
-    case Body::kForwardReply: coordinator.receive(now, from, message.forward_reply()); break;
-    case Body::kRepairOpen: repair.receive(now, from, message.repair_open()); break;
-    case Body::kRepairNext: repair.receive(now, from, message.repair_next()); break;
-    case Body::kRepairChunk: repair.receive(now, from, message.repair_chunk()); break;
-    case Body::kTables: tables.receive(now, message.tables()); break;
-    case Body::BODY_NOT_SET: ++shard.stats.malformed_messages_dropped; break;
+    case Body::kHello:
+      lives.receive(now, from, message.incarnation(), message.hello());
+      break;
+    case Body::kWelcome:
+      lives.receive(from, message.welcome());
+      break;
+    case Body::kDigest:
+      gossip.receive(now, from, message.digest());
+      break;
+    case Body::kClockTell:
+      gossip.receive(now, from, message.clock_tell());
+      break;
+    case Body::kPush:
+      gossip.receive(now, from, message.push());
+      break;
+    case Body::kReplicate:
+      coordinator.receive(now, from, message.replicate());
+      break;
+    case Body::kReplicateAck:
+      coordinator.receive(now, from, message.replicate_ack());
+      break;
+    case Body::kFetch:
+      coordinator.receive(now, from, message.fetch());
+      break;
+    case Body::kFetchReply:
+      coordinator.receive(now, from, message.fetch_reply());
+      break;
+    case Body::kScan:
+      coordinator.receive(now, from, message.scan());
+      break;
+    case Body::kScanReply:
+      coordinator.receive(now, from, message.scan_reply());
+      break;
+    case Body::kForward:
+      coordinator.receive(now, from, message.forward(), message.incarnation());
+      break;
+    case Body::kForwardReply:
+      coordinator.receive(now, from, message.forward_reply());
+      break;
+    case Body::kRepairOpen:
+      repair.receive(now, from, message.repair_open());
+      break;
+    case Body::kRepairNext:
+      repair.receive(now, from, message.repair_next());
+      break;
+    case Body::kRepairChunk:
+      repair.receive(now, from, message.repair_chunk());
+      break;
+    case Body::kTables:
+      tables.receive(now, message.tables());
+      break;
+    case Body::BODY_NOT_SET:
+      ++shard.stats.malformed_messages_dropped;
+      break;
   }
 }
 
@@ -92,9 +131,13 @@ void Core::add_member(Now, const Member& member) {
 
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 
-Result<Done, StoreError> Core::put_table(Now now, const Table& table) { return parts_->tables.put(now, table); }
+Result<Done, StoreError> Core::put_table(Now now, const Table& table) {
+  return parts_->tables.put(now, table);
+}
 Result<Done, StoreError> Core::declare_table(const Table& table) { return parts_->tables.declare(table); }
-Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) { return parts_->tables.drop(now, name); }
+Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) {
+  return parts_->tables.drop(now, name);
+}
 
 Output Core::drain() { return parts_->shard.outbox.drain(); }
 

@@ -1,10 +1,10 @@
-// A shard of a node: everything that a replicated store decides, as one pure state machine. It is given requests,
-// peers' messages, the time and word of durability, and gives messages and answers. Whoever runs it (server/ with
-// sockets and threads, the simulator in one thread under a virtual clock) performs them.
+// A shard of a node: everything that a replicated store decides, as one pure state machine. It is given
+// requests, peers' messages, the time and word of durability, and gives messages and answers. Whoever runs it
+// (server/ with sockets and threads, the simulator in one thread under a virtual clock) performs them.
 //
-// Why pure: one seed then repeats a whole cluster's run bit for bit, and each rule of the design can be checked
-// after every step. Answers and messages that promise durability are held back inside until the store has told it,
-// so a performer can't get the order wrong.
+// Why pure: one seed then repeats a whole cluster's run bit for bit, and each rule of the design can be
+// checked after every step. Answers and messages that promise durability are held back inside until the store
+// has told it, so a performer can't get the order wrong.
 //
 // Used by one thread. Call drain() after every input and perform all it gives, in order.
 #pragma once
@@ -30,24 +30,25 @@ struct Member {
   std::string peer_address;  // opaque to the core
   std::string http_address;  // likewise
   std::string zone;
-  double weight = 1.0;       // share of data relative to others, above 0
+  double weight = 1.0;  // share of data relative to others, above 0
   bool operator==(const Member&) const = default;
 };
 
 struct CoreOptions {
   Member self;
-  uint32_t partitions = 64;     // Q, a power of two, 1 to 65,536, the same on all nodes
-  uint32_t replicas = 3;        // N, 1 to 16
-  uint32_t shard = 0;           // this core holds the partitions p with p % shards == shard
+  uint32_t partitions = 64;  // Q, a power of two, 1 to 65,536, the same on all nodes
+  uint32_t replicas = 3;     // N, 1 to 16
+  uint32_t shard = 0;        // this core holds the partitions p with p % shards == shard
   uint32_t shards = 1;
-  bool wait_for_durable = true;  // false (modes interval, none): acknowledge what is written but not yet synced
-  uint64_t seed = 1;             // for the choice of peers and session numbers
+  bool wait_for_durable =
+      true;           // false (modes interval, none): acknowledge what is written but not yet synced
+  uint64_t seed = 1;  // for the choice of peers and session numbers
   uint64_t gossip_interval_us = 200'000;
   uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
   uint32_t siblings_max = 100;
   uint64_t object_bytes_max = 16 * 1024 * 1024;  // of all its versions; beyond it, as beyond siblings_max
-  uint32_t operations_max = 20'000;       // requests in flight; beyond it: Status::overloaded
-  uint64_t log_entries_max = 1'000'000;   // dots logged for a partition; beyond it the oldest half is cut
+  uint32_t operations_max = 20'000;              // requests in flight; beyond it: Status::overloaded
+  uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
 };
 
@@ -93,7 +94,8 @@ struct CoreStats {
   uint64_t writes_coordinated = 0, reads_coordinated = 0, scans_coordinated = 0, forwarded = 0;
   uint64_t merges_applied = 0, merges_without_effect = 0;
   uint64_t read_repairs = 0, siblings_made = 0;
-  uint64_t gossip_digests_sent = 0, gossip_objects_sent = 0, gossip_bytes_sent = 0, gossip_objects_received = 0;
+  uint64_t gossip_digests_sent = 0, gossip_objects_sent = 0, gossip_bytes_sent = 0,
+           gossip_objects_received = 0;
   uint64_t repairs_started = 0, repairs_finished = 0, repair_objects_sent = 0, repair_bytes_sent = 0;
   uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0;
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
@@ -115,11 +117,11 @@ struct PartitionView {
   bool ready = false;
   Clock clock;
   uint64_t state_hash = 0;
-  uint64_t objects = 0;   // keys with a version
-  uint64_t log = 0;       // dots that some owner may lack
-  uint64_t residual = 0;  // objects stored with a context
-  std::vector<NodeId> diverged;      // owners whose clock, as last told, differs
-  uint64_t diverged_since_us = 0;    // tick; 0: equal to all
+  uint64_t objects = 0;            // keys with a version
+  uint64_t log = 0;                // dots that some owner may lack
+  uint64_t residual = 0;           // objects stored with a context
+  std::vector<NodeId> diverged;    // owners whose clock, as last told, differs
+  uint64_t diverged_since_us = 0;  // tick; 0: equal to all
 };
 
 struct ExplainView {
@@ -141,7 +143,8 @@ class Core {
 
   // Reads partitions, members and tables back from the store and begins a life. `members`: those the
   // configuration knows beside self (may be empty: they are met by hello).
-  [[nodiscard]] Result<Done, StoreError> start(Now now, const Identity& identity, const std::vector<Member>& members);
+  [[nodiscard]] Result<Done, StoreError> start(Now now, const Identity& identity,
+                                               const std::vector<Member>& members);
 
   void tick(Now now);     // call at least every 10 ms of tick time
   void durable(Now now);  // the store's durable() may have risen
@@ -163,15 +166,15 @@ class Core {
   Output drain();
 
   // Views for status pages, metrics and the simulator's checks.
-  std::vector<Table> tables() const;  // those not dropped, by name
+  std::vector<Table> tables() const;             // those not dropped, by name
   bool purging(const std::string& table) const;  // dropped, and this shard still erases its keys
   std::vector<MemberView> members(Now now) const;
   PartitionView partition(Now now, PartitionId partition) const;  // REQUIRES: of this shard
   std::vector<PartitionView> partitions(Now now) const;           // of this shard
   ExplainView explain(Now now, const std::string& table, const std::string& key) const;
   const CoreStats& stats() const;
-  Actor actor() const;               // that the next write would use
-  uint64_t life() const;             // to be kept for the next clean start
+  Actor actor() const;    // that the next write would use
+  uint64_t life() const;  // to be kept for the next clean start
   uint64_t incarnation() const;
   size_t operations_in_flight() const;
   // No request in flight, no push or repair under way.

@@ -41,7 +41,8 @@ PartitionView Core::partition(Now, PartitionId id) const {
 
 std::vector<PartitionView> Core::partitions(Now now) const {
   std::vector<PartitionView> out;
-  for (const auto& [id, partition] : parts_->shard.replica.partitions()) out.push_back(this->partition(now, id));
+  for (const auto& [id, partition] : parts_->shard.replica.partitions())
+    out.push_back(this->partition(now, id));
   return out;
 }
 
@@ -73,7 +74,8 @@ ExplainView Core::explain(Now now, const std::string& table, const std::string& 
 
 std::string Core::dot_text(Dot dot) const {
   char life[20];
-  auto [end, error] = std::to_chars(life, life + sizeof life, dot.actor.value & ((uint64_t{1} << 40) - 1), 16);
+  auto [end, error] =
+      std::to_chars(life, life + sizeof life, dot.actor.value & ((uint64_t{1} << 40) - 1), 16);
   COVEY_ASSERT(error == std::errc{});
   auto node = parts_->shard.members.node_of(dot.actor);
   std::string name;

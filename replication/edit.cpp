@@ -70,7 +70,8 @@ void Edit::drop_everything() { drop_ = true; }
 
 namespace {
 
-void index_expiry(PartitionId id, const TableKey& key, const Object& before, const Object& after, StoreBatch& batch) {
+void index_expiry(PartitionId id, const TableKey& key, const Object& before, const Object& after,
+                  StoreBatch& batch) {
   auto expires_in = [](const Object& object, uint64_t at_ms) {
     return std::any_of(object.versions.begin(), object.versions.end(),
                        [&](const Version& version) { return version.expires_ms == at_ms; });

@@ -62,7 +62,8 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& mess
   request.content_type = message.content_type();
   request.expires_ms = message.expires_ms();
   request.if_absent = message.if_absent();
-  if (message.has_if_match()) request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
+  if (message.has_if_match())
+    request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
   bool sound = (request.operation == Operation::put || request.operation == Operation::erase) &&
                is_table_key(request.table, request.key) && message.operation() != 0 &&
                message.level_kind() <= static_cast<uint32_t>(Level::Kind::count) && message.conflicts() <= 1;

@@ -22,7 +22,8 @@ bool Gossip::both_own(const NodeId& peer, PartitionId id) const {
 
 uint32_t Gossip::flags_of(const Partition& partition) const {
   return (shard_.owns(partition.id) ? flag_owner : 0) | (partition.ready ? flag_ready : 0) |
-         (partition.residual > 0 ? flag_residual : 0) | (shard_.replica.durable(partition) ? flag_durable : 0);
+         (partition.residual > 0 ? flag_residual : 0) |
+         (shard_.replica.durable(partition) ? flag_durable : 0);
 }
 
 uint64_t Gossip::summary_with(const NodeId& peer) const {
@@ -38,8 +39,8 @@ void Gossip::tick(Now now) {
   if (now.tick_us < next_round_us_) return;
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   std::erase_if(pushes_, [&](const auto& entry) { return entry.second.until_us <= now.tick_us; });
-  // A few peers a round, in turn, so that each hears three times before it would suspect this node. Also those
-  // that do not answer: they may hear.
+  // A few peers a round, in turn, so that each hears three times before it would suspect this node. Also
+  // those that do not answer: they may hear.
   std::vector<NodeId> peers;
   for (const auto& [node, member] : shard_.members.all()) {
     if (!shard_.members.is_self(node)) peers.push_back(node);
@@ -116,8 +117,9 @@ uint64_t Gossip::lives_hash_in(const peer::Digest& message, PartitionId id) cons
 
 void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
   int entries = message.partitions_size();
-  if (message.shards() == 0 || message.shard() >= message.shards() || message.clock_hashes_size() != entries ||
-      message.state_hashes_size() != entries || message.flags_size() != entries) {
+  if (message.shards() == 0 || message.shard() >= message.shards() ||
+      message.clock_hashes_size() != entries || message.state_hashes_size() != entries ||
+      message.flags_size() != entries) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
@@ -133,7 +135,11 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
     }
     return;
   }
-  if (!message.answer()) send_digest(now, from, {.summary_only = false, .answer = true});
+  if (message.answer()) return;
+  uint64_t& answered_us = answered_us_[from];
+  if (answered_us != 0 && now.tick_us < answered_us + shard_.options.gossip_interval_us / 2) return;
+  answered_us = now.tick_us;
+  send_digest(now, from, {.summary_only = false, .answer = true});
 }
 
 void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, int index) {
@@ -141,14 +147,15 @@ void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, i
   if (!shard_.mine(id)) return;
   Partition& partition = shard_.replica.at(id);
   if (message.clock_hashes(index) != partition.clock.hash()) {
-    tell_clock(from, partition, true, 0);
+    if (may_tell(now, partition)) tell_clock(from, partition, true, 0);
     return;
   }
   uint32_t flags = message.flags(index);
   note_equal(now, from, partition, (flags & flag_durable) != 0, lives_hash_in(message, id));
   // A stand-in waits for this word to drop its copy.
-  if ((flags & flag_owner) == 0) tell_clock(from, partition, false, 0);
-  bool comparable = (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
+  if ((flags & flag_owner) == 0 && may_tell(now, partition)) tell_clock(from, partition, false, 0);
+  bool comparable =
+      (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
   if (comparable && message.state_hashes(index) != partition.state_hash) alarm(now, from, partition);
 }
 
@@ -156,12 +163,14 @@ void Gossip::alarm(Now now, const NodeId& peer, Partition& partition) {
   if (partition.alarmed_us != 0 && now.tick_us < partition.alarmed_us + alarm_interval_us) return;
   partition.alarmed_us = now.tick_us;
   ++shard_.stats.state_hash_alarms;
-  shard_.outbox.alarm("partition " + std::to_string(partition.id.value) + " and " + peer.name +
-                      "'s copy have equal clocks and unequal objects: repairing it, keeping what either holds");
+  shard_.outbox.alarm(
+      "partition " + std::to_string(partition.id.value) + " and " + peer.name +
+      "'s copy have equal clocks and unequal objects: repairing it, keeping what either holds");
   repair_.open(now, peer, partition, {.keep = true});
 }
 
-void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash) {
+void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool durable,
+                        uint64_t members_hash) {
   PeerCopy& copy = partition.copies[peer];
   copy.clock = partition.clock;
   if (durable) copy.durable_clock = partition.clock;
@@ -170,7 +179,19 @@ void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool 
   if (!partition.ready) partition.synced_with.insert(peer);
 }
 
-void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted, uint64_t push_received) {
+// One exchange about a partition at a time, more or less: peers that are told the same clock at once would
+// all push the same objects, and a link that heals brings many old digests.
+bool Gossip::may_tell(Now now, Partition& partition) {
+  if (partition.clock_told_us != 0 &&
+      now.tick_us < partition.clock_told_us + shard_.options.gossip_interval_us / 2) {
+    return false;
+  }
+  partition.clock_told_us = now.tick_us;
+  return true;
+}
+
+void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted,
+                        uint64_t push_received) {
   auto& message = *shard_.outbox.to(peer).mutable_clock_tell();
   message.set_partition(partition.id.value);
   message.set_clock(encode(partition.clock));
@@ -201,7 +222,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message
   copy.members_hash = message.members_hash();
   copy.told_us = now.tick_us;
   copy.ready = (message.flags() & flag_ready) != 0;
-  if (message.answer_wanted()) tell_clock(from, partition, false, 0);
+  if (message.answer_wanted() && may_tell(now, partition)) tell_clock(from, partition, false, 0);
   bool goes_on = true;
   if (message.push_received() != 0) {
     auto at = pushes_.find({from, id});
@@ -270,7 +291,8 @@ bool Gossip::fill_push(Partition& partition, const DotSet& lacking, peer::Push& 
 
 void Gossip::push(Now now, const NodeId& peer, Partition& partition) {
   if (!shard_.members.owns(peer, partition.id) || pushes_.contains({peer, partition.id})) return;
-  auto under_way = std::count_if(pushes_.begin(), pushes_.end(), [&](const auto& p) { return p.first.first == peer; });
+  auto under_way =
+      std::count_if(pushes_.begin(), pushes_.end(), [&](const auto& p) { return p.first.first == peer; });
   if (static_cast<size_t>(under_way) >= pushes_a_peer_max) return;
   // What was written a moment ago is on its way already.
   DotSet lacking = shard_.owns(partition.id) ? partition.settled : partition.clock;
@@ -293,7 +315,8 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Push& message) {
   PartitionId id{message.partition()};
   auto base = decode_dot_set(message.base());
   auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
-  auto unlogged = message.unlogged().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.unlogged());
+  auto unlogged =
+      message.unlogged().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.unlogged());
   if (!base || !voids || !unlogged || !shard_.mine(id)) {
     ++shard_.stats.malformed_messages_dropped;
     return;

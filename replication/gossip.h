@@ -1,4 +1,5 @@
-// Anti-entropy: replicas compare clocks, a few bytes a partition, and send exactly the updates that the other lacks.
+// Anti-entropy: replicas compare clocks, a few bytes a partition, and send exactly the updates that the other
+// lacks.
 //
 //   digest (one hash over all shared partitions) -> equal: done
 //     -> unequal: digest with an entry a partition -> clocks of those that differ -> pushes, both ways
@@ -21,7 +22,9 @@ class Gossip {
       : shard_(shard), lives_(lives), repair_(repair), tables_(tables) {}
 
   void tick(Now now);
-  void link_up(Now now, const NodeId& peer) { send_digest(now, peer, {.summary_only = true, .answer = false}); }
+  void link_up(Now now, const NodeId& peer) {
+    send_digest(now, peer, {.summary_only = true, .answer = false});
+  }
   void receive(Now now, const NodeId& from, const peer::Digest& message);
   void receive(Now now, const NodeId& from, const peer::ClockTell& message);
   void receive(Now now, const NodeId& from, const peer::Push& message);
@@ -41,6 +44,7 @@ class Gossip {
   using Target = std::pair<NodeId, PartitionId>;
 
   void send_digest(Now now, const NodeId& peer, DigestKind kind);
+  bool may_tell(Now now, Partition& partition);
   void tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted, uint64_t push_received);
   uint64_t summary_with(const NodeId& peer) const;
   uint32_t flags_of(const Partition& partition) const;
@@ -60,6 +64,8 @@ class Gossip {
   uint64_t next_round_us_ = 0;
   NodeId last_peer_;
   uint64_t next_push_ = 1;
+  std::map<NodeId, uint64_t>
+      answered_us_;  // when a digest of the peer was answered with an entry a partition
   std::map<Target, Pushing> pushes_;
 };
 

@@ -10,8 +10,8 @@ namespace covey {
 namespace {
 
 constexpr uint64_t hello_interval_us = 500'000;
-// Holes are closed only when a life has been over for longer than any request can be under way: a coordinator may
-// still hold what it read from that life, and repair others with it.
+// Holes are closed only when a life has been over for longer than any request can be under way: a coordinator
+// may still hold what it read from that life, and repair others with it.
 constexpr uint64_t close_after_us = 15'000'000;
 constexpr size_t residual_searched_max = 1'000;
 
@@ -40,7 +40,8 @@ bool Lives::confirmed_or_new() const {
     if (shard_.members.is_self(node)) continue;
     auto welcomed = welcomed_.find(node);
     auto shards = shards_of_.find(node);
-    if (welcomed == welcomed_.end() || shards == shards_of_.end() || welcomed->second.size() < shards->second) {
+    if (welcomed == welcomed_.end() || shards == shards_of_.end() ||
+        welcomed->second.size() < shards->second) {
       return false;
     }
   }
@@ -192,7 +193,8 @@ bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
     if (shard_.members.is_self(node)) continue;
     auto copy = partition.copies.find(node);
     if (copy == partition.copies.end()) return false;
-    if (copy->second.members_hash != lives || copy->second.told_us < lives_hash_since_us_ + close_after_us) return false;
+    if (copy->second.members_hash != lives || copy->second.told_us < lives_hash_since_us_ + close_after_us)
+      return false;
     if (partition.stand_ins.contains(node)) return false;
     if (!shard_.members.owns(node, partition.id)) continue;
     const auto* theirs = copy->second.durable_clock.find(actor);
@@ -227,16 +229,16 @@ std::map<Actor, uint64_t> Lives::highest_of_ended(const Partition& partition) co
   return highest;
 }
 
-// Of a life that is over, or of a node that stood in, handed over and dropped: what no owner has then is gone with
-// the disks of those that had it.
+// Of a life that is over, or of a node that stood in, handed over and dropped: what no owner has then is gone
+// with the disks of those that had it.
 bool Lives::may_have_holes(const Partition& partition, Actor actor) const {
   if (shard_.members.life_is_over(actor)) return true;
   auto node = shard_.members.node_of(actor);
   return node && !shard_.members.owns(*node, partition.id);
 }
 
-// Whether the clock has had the same dots of the actor for so long that none can be on its way any more, and the
-// actor's node has spoken since.
+// Whether the clock has had the same dots of the actor for so long that none can be on its way any more, and
+// the actor's node has spoken since.
 bool Lives::is_still(Now now, const Partition& partition, Actor actor) {
   const auto* entry = partition.clock.find(actor);
   uint64_t highest = entry == nullptr ? 0 : hash_pair(entry->count(), entry->highest());
@@ -256,7 +258,8 @@ void Lives::close_holes(Now now, Partition& partition) {
     return;
   }
   if (!partition.clock.has_gaps() && partition.residual == 0) {
-    still_.erase(still_.lower_bound({partition.id, Actor{0}}), still_.upper_bound({partition.id, Actor{UINT64_MAX}}));
+    still_.erase(still_.lower_bound({partition.id, Actor{0}}),
+                 still_.upper_bound({partition.id, Actor{UINT64_MAX}}));
     return;
   }
   DotSet all;

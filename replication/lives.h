@@ -1,8 +1,9 @@
-// The lives of nodes: hello and welcome, which actor the next write is minted with, and the closing of holes that
-// ended lives left behind.
+// The lives of nodes: hello and welcome, which actor the next write is minted with, and the closing of holes
+// that ended lives left behind.
 //
-// A life may be gone on with only if every other member has confirmed that it knows no dot of it that this node has
-// forgotten; else the fallback actor is taken. So a dot is never given twice, whatever was restored or copied.
+// A life may be gone on with only if every other member has confirmed that it knows no dot of it that this
+// node has forgotten; else the fallback actor is taken. So a dot is never given twice, whatever was restored
+// or copied.
 #pragma once
 
 #include <map>
@@ -28,13 +29,16 @@ class Lives {
   uint64_t life() const { return actor().value & ((uint64_t{1} << 40) - 1); }
   uint64_t incarnation() const { return incarnation_; }
   // Of what this node knows of the lives that write to the partition; 0: not of all.
-  uint64_t hash(PartitionId id) const { return shard_.members.lives_hash(id.value % shard_.members.lives_classes()); }
+  uint64_t hash(PartitionId id) const {
+    return shard_.members.lives_hash(id.value % shard_.members.lives_classes());
+  }
 
   // Closes the holes of ended lives in one partition when all members agree that nobody has them.
   void close_holes(Now now, Partition& partition);
-  // Adds closed dots to an edit. Objects here whose contexts name them are written once more under a new dot: what
-  // such a context has overwritten may still stand at replicas that only ever learn the dot as closed.
-  [[nodiscard]] Result<Done, StoreError> add_voids(Replica::Edit& edit, Partition& partition, const DotSet& voids);
+  // Adds closed dots to an edit. Objects here whose contexts name them are written once more under a new dot:
+  // what such a context has overwritten may still stand at replicas that only ever learn the dot as closed.
+  [[nodiscard]] Result<Done, StoreError> add_voids(Replica::Edit& edit, Partition& partition,
+                                                   const DotSet& voids);
 
  private:
   bool confirmed_or_new() const;
@@ -53,7 +57,8 @@ class Lives {
   bool settled_ = false;  // a write was minted with main_
   bool forgot_ = false;   // a peer knows dots of main_ that this node does not: told to the operator once
   uint64_t incarnation_ = 0;
-  std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>> still_;  // what the clock has, since (tick us)
+  std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>>
+      still_;                                      // what the clock has, since (tick us)
   std::map<NodeId, std::set<uint32_t>> welcomed_;  // which of the peer's shards
   std::map<NodeId, uint32_t> shards_of_;
   std::map<NodeId, uint64_t> hello_at_us_;

@@ -93,7 +93,8 @@ bool Members::accept_incarnation(const NodeId& node, uint32_t shard, uint64_t in
   return life == at->second.by_shard.end() || incarnation >= life->second.incarnation;
 }
 
-std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, uint32_t shards, PeerLife life) {
+std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, uint32_t shards,
+                                            PeerLife life) {
   lives_hashes_.clear();
   Lives& known = lives_[node];
   if (known.shards != shards) {
@@ -106,7 +107,8 @@ std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, 
   }
   PeerLife& present = known.by_shard[shard];
   if (life.incarnation < present.incarnation) return present.incarnation;
-  if (life.incarnation == present.incarnation && life.actors != present.actors) return present.incarnation + 1;
+  if (life.incarnation == present.incarnation && life.actors != present.actors)
+    return present.incarnation + 1;
   present = std::move(life);
   return std::nullopt;
 }

@@ -32,12 +32,13 @@ struct Object {
   bool operator==(const Object&) const = default;
 };
 
-// What a table does with concurrent versions. Both keep them all in the store, so that what a replica holds depends
-// on the dots that it has seen and not on their order: dropping the older one when replicas merge would let a
-// delete of the newer decide, by its time of arrival, whether the older is still there.
+// What a table does with concurrent versions. Both keep them all in the store, so that what a replica holds
+// depends on the dots that it has seen and not on their order: dropping the older one when replicas merge
+// would let a delete of the newer decide, by its time of arrival, whether the older is still there.
 enum class Conflicts : uint8_t {
-  siblings = 0,         // shows them all
-  last_write_wins = 1,  // shows the one with the highest (time, dot); a write covers all that its coordinator sees
+  siblings = 0,  // shows them all
+  last_write_wins =
+      1,  // shows the one with the highest (time, dot); a write covers all that its coordinator sees
 };
 
 Object fill(Object stored, const Clock& clock);

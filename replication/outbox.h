@@ -1,5 +1,5 @@
-// Collects what a step gives out, and holds back what promises durability until the store has told it. The one
-// place where "never acknowledge what is not durable" is kept.
+// Collects what a step gives out, and holds back what promises durability until the store has told it. The
+// one place where "never acknowledge what is not durable" is kept.
 #pragma once
 
 #include <deque>

@@ -28,9 +28,9 @@ struct Partition {
 
   // Persisted, in the same batch as what it describes.
   Clock clock;
-  DotSet voids;             // dots of ended lives that nobody ever received, closed here; some owner may not know
-  Actor minted_actor;       // whose counter `minted` counts
-  uint64_t minted = 0;      // the highest counter that this node gave out here; outlives a dropped clock
+  DotSet voids;         // dots of ended lives that nobody ever received, closed here; some owner may not know
+  Actor minted_actor;   // whose counter `minted` counts
+  uint64_t minted = 0;  // the highest counter that this node gave out here; outlives a dropped clock
   uint64_t state_hash = 0;  // sum of object_hash over all objects
   uint64_t objects = 0;     // keys that hold a version
   uint64_t log = 0;         // entries in the dot log
@@ -38,20 +38,22 @@ struct Partition {
   bool ready = false;       // has all that any owner had when this copy began: counts in strict reads
 
   // In memory alone.
-  Lsn last_write;           // everything above is durable when the store has told this
-  Clock durable_clock;      // the newest clock known to be durable
+  Lsn last_write;       // everything above is durable when the store has told this
+  Clock durable_clock;  // the newest clock known to be durable
   std::optional<std::pair<Lsn, Clock>> becoming_durable;
-  Clock settled;            // dots known here for at least one gossip interval: in nobody's send queue any more
+  Clock settled;  // dots known here for at least one gossip interval: in nobody's send queue any more
   Clock settling;
   uint64_t settling_since_us = 0;
-  Clock collected;          // dots that the log was already searched for
-  Clock stripped_at;        // bases when residual contexts were stripped last
-  std::string strip_from;   // where that goes on; empty: from the first
+  Clock collected;         // dots that the log was already searched for
+  Clock stripped_at;       // bases when residual contexts were stripped last
+  std::string strip_from;  // where that goes on; empty: from the first
   std::map<NodeId, PeerCopy> copies;
   std::set<NodeId> synced_with;  // owners whose copy this one has had all of, since it began not ready
   std::set<NodeId> stand_ins;    // nodes that told of holding this partition without owning it
-  std::map<NodeId, std::pair<DotSet, uint64_t>> unlogged;  // peer -> dots it can't tell from its log, since (tick us)
+  std::map<NodeId, std::pair<DotSet, uint64_t>>
+      unlogged;  // peer -> dots it can't tell from its log, since (tick us)
   uint64_t diverged_since_us = 0;
+  uint64_t clock_told_us = 0;  // when its clock was told last, as a question or an answer
   uint64_t alarmed_us = 0;
 };
 

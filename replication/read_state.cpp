@@ -57,8 +57,9 @@ ReadState::Page ReadState::merged_page(uint32_t limit) const {
 
 Object live_for_client(Object merged, Conflicts conflicts, uint64_t wall_ms) {
   for (const Version& version : merged.versions) merged.context.add(version.dot);
-  std::erase_if(merged.versions,
-                [&](const Version& version) { return version.expires_ms != 0 && version.expires_ms <= wall_ms; });
+  std::erase_if(merged.versions, [&](const Version& version) {
+    return version.expires_ms != 0 && version.expires_ms <= wall_ms;
+  });
   resolve(merged, conflicts);
   return merged;
 }

@@ -1,5 +1,5 @@
-// A read, or a scan of one partition, as a small pure core: answers are added, it says when there are enough and
-// what they come to.
+// A read, or a scan of one partition, as a small pure core: answers are added, it says when there are enough
+// and what they come to.
 #pragma once
 
 #include <map>
@@ -16,8 +16,8 @@ struct ReadAnswer {
   NodeId node;
   bool counts_strictly = false;  // an owner that is ready
   Object object;                 // filled. In a scan: no versions, the context of every key that it lacks
-  std::map<std::string, Object> rows;      // scan: filled
-  std::optional<std::string> covered_to;   // scan: all keys up to this one are told; nullopt: all there are
+  std::map<std::string, Object> rows;     // scan: filled
+  std::optional<std::string> covered_to;  // scan: all keys up to this one are told; nullopt: all there are
 };
 
 class ReadState {
@@ -41,8 +41,8 @@ class ReadState {
   std::vector<ReadAnswer> answers_;
 };
 
-// Versions that have not expired (of a last-write-wins table the newest of them), and the context for the client:
-// everything seen.
+// Versions that have not expired (of a last-write-wins table the newest of them), and the context for the
+// client: everything seen.
 Object live_for_client(Object merged, Conflicts conflicts, uint64_t wall_ms);
 
 }  // namespace covey

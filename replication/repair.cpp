@@ -9,8 +9,8 @@
 namespace covey {
 namespace {
 
-constexpr size_t pulls_max = 2;    // of a shard at once
-constexpr size_t serves_max = 4;   // each pins a snapshot
+constexpr size_t pulls_max = 2;   // of a shard at once
+constexpr size_t serves_max = 4;  // each pins a snapshot
 constexpr size_t slice_keys = 2'000;
 constexpr uint64_t idle_after_us = 5'000'000;
 constexpr uint64_t settled_dots_max = 100'000;
@@ -43,7 +43,8 @@ Repair::Progress Repair::hash_slice(Hashing& hashing) {
     }
     // With the context: a copy that still has one may know less than its versions show.
     uint64_t hash = object_hash(*key, *object);
-    if (!object->context.empty()) hash += hash_pair(bucket_of(*key) + hash_bytes(key->key, 1), object->context.hash());
+    if (!object->context.empty())
+      hash += hash_pair(bucket_of(*key) + hash_bytes(key->key, 1), object->context.hash());
     hashing.hashes[bucket_of(*key)] += hash;
   }
   if (auto error = hashing.cursor->error()) {
@@ -100,10 +101,12 @@ void Repair::tick(Now now) {
         serve.hashed = true;
         serve.differing.assign(repair_buckets / 8, '\0');
         for (uint32_t b = 0; b < repair_buckets; ++b) {
-          if (serve.hashing.hashes[b] != serve.theirs[b]) serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
+          if (serve.hashing.hashes[b] != serve.theirs[b])
+            serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
         }
         std::string lower = partition_key(serve.partition);
-        serve.hashing.cursor = shard_.store.cursor(Column::objects, lower, after_prefix(lower), serve.hashing.snapshot.get());
+        serve.hashing.cursor =
+            shard_.store.cursor(Column::objects, lower, after_prefix(lower), serve.hashing.snapshot.get());
         send_chunk(now, serve);
       }
     }
@@ -179,7 +182,8 @@ void Repair::send_chunk(Now now, Serve& serve) {
 void Repair::receive(Now now, const NodeId& from, const peer::RepairNext& message) {
   auto at = serves_.find({from, message.session()});
   if (at == serves_.end() || !at->second.hashed) return;
-  if (message.index() != at->second.index + 1) return;  // repeated or reordered: the asker begins anew if need be
+  if (message.index() != at->second.index + 1)
+    return;  // repeated or reordered: the asker begins anew if need be
   if (at->second.last) {
     serves_.erase(at);  // it has everything
     return;
@@ -218,7 +222,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   pulls_.erase(at);
 }
 
-bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock) {
+bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message,
+                         const Clock& clock) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   if (message.keep()) {
     for (const auto& item : message.items()) {
@@ -235,7 +240,8 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
     if (!merge_items(now, edit, message.items(), clock)) return false;
     if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
     if (message.last()) {
-      auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+      auto voids =
+          message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
       if (!voids) return false;
       auto added = lives_.add_voids(edit, partition, *voids);
       if (!added) {
@@ -250,7 +256,8 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
   return done.ok();
 }
 
-// Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's bases say.
+// Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's
+// bases say.
 bool Repair::cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
                           const Clock& clock) {
   std::set<std::string> told;

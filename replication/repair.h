@@ -1,11 +1,12 @@
-// Bucketed comparison of two copies of a partition, for what the dot logs can't tell: a log that was cut, a new or
-// restored replica, or equal clocks over unequal objects. One mechanism for all: to an empty copy every bucket
-// differs, so it is sent whole.
+// Bucketed comparison of two copies of a partition, for what the dot logs can't tell: a log that was cut, a
+// new or restored replica, or equal clocks over unequal objects. One mechanism for all: to an empty copy
+// every bucket differs, so it is sent whole.
 //
-// The copy that lacks something asks (a pull): it sends a hash for each bucket of keys; the other walks a snapshot
-// and sends the objects of differing buckets in key order, chunk by chunk, each wanted by its number; with the last
-// one the asker takes over the clock of the snapshot. A chunk speaks of every key in its range, also of those the
-// sender no longer holds. An interrupted session begins anew, and its comparison skips what has arrived.
+// The copy that lacks something asks (a pull): it sends a hash for each bucket of keys; the other walks a
+// snapshot and sends the objects of differing buckets in key order, chunk by chunk, each wanted by its
+// number; with the last one the asker takes over the clock of the snapshot. A chunk speaks of every key in
+// its range, also of those the sender no longer holds. An interrupted session begins anew, and its comparison
+// skips what has arrived.
 #pragma once
 
 #include <array>
@@ -35,7 +36,8 @@ class Repair {
   void receive(Now now, const NodeId& from, const peer::RepairNext& message);
   void receive(Now now, const NodeId& from, const peer::RepairChunk& message);
 
-  // Merges items as peers send them into an edit. False: malformed or the store failed; nothing may be committed.
+  // Merges items as peers send them into an edit. False: malformed or the store failed; nothing may be
+  // committed.
   template <class Items>
   bool merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base);
 
@@ -70,8 +72,8 @@ class Repair {
     std::string differing;  // bits
     Clock clock;            // of the snapshot
     DotSet voids;
-    uint64_t index = 0;     // of the chunk told last, from 1
-    std::string from, to;   // its range
+    uint64_t index = 0;    // of the chunk told last, from 1
+    std::string from, to;  // its range
     bool last = false;
     uint64_t until_us = 0;
   };
@@ -82,7 +84,8 @@ class Repair {
   void ask(const NodeId& peer, PartitionId id, Pull& pull);
   void send_chunk(Now now, Serve& serve);
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
-  bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
+  bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
+                    const Clock& clock);
   bool merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base);
 
   Shard& shard_;

@@ -13,7 +13,8 @@ Result<Done, StoreError> Replica::load() {
   for (; cursor->valid(); cursor->next()) {
     Reader key(cursor->key());
     PartitionId id{key.u32_big()};
-    if (!key.done()) return StoreError{StoreError::Kind::corruption, "a partition's record has an unreadable key"};
+    if (!key.done())
+      return StoreError{StoreError::Kind::corruption, "a partition's record has an unreadable key"};
     if (id.value % options_.shards != options_.shard) continue;
     auto partition = decode_partition(id, cursor->value());
     if (!partition) {
@@ -46,7 +47,8 @@ Result<Object, StoreError> Replica::read_stored(const Partition& partition, cons
   if (!bytes) return bytes.error();
   if (!*bytes) return Object{};
   auto object = decode_object(**bytes);
-  if (!object) return StoreError{StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
+  if (!object)
+    return StoreError{StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
   return std::move(*object);
 }
 
@@ -82,7 +84,8 @@ Result<Done, StoreError> Replica::walk_log(const Partition& partition, const Dot
       for (; cursor->valid(); cursor->next()) {
         auto at = decode_dot_key(cursor->key());
         auto key = decode_dot_value(cursor->value());
-        if (!at || !key) return StoreError{StoreError::Kind::corruption, "an entry of the dot log is unreadable"};
+        if (!at || !key)
+          return StoreError{StoreError::Kind::corruption, "an entry of the dot log is unreadable"};
         uint64_t counter = at->dot.counter.value;
         if (unlogged != nullptr && counter > next) unlogged->add(entry.actor, {next, counter - 1});
         next = counter + 1;

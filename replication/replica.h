@@ -1,5 +1,5 @@
-// This node's copies of partitions: reading and writing objects so that the invariants of the design hold after
-// every step. The one place that builds a storage batch.
+// This node's copies of partitions: reading and writing objects so that the invariants of the design hold
+// after every step. The one place that builds a storage batch.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,8 @@
 namespace covey {
 
 struct Placing {
-  bool owned = true;       // false: as a stand-in
-  bool keeps_log = true;   // false: there is no other owner that could lack a dot
+  bool owned = true;      // false: as a stand-in
+  bool keeps_log = true;  // false: there is no other owner that could lack a dot
 };
 
 class Replica {
@@ -64,7 +64,7 @@ class Replica {
 
    private:
     struct Staged {
-      Object before;  // stored
+      Object before;                // stored
       std::optional<Object> after;  // filled
     };
     void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, Partition& next);
@@ -83,16 +83,17 @@ class Replica {
 
   // Merges an object that a peer sent (filled) into the edit.
   [[nodiscard]] Result<Done, StoreError> merge_into(Edit& edit, const TableKey& key, const Object& theirs,
-                                                   const DotSet& settled);
+                                                    const DotSet& settled);
 
-  // Calls `found` with each logged dot of `wanted` and its key, in order, until it answers false. Dots that are
-  // neither logged nor void go to `unlogged`, if given.
+  // Calls `found` with each logged dot of `wanted` and its key, in order, until it answers false. Dots that
+  // are neither logged nor void go to `unlogged`, if given.
   [[nodiscard]] Result<Done, StoreError> walk_log(const Partition& partition, const DotSet& wanted,
-                                                 const std::function<bool(Dot, const TableKey&)>& found,
-                                                 DotSet* unlogged);
+                                                  const std::function<bool(Dot, const TableKey&)>& found,
+                                                  DotSet* unlogged);
 
   // Drops log entries that `known_to_all` has, at most `limit` of them a call. True: there may be more.
-  [[nodiscard]] Result<bool, StoreError> collect_log(Partition& partition, const Clock& known_to_all, size_t limit);
+  [[nodiscard]] Result<bool, StoreError> collect_log(Partition& partition, const Clock& known_to_all,
+                                                     size_t limit);
   // Drops the lowest entries of a log that is over its limit.
   [[nodiscard]] Result<Done, StoreError> cut_log(Partition& partition, size_t limit);
   // Strips objects with contexts again, at most `limit` a call.

@@ -20,8 +20,8 @@ struct Request {
   Operation operation = Operation::get;
   std::string table;
   std::string key;
-  Level level;                // R for get and scan, W for put and erase
-  bool sloppy = true;         // stand-ins, and replicas that are not filled yet, count when owners do not answer
+  Level level;         // R for get and scan, W for put and erase
+  bool sloppy = true;  // stand-ins, and replicas that are not filled yet, count when owners do not answer
   uint32_t timeout_ms = 1000;
   Conflicts conflicts = Conflicts::siblings;  // the table's
 
@@ -29,15 +29,15 @@ struct Request {
   std::optional<Context> context;  // what the client has seen; nullopt: nothing (a concurrent write)
   std::string value;
   std::string content_type;
-  uint64_t expires_ms = 0;         // wall clock; 0: never
-  bool if_absent = false;          // refused unless the coordinating replica holds no live version
-  std::optional<Dot> if_match;     // refused unless that replica's live versions are exactly this one
+  uint64_t expires_ms = 0;      // wall clock; 0: never
+  bool if_absent = false;       // refused unless the coordinating replica holds no live version
+  std::optional<Dot> if_match;  // refused unless that replica's live versions are exactly this one
 
   // scan of one partition: keys of the table in order, from start_key on, that begin with prefix
   PartitionId partition;
   std::string start_key;
   std::string prefix;
-  uint32_t limit = 100;            // keys, 1 to 10,000
+  uint32_t limit = 100;  // keys, 1 to 10,000
 };
 
 // One value for each answer that API.md names; server/errors turns it into a status and a code.
@@ -63,15 +63,15 @@ struct Response {
   Status status = Status::ok;
   // get: the live versions, merged. Ascending by dot; newest() gives the one for readers of one value.
   Object object;
-  Context context;  // what the client hands back with its next write
-  Dot dot;          // put and erase: the name of this write
+  Context context;        // what the client hands back with its next write
+  Dot dot;                // put and erase: the name of this write
   uint32_t siblings = 0;  // put and erase: versions that the key holds after it at the coordinator
   uint32_t needed = 0;    // R or W
   uint32_t owners = 0;    // N
   uint32_t asked = 0;
   uint32_t received = 0;  // answers or durable acknowledgements
   uint32_t reachable = 0;
-  uint32_t behind = 0;    // get: answers that lacked something
+  uint32_t behind = 0;  // get: answers that lacked something
   std::vector<OwnerOutcome> outcomes;
   // scan: keys in order with their live versions and contexts. next_key: where to go on; nullopt: the end.
   std::vector<std::pair<std::string, Object>> rows;

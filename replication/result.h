@@ -37,7 +37,7 @@ struct Done {};  // the value of a Result that has nothing to say but success
 }  // namespace covey
 
 // Always on. The text says what must hold.
-#define COVEY_ASSERT(condition)                                               \
-  do {                                                                        \
+#define COVEY_ASSERT(condition)                                                  \
+  do {                                                                           \
     if (!(condition)) ::covey::invariant_failed(#condition, __FILE__, __LINE__); \
   } while (false)

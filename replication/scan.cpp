@@ -18,7 +18,8 @@ struct Range {
 
 // Calls `row` with keys and stored bytes in order. covered_to: nullopt when all keys of the range were told.
 template <class Row>
-Refusal walk(Shard& shard, PartitionId id, const Range& range, std::optional<std::string>& covered_to, Row row) {
+Refusal walk(Shard& shard, PartitionId id, const Range& range, std::optional<std::string>& covered_to,
+             Row row) {
   const std::string& first = std::max(range.start_key, range.prefix);
   std::string table_begin = object_key(id, range.table, "");
   std::string upper = after_prefix(table_begin + range.prefix);
@@ -31,7 +32,8 @@ Refusal walk(Shard& shard, PartitionId id, const Range& range, std::optional<std
     std::string_view key = cursor->key().substr(table_begin.size());
     bytes += key.size() + cursor->value().size();
     if (!row(key, cursor->value())) {
-      shard.store_failed({StoreError::Kind::corruption, "the object of key " + std::string(key) + " is unreadable"});
+      shard.store_failed(
+          {StoreError::Kind::corruption, "the object of key " + std::string(key) + " is unreadable"});
       return Refusal::storage_failed;
     }
     covered_to = key;

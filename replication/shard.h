@@ -40,8 +40,8 @@ struct Shard {
     return {.owned = owned, .keeps_log = !owned || members.owners(id).size() > 1};
   }
 
-  // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at most:
-  // one clock in the far future must not take all others along.
+  // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at
+  // most: one clock in the far future must not take all others along.
   Hlc next_time(Now now, Hlc at_least) {
     Hlc time = std::max({Hlc::from_ms(now.wall_ms), Hlc{last_time.value + 1}, Hlc{at_least.value + 1}});
     if (time.ms() <= now.wall_ms + lead_ms_max) last_time = time;
@@ -64,11 +64,16 @@ inline Refusal refusal_of(const StoreError& error) {
 }
 inline std::string text_of(Refusal refusal) {
   switch (refusal) {
-    case Refusal::none: return "answered";
-    case Refusal::disk_full: return "disk full";
-    case Refusal::storage_failed: return "storage failed";
-    case Refusal::busy: return "busy";
-    case Refusal::not_here: return "does not hold the partition";
+    case Refusal::none:
+      return "answered";
+    case Refusal::disk_full:
+      return "disk full";
+    case Refusal::storage_failed:
+      return "storage failed";
+    case Refusal::busy:
+      return "busy";
+    case Refusal::not_here:
+      return "does not hold the partition";
   }
   return "refused";
 }

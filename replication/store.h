@@ -1,5 +1,6 @@
-// What the core asks of storage: an ordered map for each column family, atomic batches, snapshots, and word of
-// what has become durable. RocksDB and memory implement it (storage/); both pass tests/unit/storage/store_contract.
+// What the core asks of storage: an ordered map for each column family, atomic batches, snapshots, and word
+// of what has become durable. RocksDB and memory implement it (storage/); both pass
+// tests/unit/storage/store_contract.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,8 @@ struct StoreError {
   std::string message;
 };
 
-// Everything one step of the core changes, applied as one or not at all. Order matters for one key: last wins.
+// Everything one step of the core changes, applied as one or not at all. Order matters for one key: last
+// wins.
 class StoreBatch {
  public:
   struct Operation {
@@ -47,7 +49,9 @@ class StoreBatch {
   void put(Column column, std::string key, std::string value) {
     operations_.push_back({column, std::move(key), std::move(value), {}});
   }
-  void erase(Column column, std::string key) { operations_.push_back({column, std::move(key), std::nullopt, {}}); }
+  void erase(Column column, std::string key) {
+    operations_.push_back({column, std::move(key), std::nullopt, {}});
+  }
   // REQUIRES lower < upper
   void erase_range(Column column, std::string lower, std::string upper) {
     operations_.push_back({column, std::move(lower), std::nullopt, std::move(upper)});
@@ -66,7 +70,8 @@ class StoreSnapshot {
   virtual ~StoreSnapshot() = default;
 };
 
-// Walks one column family in bytewise key order. Views are valid until the next call of next() or destruction.
+// Walks one column family in bytewise key order. Views are valid until the next call of next() or
+// destruction.
 class StoreCursor {
  public:
   virtual ~StoreCursor() = default;
@@ -84,10 +89,10 @@ class Store {
 
   // nullopt: no such key.
   [[nodiscard]] virtual Result<std::optional<std::string>, StoreError> get(Column column,
-                                                                          std::string_view key) = 0;
+                                                                           std::string_view key) = 0;
 
-  // Applies the batch at once: later reads see it. It is durable when durable() >= the returned Lsn, which this
-  // store counts up by one for each write.
+  // Applies the batch at once: later reads see it. It is durable when durable() >= the returned Lsn, which
+  // this store counts up by one for each write.
   [[nodiscard]] virtual Result<Lsn, StoreError> write(const StoreBatch& batch) = 0;
 
   // The newest write known to survive a crash of the machine (mode sync or interval), or simply the newest

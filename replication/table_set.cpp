@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 #include "replication/codec.h"
 #include "replication/hash.h"
 
@@ -40,7 +39,8 @@ Result<Done, StoreError> TableSet::load() {
     uint8_t conflicts = in.u8();
     entry.table.definition = in.bytes();
     if (format != table_format || !in.done() || conflicts > 1) {
-      return StoreError{StoreError::Kind::corruption, "the definition of table " + entry.table.name + " is unreadable"};
+      return StoreError{StoreError::Kind::corruption,
+                        "the definition of table " + entry.table.name + " is unreadable"};
     }
     entry.table.conflicts = static_cast<Conflicts>(conflicts);
     std::string name = entry.table.name;
@@ -110,7 +110,8 @@ void TableSet::tell(const NodeId& peer) {
 
 void TableSet::receive(Now now, const peer::Tables& message) {
   for (const auto& told : message.tables()) {
-    bool sound = is_table_name(told.name()) && told.definition().size() <= definition_bytes_max && told.conflicts() <= 1;
+    bool sound = is_table_name(told.name()) && told.definition().size() <= definition_bytes_max &&
+                 told.conflicts() <= 1;
     if (!sound) {
       ++shard_.stats.malformed_messages_dropped;
       continue;
@@ -130,7 +131,8 @@ void TableSet::tick(Now now) {
 
 void TableSet::purge(Now now, Entry& entry) {
   PartitionId id{std::max(entry.purge_next, shard_.options.shard)};
-  if (!shard_.mine(id)) id.value += shard_.options.shards - (id.value - shard_.options.shard) % shard_.options.shards;
+  if (!shard_.mine(id))
+    id.value += shard_.options.shards - (id.value - shard_.options.shard) % shard_.options.shards;
   if (id.value >= shard_.options.partitions) {
     entry.purge_next = shard_.options.partitions;
     return;

@@ -1,5 +1,5 @@
-// Table definitions: a replicated map in which the newest definition of a name wins. Dropped tables stay as a mark,
-// so that an old definition does not bring them back; their keys are erased by ordinary deletes.
+// Table definitions: a replicated map in which the newest definition of a name wins. Dropped tables stay as a
+// mark, so that an old definition does not bring them back; their keys are erased by ordinary deletes.
 #pragma once
 
 #include <map>

@@ -15,7 +15,8 @@ struct NodeId {
   auto operator<=>(const NodeId&) const = default;
 };
 
-// One life of a node's data directory. Highest 24 bits: a tag of the node's name; lowest 40: the life, random.
+// One life of a node's data directory. Highest 24 bits: a tag of the node's name; lowest 40: the life,
+// random.
 struct Actor {
   uint64_t value = 0;
   auto operator<=>(const Actor&) const = default;
@@ -73,7 +74,7 @@ inline bool is_table_key(std::string_view table, std::string_view key) {
   return is_table_name(table) && !key.empty() && key.size() <= key_bytes_max;
 }
 
-uint32_t node_tag(std::string_view node_name);              // 24 bits
+uint32_t node_tag(std::string_view node_name);                // 24 bits
 Actor make_actor(std::string_view node_name, uint64_t life);  // life: any random bits, the lowest 40 count
 
 // Which of `partitions` (a power of two) holds the key: the highest bits of a 64-bit hash of table and key.

@@ -103,7 +103,8 @@ void Upkeep::repair_unlogged(Now now, Partition& partition) {
       at = partition.unlogged.erase(at);
       continue;
     }
-    if (now.tick_us >= since_us + ask_others_first_us) repair_.open(now, at->first, partition, {.keep = false});
+    if (now.tick_us >= since_us + ask_others_first_us)
+      repair_.open(now, at->first, partition, {.keep = false});
     ++at;
   }
 }
@@ -115,8 +116,8 @@ bool Upkeep::first_alive_owner(Now now, PartitionId id) const {
   return false;
 }
 
-// An expired version is deleted as any other: by one owner, under a dot. So replicas with equal clocks hold equal
-// objects whatever their wall clocks say.
+// An expired version is deleted as any other: by one owner, under a dot. So replicas with equal clocks hold
+// equal objects whatever their wall clocks say.
 void Upkeep::expire(Now now, Partition& partition) {
   if (!first_alive_owner(now, partition.id) && !bug(Bug::expiry_without_dot)) return;
   std::string lower = partition_key(partition.id);

@@ -46,8 +46,8 @@ class MemoryStore final : public Store {
   // Faults stay.
   void crash(size_t survivors = 0);
 
-  // Faults. A failing write applies nothing.
-  void fail_next_write(StoreError error) { next_write_error_ = std::move(error); }
+  // Faults. A failing write applies nothing; nullopt: it will not fail after all.
+  void fail_next_write(std::optional<StoreError> error) { next_write_error_ = std::move(error); }
   void set_full(bool full) { full_ = full; }
   // The stored bytes of this key no longer have their checksum: reading them fails until they are written
   // again.

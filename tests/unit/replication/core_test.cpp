@@ -34,7 +34,8 @@ TEST_CASE("a value written on one node is read on every other") {
   CHECK(written.received >= 2);
   for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k")) == Values{"v"});
   cluster.wait_ms(3'000);
-  for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"v"});
+  for (const char* node : {"n1", "n2", "n3"})
+    CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"v"});
   expect_quiet(cluster, {"n1", "n2", "n3"});
 }
 
@@ -53,7 +54,8 @@ TEST_CASE("concurrent writes on two sides of a partition both survive it, and on
   CHECK(cluster.values(read) == Values{"a", "b"});
   cluster.put("n3", "k", "ab", read.context);
   cluster.wait_ms(4'000);
-  for (const char* node : {"n1", "n2", "n3"}) CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"ab"});
+  for (const char* node : {"n1", "n2", "n3"})
+    CHECK(cluster.values(cluster.get(node, "k", "one")) == Values{"ab"});
   expect_quiet(cluster, {"n1", "n2", "n3"});
 }
 
@@ -117,7 +119,8 @@ TEST_CASE("a wiped replica is filled again and meanwhile does not count in stric
   cluster.wait_ms(8'000);
   cluster.isolate("n3");
   size_t found = 0;
-  for (const std::string& key : keys) found += cluster.values(cluster.get("n3", key, "one")) == Values{"v" + key} ? 1 : 0;
+  for (const std::string& key : keys)
+    found += cluster.values(cluster.get("n3", key, "one")) == Values{"v" + key} ? 1 : 0;
   CHECK(found == keys.size());
   cluster.heal();
   cluster.wait_ms(5'000);
@@ -141,7 +144,8 @@ TEST_CASE("a stand-in takes writes that no owner can, and hands them over") {
   CHECK(cluster.values(cluster.get(outside, "k", "one", true)) == Values{"v"});
   cluster.heal();
   cluster.wait_ms(5'000);
-  for (const std::string& owner : is_owner) CHECK(cluster.values(cluster.get(owner, "k", "one")) == Values{"v"});
+  for (const std::string& owner : is_owner)
+    CHECK(cluster.values(cluster.get(owner, "k", "one")) == Values{"v"});
   expect_quiet(cluster, {"n1", "n2", "n3", "n4", "n5"});
 }
 
@@ -151,7 +155,8 @@ TEST_CASE("a write through a node that does not own the key reaches its owners")
     std::string node = "n" + std::to_string(i);
     Response written = cluster.put(node, "key" + node, "v", {}, "quorum");
     CHECK(written.status == Status::ok);
-    for (int j = 1; j <= 5; ++j) CHECK(cluster.values(cluster.get("n" + std::to_string(j), "key" + node)) == Values{"v"});
+    for (int j = 1; j <= 5; ++j)
+      CHECK(cluster.values(cluster.get("n" + std::to_string(j), "key" + node)) == Values{"v"});
   }
 }
 

@@ -1,5 +1,5 @@
-// Cores over in-memory stores whose messages arrive at once, in order: for tests of what nodes do together. Faults
-// belong to the simulator.
+// Cores over in-memory stores whose messages arrive at once, in order: for tests of what nodes do together.
+// Faults belong to the simulator.
 #pragma once
 
 #include <deque>
@@ -18,7 +18,8 @@ class SmallCluster {
  public:
   explicit SmallCluster(uint32_t nodes, uint32_t replicas = 3, uint32_t partitions = 4) {
     std::vector<Member> members;
-    for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Member{NodeId{"n" + std::to_string(i)}, "", "", "a", 1.0});
+    for (uint32_t i = 1; i <= nodes; ++i)
+      members.push_back(Member{NodeId{"n" + std::to_string(i)}, "", "", "a", 1.0});
     for (const Member& self : members) {
       auto& node = nodes_[self.node.name];
       node.options.self = self;
@@ -27,7 +28,8 @@ class SmallCluster {
       node.options.seed = nodes_.size();
       node.members = members;
       node.store = std::make_unique<MemoryStore>();
-      start(self.node.name, {.life = nodes_.size() * 100, .fallback_life = nodes_.size() * 100 + 1, .fresh = true});
+      start(self.node.name,
+            {.life = nodes_.size() * 100, .fallback_life = nodes_.size() * 100 + 1, .fresh = true});
     }
     for (const Member& a : members) {
       for (const Member& b : members) {
@@ -98,7 +100,8 @@ class SmallCluster {
     return out;
   }
 
-  Response get(const std::string& name, const std::string& key, const std::string& level = "quorum", bool sloppy = false) {
+  Response get(const std::string& name, const std::string& key, const std::string& level = "quorum",
+               bool sloppy = false) {
     return ask(name, make(Operation::get, key, level, sloppy));
   }
   Response put(const std::string& name, const std::string& key, const std::string& value,
@@ -164,7 +167,8 @@ class SmallCluster {
         for (auto& send : output.sends) {
           if (cut_.contains({name, send.to.name})) continue;
           peer::Envelope copy;
-          if (!copy.ParseFromString(send.message->SerializeAsString())) throw std::runtime_error("unreadable");
+          if (!copy.ParseFromString(send.message->SerializeAsString()))
+            throw std::runtime_error("unreadable");
           core(send.to.name).receive(now(), NodeId{name}, copy);
           busy = true;
         }
