@@ -22,6 +22,7 @@ void World::heal_everything() {
     resume(machine);
     set_stalled(machine, false);
     set_full(machine, false);
+    for (ShardState& shard : machine.shards) shard.disk->fail_next_write(false);
     machine.slow_us = 0;
     set_clock_right(machine);
   }

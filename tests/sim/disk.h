@@ -19,7 +19,7 @@ class Disk {
   // Keeps what is synced and the oldest `survivors` of the other writes.
   virtual void crash(uint64_t survivors) = 0;
   virtual std::unique_ptr<Disk> clone() = 0;
-  virtual void fail_next_write() = 0;
+  virtual void fail_next_write(bool fails) = 0;
   virtual void set_full(bool full) = 0;
 };
 

@@ -57,6 +57,8 @@ struct Machine {
   std::vector<ShardState> shards;
   DirectoryRecord record;
   DiskHistory history = DiskHistory::kept;
+  bool seems_untouched = false;           // an older directory in its place looks as if it were not
+  std::vector<uint64_t> lives_asked_for;  // by shard: those that the last start would go on with
   std::optional<Backup> backup;
   std::vector<std::function<void()>> waiting;  // while paused
   std::set<size_t> operations;                 // in flight

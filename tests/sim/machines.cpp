@@ -1,4 +1,7 @@
 // What happens to machines: starts, crashes, disks and clocks.
+#include <algorithm>
+
+#include "replication/partition.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
 
@@ -33,6 +36,9 @@ void World::start(Machine& machine) {
   uint64_t new_life = random_.next();
   uint64_t fallback = random_.next();
   if (record.lives.empty()) record.lives.assign(shards, 0);
+  if (machine.seems_untouched && !others_know_its_past(machine)) record.clean = false;
+  machine.seems_untouched &= record.clean;
+  machine.lives_asked_for = record.lives;
   machine.up = true;
   machine.paused = false;
   ++machine.run;
@@ -134,6 +140,7 @@ void World::stop(Machine& machine) {
     shard.pending.clear();
   }
   machine.record.clean = true;
+  machine.seems_untouched = false;
 }
 
 void World::pause(Machine& machine) {
@@ -155,6 +162,7 @@ void World::resume(Machine& machine) {
 }
 
 void World::wipe(Machine& machine) {
+  if (asks_for_its_past(machine)) return;
   if (machine.up) crash(machine, false);
   if (machine.run > 0) {
     totals.add("fault: disk wiped");
@@ -169,6 +177,7 @@ void World::wipe(Machine& machine) {
     shard.minted.resize(setup_.partitions);
   }
   machine.record = {};
+  machine.seems_untouched = false;
   machine.stalled = machine.full = false;
   machine.history = DiskHistory::wiped;
 }
@@ -182,8 +191,39 @@ void World::back_up(Machine& machine) {
   note(machine.id.name + " is backed up");
 }
 
+// A directory that seems untouched is told from a true one by the dots that others have of its past. What no
+// other disk has of it nobody can know of: then the directory has to say that it was restored.
+bool World::others_know_its_past(const Machine& machine) {
+  for (uint32_t p = 0; p < setup_.partitions; ++p) {
+    size_t index = p % machine.shards.size();
+    auto bytes = machine.shards[index].disk->store().get(Column::partitions, partition_key(PartitionId{p}));
+    require(bytes.ok(), "a store can't be read");
+    Actor life = make_actor(machine.id.name, machine.record.lives[index]);
+    uint64_t minted = 0;
+    if (*bytes) {
+      auto record = decode_partition(PartitionId{p}, **bytes);
+      require(record.has_value(), "a stored partition record can't be decoded");
+      minted = record->clock.highest(life);
+      if (record->minted_actor == life) minted = std::max(minted, record->minted);
+    }
+    if (!oracle_.others_know(machine.index, PartitionId{p}, life, minted)) return false;
+  }
+  return true;
+}
+
+// Whether a node with an older directory is still asking the others: what they have must not go meanwhile.
+bool World::asks_for_its_past(const Machine& except) const {
+  return std::any_of(machines_.begin(), machines_.end(), [&](const Machine& machine) {
+    if (machine.index == except.index || !machine.up || !machine.seems_untouched) return false;
+    for (size_t i = 0; i < machine.shards.size(); ++i) {
+      if (machine.shards[i].core->life() != machine.lives_asked_for[i]) return true;
+    }
+    return false;
+  });
+}
+
 void World::restore(Machine& machine, bool noticed) {
-  if (!machine.backup) return;
+  if (!machine.backup || asks_for_its_past(machine)) return;
   if (machine.up) crash(machine, false);
   totals.add(noticed ? "fault: disk rolled back" : "fault: disk rolled back, unnoticed");
   note(machine.id.name + " gets an older disk");
@@ -194,6 +234,7 @@ void World::restore(Machine& machine, bool noticed) {
   }
   machine.record = machine.backup->record;
   if (noticed) machine.record.clean = false;
+  machine.seems_untouched = machine.record.clean;
   // An older disk in place of a wiped one is still a lost disk.
   machine.history = DiskHistory::rolled_back;
 }
@@ -224,7 +265,7 @@ void World::set_full(Machine& machine, bool full) {
 void World::fail_next_write(Machine& machine) {
   totals.add("fault: write fails");
   note(machine.id.name + " disk: the next write fails");
-  machine.shards[random_.below(machine.shards.size())].disk->fail_next_write();
+  machine.shards[random_.below(machine.shards.size())].disk->fail_next_write(true);
 }
 
 void World::set_slow(Machine& machine, uint64_t delay_us) {

@@ -21,8 +21,10 @@ class MemoryDisk final : public Disk {
     synced_ = store_->written();
   }
   std::unique_ptr<Disk> clone() override { return std::make_unique<MemoryDisk>(store_->clone(), synced_); }
-  void fail_next_write() override {
-    store_->fail_next_write({StoreError::Kind::io, "the simulated disk failed to write"});
+  void fail_next_write(bool fails) override {
+    store_->fail_next_write(
+        fails ? std::optional(StoreError{StoreError::Kind::io, "the simulated disk failed to write"})
+              : std::nullopt);
   }
   void set_full(bool full) override { store_->set_full(full); }
 

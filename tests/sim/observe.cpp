@@ -1,4 +1,6 @@
 // What each step changed, told to the oracle.
+#include <bit>
+
 #include "replication/partition.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
@@ -68,16 +70,19 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
       return event.partition == partition && lost.contains(event.dot);
     });
   }
-  known = record->clock;
+  DotSet before = std::exchange(known, record->clock);
   Dot last_minted{record->minted_actor, {record->minted}};
-  bool minted_now = last_minted != shard.minted[partition.value];
-  shard.minted[partition.value] = last_minted;
+  Dot earlier = std::exchange(shard.minted[partition.value], last_minted);
+  uint64_t minted_before = earlier.actor == last_minted.actor ? earlier.counter.value : 0;
   for (const auto& entry : fresh.entries()) {
     for (const auto& run : DotSet::runs_of(entry)) {
       for (uint64_t counter = run.first; counter <= run.last; ++counter) {
         Dot dot{entry.actor, {counter}};
         Event* event = oracle_.find(partition, dot);
-        if (minted_now && last_minted == dot) event = &attribute(machine, partition, dot, change);
+        bool minted_now = earlier != last_minted && dot.actor == last_minted.actor &&
+                          counter > minted_before && counter <= last_minted.counter.value;
+        if (minted_now && (event == nullptr || dot == last_minted))
+          event = attribute(machine, partition, dot, change, before);
         if (event == nullptr) {
           oracle_.claimed_without_write(partition, dot);
           totals.add("sometimes: a hole without a write was closed");
@@ -93,9 +98,11 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
   shard.voids[partition.value] = record->voids;
 }
 
-// Which operation a new dot belongs to, or that it removes an expired value.
-Event& World::attribute(Machine& machine, PartitionId partition, Dot dot,
-                        const WatchedStore::Change& change) {
+// Which operation a new dot belongs to, or that it removes an expired value, or that an object is written
+// once more because closed dots are in its context. nullptr: such an object, of which no other owner has to
+// hear.
+Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change,
+                        const DotSet& known) {
   std::optional<TableKey> key;
   const Version* version = nullptr;
   std::vector<Object> objects;
@@ -117,15 +124,20 @@ Event& World::attribute(Machine& machine, PartitionId partition, Dot dot,
   if (!key && change.objects.size() == 1) key = decode_object_key(change.objects[0].key);
   const ClientOperation* operation = version != nullptr ? tagged(version->content_type) : current_operation_;
   if (!key && operation != nullptr) key = TableKey{operation->request.table, operation->request.key};
+  if (!key && operation == nullptr && std::popcount(oracle_.owners(partition)) == 1) return nullptr;
   require(key.has_value(), machine.id.name + " gave a dot for no key");
+  ShardState& shard = machine.shards[partition.value % machine.shards.size()];
+  std::optional<Object> stored;  // if it did change
   std::vector<Version> removed;
   for (size_t i = 0; i < change.objects.size(); ++i) {
     if (decode_object_key(change.objects[i].key) != key) continue;
     auto before = decoded(change.objects[i].before);
     require(before.has_value(), "a stored object can't be decoded");
-    for (Version& one : before->versions) {
-      if (version_of(objects[i], one.dot) == nullptr) removed.push_back(std::move(one));
+    for (const Version& one : before->versions) {
+      if (version_of(objects[i], one.dot) == nullptr) removed.push_back(one);
     }
+    stored = objects[i];
+    stored->context.join(before->context);
   }
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
     bool put = operation->request.operation == Operation::put;
@@ -135,17 +147,31 @@ Event& World::attribute(Machine& machine, PartitionId partition, Dot dot,
     if (operation->request.conflicts == Conflicts::last_write_wins) {
       for (const Version& one : removed) oracle_.also_overwrites(event, one.dot);
     }
-    return event;
+    return &event;
   }
   require(version == nullptr, machine.id.name + " made a version that no client asked for, key " + key->key);
-  Event& event = oracle_.minted(machine.index, dot, *key, Event::Kind::expiry, nullptr);
+  Event::Kind kind = removed.empty() ? Event::Kind::touch : Event::Kind::expiry;
+  Event& event = oracle_.minted(machine.index, dot, *key, kind, nullptr);
+  if (kind == Event::Kind::touch) {
+    if (!stored) {
+      auto bytes = shard.disk->store().get(Column::objects, object_key(partition, key->table, key->key));
+      require(bytes.ok(), "a store can't be read");
+      stored = decoded(*bytes);
+    }
+    require(stored.has_value(), "a stored object can't be decoded");
+    DotSet context = known;
+    context.join(stored->context);
+    oracle_.touched(event, context, *stored);
+    totals.add("sometimes: an object was written once more for closed dots");
+    return &event;
+  }
   for (const Version& one : removed) {
     require(one.expires_ms != 0 && one.expires_ms <= now(machine).wall_ms,
             machine.id.name + " removed a value that had not expired, key " + key->key);
     oracle_.also_overwrites(event, one.dot);
   }
   totals.add("sometimes: an expired value was removed");
-  return event;
+  return &event;
 }
 
 std::set<Actor> World::running_actors() const {

@@ -1,5 +1,6 @@
 #include "tests/sim/oracle.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "replication/core.h"
@@ -42,7 +43,7 @@ std::vector<TableKey> Oracle::keys() const {
 }
 
 std::string Oracle::describe(const Event& event) const {
-  static constexpr const char* kinds[] = {"put", "delete", "expiry"};
+  static constexpr const char* kinds[] = {"put", "delete", "expiry", "touch"};
   char dot[48];
   std::snprintf(dot, sizeof dot, "%llx:%llu", static_cast<unsigned long long>(event.dot.actor.value),
                 static_cast<unsigned long long>(event.dot.counter.value));
@@ -93,21 +94,14 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
   }
   std::string who = nodes_[node].name;
   if (Event* earlier = find(partition, dot)) {
-    // A disk that was rolled back and looks untouched, and no other disk that has the dot: nobody can know of
-    // it.
-    NodeMask bit = NodeMask{1} << node;
-    require((earlier->holders & ~bit) == 0 && (earlier->rolled_back & bit) != 0,
-            "I3: " + who + " gave a dot twice: " + describe(*earlier) + " and now " + describe(event));
-    earlier->voided = true;
-    event.replaces_unknown = true;
+    fail("I3: " + who + " gave a dot twice: " + describe(*earlier) + " and now " + describe(event));
   }
   require(!claimed_[partition.value].contains(dot),
           "I3: " + who + " gave a dot that a clock had already claimed: " + describe(event));
   for (size_t id : events_of(key)) {
     Event& earlier = events_[id];
-    require(!earlier.overwrites.contains(dot) || event.replaces_unknown,
-            "a context claimed a dot before it was given: " + describe(earlier) + " overwrites " +
-                describe(event));
+    require(!earlier.overwrites.contains(dot), "a context claimed a dot before it was given: " +
+                                                   describe(earlier) + " overwrites " + describe(event));
     if (event.overwrites.contains(earlier.dot)) earlier.overwriters.push_back(event.id);
   }
   by_dot_[partition.value][dot] = event.id;
@@ -122,6 +116,26 @@ void Oracle::also_overwrites(Event& event, Dot removed) {
   if (earlier == nullptr || event.overwrites.contains(removed)) return;
   event.overwrites.add(removed);
   earlier->overwriters.push_back(event.id);
+}
+
+void Oracle::touched(Event& event, const DotSet& context, const Object& object) {
+  for (size_t id : events_of(event.key)) {
+    Dot dot = events_[id].dot;
+    bool shown = std::any_of(object.versions.begin(), object.versions.end(),
+                             [&](const Version& version) { return version.dot == dot; });
+    if (id != event.id && !shown && context.contains(dot)) also_overwrites(event, dot);
+  }
+}
+
+bool Oracle::others_know(size_t node, PartitionId partition, Actor life, uint64_t minted) const {
+  if (const auto* unknown = claimed_[partition.value].find(life);
+      unknown != nullptr && unknown->highest() > minted)
+    return false;
+  const auto& dots = by_dot_[partition.value];
+  for (auto at = dots.upper_bound({life, {minted}}); at != dots.end() && at->first.actor == life; ++at) {
+    if ((events_[at->second].holders & ~(NodeMask{1} << node)) == 0) return false;
+  }
+  return true;
 }
 
 void Oracle::learned(size_t node, Event& event, bool on_disk) {

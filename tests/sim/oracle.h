@@ -40,7 +40,8 @@ struct ClientOperation {
 
 // One accepted write.
 struct Event {
-  enum class Kind : uint8_t { put, erase, expiry };
+  // touch: the core wrote an object once more under a new dot and changed none of its versions
+  enum class Kind : uint8_t { put, erase, expiry, touch };
   size_t id = 0;
   std::optional<size_t> operation;  // none: the expiry of a value
   TableKey key;
@@ -62,8 +63,7 @@ struct Event {
   uint64_t acknowledged_at = 0;
   uint32_t needed = 0;  // W
   bool strict = false;
-  bool replaces_unknown = false;  // its dot had been given before, on a disk that was put back unnoticed
-  bool voided = false;            // closed as a hole: nobody had received it
+  bool voided = false;  // closed as a hole: nobody had received it
 };
 
 class Oracle {
@@ -84,6 +84,11 @@ class Oracle {
   // What it removed beside what its client had seen: expired values, and where the last write wins all that
   // the coordinating replica saw.
   void also_overwrites(Event& event, Dot removed);
+  // It says no more than the node knew: `context` without the versions that the object still has.
+  void touched(Event& event, const DotSet& context, const Object& object);
+  // Whether a node whose disk is as old as that may go on with these lives: of every dot that it gave since,
+  // some other disk can tell. `minted`: the last that the old disk knows to be given.
+  bool others_know(size_t node, PartitionId partition, Actor life, uint64_t minted) const;
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);

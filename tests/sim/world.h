@@ -130,7 +130,10 @@ class World {
   void observe(Machine& machine, ShardState& shard);
   void observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change);
   const ClientOperation* tagged(const std::string& content_type) const;
-  Event& attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change);
+  Event* attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change,
+                   const DotSet& known);
+  bool others_know_its_past(const Machine& machine);
+  bool asks_for_its_past(const Machine& except) const;
   void look_again(Machine& machine);  // after a start: what came back
   std::set<Actor> running_actors() const;
   void count_stats(const Core& core);
