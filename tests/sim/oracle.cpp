@@ -139,6 +139,7 @@ bool Oracle::others_know(size_t node, PartitionId partition, Actor life, uint64_
 }
 
 void Oracle::learned(size_t node, Event& event, bool on_disk) {
+  if (event.voided) return;  // the clock has it as closed
   NodeMask bit = NodeMask{1} << node;
   event.held |= bit;
   if (!on_disk) return;

@@ -68,9 +68,6 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
     setup.message_bytes_max = static_cast<uint32_t>(in_range(value, 64, 1 << 24));
   } else if (name == "gossip") {
     setup.gossip_interval_us = parse_duration_us(value);
-  } else if (name == "store") {
-    if (value != "memory" && value != "rocksdb") throw ScenarioError("store: memory or rocksdb");
-    setup.rocksdb = value == "rocksdb";
   } else {
     return false;
   }
@@ -89,8 +86,7 @@ std::vector<std::string> setup_lines(const Setup& setup) {
           "siblings " + std::to_string(setup.siblings_max),
           "log " + std::to_string(setup.log_entries_max),
           "message-bytes " + std::to_string(setup.message_bytes_max),
-          "gossip " + duration_text(setup.gossip_interval_us),
-          std::string("store ") + (setup.rocksdb ? "rocksdb" : "memory")};
+          "gossip " + duration_text(setup.gossip_interval_us)};
 }
 
 }  // namespace covey::sim

@@ -22,7 +22,6 @@ struct Setup {
   uint64_t log_entries_max = 1'000'000;
   uint32_t message_bytes_max = 256 * 1024;
   uint64_t gossip_interval_us = 200'000;
-  bool rocksdb = false;
 
   uint32_t nodes() const { return static_cast<uint32_t>(shards.size()); }
 };
