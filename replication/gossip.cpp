@@ -147,13 +147,13 @@ void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, i
   if (!shard_.mine(id)) return;
   Partition& partition = shard_.replica.at(id);
   if (message.clock_hashes(index) != partition.clock.hash()) {
-    if (may_tell(now, partition)) tell_clock(from, partition, true, 0);
+    if (may_tell(now, from, partition)) tell_clock(from, partition, true, 0);
     return;
   }
   uint32_t flags = message.flags(index);
   note_equal(now, from, partition, (flags & flag_durable) != 0, lives_hash_in(message, id));
   // A stand-in waits for this word to drop its copy.
-  if ((flags & flag_owner) == 0 && may_tell(now, partition)) tell_clock(from, partition, false, 0);
+  if ((flags & flag_owner) == 0) tell_clock(from, partition, false, 0);
   bool comparable =
       (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
   if (comparable && message.state_hashes(index) != partition.state_hash) alarm(now, from, partition);
@@ -179,14 +179,11 @@ void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool 
   if (!partition.ready) partition.synced_with.insert(peer);
 }
 
-// One exchange about a partition at a time, more or less: peers that are told the same clock at once would
-// all push the same objects, and a link that heals brings many old digests.
-bool Gossip::may_tell(Now now, Partition& partition) {
-  if (partition.clock_told_us != 0 &&
-      now.tick_us < partition.clock_told_us + shard_.options.gossip_interval_us / 2) {
-    return false;
-  }
-  partition.clock_told_us = now.tick_us;
+// At most twice an interval for a partition and peer: a link that heals brings many old digests.
+bool Gossip::may_tell(Now now, const NodeId& peer, Partition& partition) {
+  uint64_t& told_us = partition.clock_told_us[peer];
+  if (told_us != 0 && now.tick_us < told_us + shard_.options.gossip_interval_us / 2) return false;
+  told_us = now.tick_us;
   return true;
 }
 
@@ -222,7 +219,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message
   copy.members_hash = message.members_hash();
   copy.told_us = now.tick_us;
   copy.ready = (message.flags() & flag_ready) != 0;
-  if (message.answer_wanted() && may_tell(now, partition)) tell_clock(from, partition, false, 0);
+  if (message.answer_wanted() && may_tell(now, from, partition)) tell_clock(from, partition, false, 0);
   bool goes_on = true;
   if (message.push_received() != 0) {
     auto at = pushes_.find({from, id});

@@ -44,7 +44,7 @@ class Gossip {
   using Target = std::pair<NodeId, PartitionId>;
 
   void send_digest(Now now, const NodeId& peer, DigestKind kind);
-  bool may_tell(Now now, Partition& partition);
+  bool may_tell(Now now, const NodeId& peer, Partition& partition);
   void tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted, uint64_t push_received);
   uint64_t summary_with(const NodeId& peer) const;
   uint32_t flags_of(const Partition& partition) const;
