@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -31,6 +33,34 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// What runs now, for the handler of signals: an interrupted benchmark leaves no servers behind.
+std::array<std::atomic<pid_t>, 64> children{};
+
+extern "C" void end_all(int signal) {
+  for (auto& child : children) {
+    if (const pid_t pid = child.load(); pid > 0) ::kill(pid, SIGKILL);
+  }
+  ::_exit(128 + signal);
+}
+
+void end_with_us() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, end_all);
+}
+
+void remember(pid_t pid) {
+  for (auto& child : children) {
+    pid_t none = 0;
+    if (child.compare_exchange_strong(none, pid)) return;
+  }
+}
+
+void forget(pid_t pid) {
+  for (auto& child : children) {
+    pid_t expected = pid;
+    child.compare_exchange_strong(expected, 0);
+  }
+}
+
 sockaddr_in local_address(uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -51,9 +81,11 @@ Process::Process(const std::vector<std::string>& arguments, const fs::path& log)
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
+  end_with_us();
   const int failure = ::posix_spawnp(&pid_, pointers[0], &files, nullptr, pointers.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   if (failure != 0) throw std::runtime_error("cannot start " + arguments[0] + ": " + std::strerror(failure));
+  remember(pid_);
 }
 
 Process::~Process() { stop(); }
@@ -68,7 +100,10 @@ Process& Process::operator=(Process&& other) noexcept {
 }
 
 bool Process::running() {
-  if (pid_ != 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  if (pid_ != 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+    forget(pid_);
+    pid_ = 0;
+  }
   return pid_ != 0;
 }
 
@@ -80,6 +115,7 @@ void Process::stop(std::chrono::seconds patience) {
   if (!running()) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
+  forget(pid_);
   pid_ = 0;
 }
 
