@@ -6,6 +6,8 @@ cd "$ROOT"
 
 # ccache works with precompiled headers only if it may trust these.
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+# And one checkout's objects serve another's.
+export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1
 
 say() { printf '%s\n' "$*"; }
 fail() {
