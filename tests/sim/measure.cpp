@@ -29,7 +29,8 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::state_hash_forgets_old, 5},     {Bug::residual_never_stripped, 20},
                             {Bug::context_without_key, 5},        {Bug::write_ignores_context, 5},
                             {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 500},
-                            {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 300}};
+                            {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 300},
+                            {Bug::void_running_life, 50}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {
