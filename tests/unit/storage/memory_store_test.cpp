@@ -84,7 +84,7 @@ TEST_CASE("without durability a write counts at once and is lost all the same", 
 
 TEST_CASE("a write that fails changes nothing, and the next one goes on", "[storage]") {
   MemoryStore store;
-  store.fail_next_write({StoreError::Kind::io, "simulated"});
+  store.fail_next_write(StoreError{StoreError::Kind::io, "simulated"});
   StoreBatch batch;
   batch.put(Column::objects, "a", "1");
   auto failed = store.write(batch);
