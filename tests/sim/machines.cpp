@@ -1,6 +1,7 @@
 // What happens to machines: starts, crashes, disks and clocks.
 #include <algorithm>
 
+#include "replication/bugs.h"
 #include "replication/partition.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
@@ -46,10 +47,11 @@ void World::start(Machine& machine) {
     ShardState& shard = machine.shards[i];
     shard.watched = std::make_unique<WatchedStore>(shard.disk->store());
     shard.core = std::make_unique<Core>(core_options(machine, i), *shard.watched);
-    Identity identity{.life = record.clean ? record.lives[i] : new_life,
+    bool goes_on = record.clean || (bug(Bug::reuse_dot_after_crash) && !record.fresh);
+    Identity identity{.life = goes_on ? record.lives[i] : new_life,
                       .fallback_life = fallback,
                       .incarnation = record.incarnation,
-                      .clean = record.clean,
+                      .clean = goes_on,
                       .fresh = record.fresh};
     std::vector<Member> others;
     for (const Member& member : members_) {
