@@ -23,6 +23,18 @@ std::optional<StoreError> LogSync::sync(uint64_t newest) {
   return std::nullopt;
 }
 
+// A write that failed for want of space may have left half a record at the end of a log that RocksDB then
+// gave up. Nobody was promised that record. From the next sync on everything in older logs counts as synced,
+// so it must not stay there.
+void LogSync::cut_torn_end(const std::string& path) {
+  uint64_t size = 0;
+  if (!env_.GetFileSize(path, &size).ok()) return;  // it has become tables already
+  const auto whole = last_fragment_end(env_, path, 0, size);
+  if (!whole || *whole >= size) return;
+  // Where this fails the check at the next start tells of the record; nothing is lost by it.
+  env_.Truncate(path, *whole).PermitUncheckedError();
+}
+
 // RocksDB has begun a log, perhaps several: finishes those before it, and makes its name durable.
 std::optional<StoreError> LogSync::change_log(uint64_t newest) {
   std::vector<std::string> names;
@@ -32,6 +44,7 @@ std::optional<StoreError> LogSync::change_log(uint64_t newest) {
   for (const uint64_t number : log_numbers(names)) {
     if (number < number_ || number > newest) continue;
     const std::string path = directory_ + "/" + log_file_name(number);
+    if (number != newest) cut_torn_end(path);
     status = env_.NewRandomRWFile(path, &file_, rocksdb::EnvOptions());
     if (!status.ok()) file_.reset();
     if (status.IsNotFound() || status.IsPathNotFound()) continue;
