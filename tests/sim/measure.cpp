@@ -29,7 +29,7 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::read_quorum_off_by_one, 5},     {Bug::read_from_unready, 20},
                             {Bug::state_hash_forgets_old, 5},     {Bug::residual_never_stripped, 20},
                             {Bug::context_without_key, 5},        {Bug::write_ignores_context, 5},
-                            {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 500},
+                            {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 0},
                             {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 0},
                             {Bug::void_running_life, 50},         {Bug::void_without_all, 0}};
 
