@@ -179,11 +179,14 @@ void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool 
   if (!partition.ready) partition.synced_with.insert(peer);
 }
 
-// At most twice an interval for a partition and peer: a link that heals brings many old digests.
+// One exchange about a partition at a time, more or less: several peers that are told the same clock at once
+// would all push the same objects, and a link that heals brings many old digests. For a time of random
+// length, since rounds are regular: whoever came first would always be first.
 bool Gossip::may_tell(Now now, const NodeId& peer, Partition& partition) {
-  uint64_t& told_us = partition.clock_told_us[peer];
-  if (told_us != 0 && now.tick_us < told_us + shard_.options.gossip_interval_us / 2) return false;
-  told_us = now.tick_us;
+  if (!shard_.members.owns(peer, partition.id) || !shard_.owns(partition.id)) return true;
+  if (now.tick_us < partition.clock_told_until_us) return false;
+  uint64_t interval_us = std::max<uint64_t>(shard_.options.gossip_interval_us, 1);
+  partition.clock_told_until_us = now.tick_us + interval_us / 2 + shard_.random.below(interval_us);
   return true;
 }
 

@@ -53,7 +53,7 @@ struct Partition {
   std::map<NodeId, std::pair<DotSet, uint64_t>>
       unlogged;  // peer -> dots it can't tell from its log, since (tick us)
   uint64_t diverged_since_us = 0;
-  std::map<NodeId, uint64_t> clock_told_us;  // when its clock was told last, as a question or an answer
+  uint64_t clock_told_until_us = 0;  // one exchange at a time: until then its clock is told to no other owner
   uint64_t alarmed_us = 0;
 };
 
