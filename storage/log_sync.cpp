@@ -2,6 +2,8 @@
 
 #include <rocksdb/env.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -31,8 +33,11 @@ void LogSync::cut_torn_end(const std::string& path) {
   if (!env_.GetFileSize(path, &size).ok()) return;  // it has become tables already
   const auto whole = last_fragment_end(env_, path, 0, size);
   if (!whole || *whole >= size) return;
-  // Where this fails the check at the next start tells of the record; nothing is lost by it.
-  env_.Truncate(path, *whole).PermitUncheckedError();
+  // Not every file system of RocksDB's can cut a file; where neither can, the check at the next start tells
+  // of the record, and nothing is lost by it.
+  if (env_.Truncate(path, *whole).ok()) return;
+  std::error_code ignored;
+  std::filesystem::resize_file(path, *whole, ignored);
 }
 
 // RocksDB has begun a log, perhaps several: finishes those before it, and makes its name durable.
