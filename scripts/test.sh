@@ -10,7 +10,7 @@
 #   unit-asan  unit tests and kept fuzz inputs with the same checks: ten minutes more of compiling
 #   tsan     unit tests and real processes, with data races checked
 #
-# SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 200, 60).
+# SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 20, 60).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 jobs=$(nproc)
@@ -90,7 +90,7 @@ run_release() {
   stage "unit tests" unit_tests release
   stage "tidy, kept fuzz inputs, scenarios" ctests release -LE '^(unit|process)$' -j "$jobs"
   stage "simulator, ${SEEDS:=1000} fixed seeds" simulate build/release/bin/covey-sim --seed 1 --runs "$SEEDS" --jobs "$jobs"
-  stage "simulator, ${FRESH_SEEDS:=200} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
+  stage "simulator, ${FRESH_SEEDS:=20} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
     --runs "$FRESH_SEEDS" --jobs "$jobs"
   stage "simulator finds deliberate bugs" simulate build/release/bin/covey-sim-bugs --measure --jobs "$jobs"
   stage "real processes" ctests release -L '^process$'
