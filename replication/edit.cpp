@@ -1,5 +1,6 @@
 // Replica::Edit: one step's changes to a partition, and the storage batch that holds them.
 #include <algorithm>
+#include <tuple>
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
@@ -90,7 +91,7 @@ void index_expiry(PartitionId id, const TableKey& key, const Object& before, con
 
 }  // namespace
 
-void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, Partition& next) {
+void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next) {
   Object after = strip(*staged.after, clock_);
   const Object& before = staged.before;
   if (after == before) return;
@@ -118,18 +119,11 @@ void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& b
 
 Result<bool, StoreError> Edit::commit() {
   StoreBatch batch;
-  Partition next;  // the persisted fields
-  next.id = partition_.id;
+  PartitionRecord next = partition_;
   next.clock = clock_;
-  next.voids = partition_.voids;
   next.voids.join(voids_);
-  next.minted_actor = minted_ ? minted_->first : partition_.minted_actor;
-  next.minted = minted_ ? minted_->second : partition_.minted;
+  if (minted_) std::tie(next.minted_actor, next.minted) = *minted_;
   next.ready = ready_.value_or(partition_.ready);
-  next.state_hash = partition_.state_hash;
-  next.objects = partition_.objects;
-  next.log = partition_.log;
-  next.residual = partition_.residual;
   if (drop_) {
     std::string lower = partition_key(next.id);
     std::string upper = after_prefix(lower);
@@ -161,15 +155,7 @@ Result<bool, StoreError> Edit::commit() {
   batch.put(Column::partitions, partition_key(next.id), encode_partition(next));
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
-  partition_.clock = std::move(next.clock);
-  partition_.voids = std::move(next.voids);
-  partition_.minted_actor = next.minted_actor;
-  partition_.minted = next.minted;
-  partition_.state_hash = next.state_hash;
-  partition_.objects = next.objects;
-  partition_.log = next.log;
-  partition_.residual = next.residual;
-  partition_.ready = next.ready;
+  static_cast<PartitionRecord&>(partition_) = std::move(next);
   partition_.last_write = *written;
   if (drop_) {
     partition_.settled.clear();

@@ -7,7 +7,7 @@ namespace {
 constexpr uint8_t partition_format = 1;
 }
 
-std::string encode_partition(const Partition& partition) {
+std::string encode_partition(const PartitionRecord& partition) {
   std::string bytes;
   Writer out(bytes);
   out.u8(partition_format);

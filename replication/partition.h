@@ -23,10 +23,9 @@ struct PeerCopy {
   bool ready = false;
 };
 
-struct Partition {
+// What is persisted, in the same batch as what it describes.
+struct PartitionRecord {
   PartitionId id;
-
-  // Persisted, in the same batch as what it describes.
   Clock clock;
   DotSet voids;         // dots of ended lives that nobody ever received, closed here; some owner may not know
   Actor minted_actor;   // whose counter `minted` counts
@@ -36,7 +35,9 @@ struct Partition {
   uint64_t log = 0;         // entries in the dot log
   uint64_t residual = 0;    // objects stored with a context
   bool ready = false;       // has all that any owner had when this copy began: counts in strict reads
+};
 
+struct Partition : PartitionRecord {
   // In memory alone.
   Lsn last_write;       // everything above is durable when the store has told this
   Clock durable_clock;  // the newest clock known to be durable
@@ -57,7 +58,7 @@ struct Partition {
   uint64_t alarmed_us = 0;
 };
 
-std::string encode_partition(const Partition& partition);
+std::string encode_partition(const PartitionRecord& partition);
 // nullopt: not written by this format.
 std::optional<Partition> decode_partition(PartitionId id, std::string_view bytes);
 

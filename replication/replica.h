@@ -67,7 +67,7 @@ class Replica {
       Object before;                // stored
       std::optional<Object> after;  // filled
     };
-    void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, Partition& next);
+    void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;
     Placing placing_;

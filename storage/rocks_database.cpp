@@ -175,6 +175,11 @@ void Database::manifest_synced(const std::string& path) {
   if (error) sync_failed("noting the sync of the manifest failed: " + error->message);
 }
 
-bool Database::recover() { return db_->Resume().ok(); }
+bool Database::recover() {
+  if (!db_->Resume().ok()) return false;
+  // What the given-up log held is in tables now. It goes at once: its torn end would be taken for damage at
+  // the next start.
+  return db_->DisableFileDeletions().ok() && db_->EnableFileDeletions(true).ok();
+}
 
 }  // namespace covey
