@@ -5,6 +5,7 @@
 
 #include "client/encoding.h"
 #include "client/raw_json.h"
+#include "replication/base64.h"
 
 namespace covey::client {
 namespace {

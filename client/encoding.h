@@ -11,11 +11,6 @@ namespace covey::client {
 // Percent-encodes every byte outside [A-Za-z0-9-._~], so that any key is one path segment or query value.
 std::string percent_encode(std::string_view bytes);
 
-// RFC 4648 base64 with padding. Decoding takes the standard and the URL-safe alphabet, padded or not;
-// nullopt for anything else.
-std::string base64_encode(std::string_view bytes);
-std::optional<std::string> base64_decode(std::string_view text);
-
 // Shortest-form UTF-8 without surrogates, as JSON strings need it.
 bool valid_utf8(std::string_view bytes);
 

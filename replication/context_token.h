@@ -26,7 +26,4 @@ std::string seal_context(const TokenKey& secret, std::string_view table, std::st
 std::optional<Context> open_context(const TokenKey& secret, std::string_view table, std::string_view key,
                                     std::string_view token);
 
-std::string base64url_encode(std::string_view bytes);  // without padding
-std::optional<std::string> base64url_decode(std::string_view text);
-
 }  // namespace covey

@@ -1,8 +1,10 @@
 #include "server/batch_line.h"
 
-#include <simdjson.h>
+#include <algorithm>
 
+#include "replication/base64.h"
 #include "server/call_options.h"
+#include "server/json_text.h"
 #include "server/text.h"
 
 namespace covey::server {
@@ -40,31 +42,8 @@ std::optional<ErrorAnswer> take_operation(const dom::element& value, Operation& 
   return std::nullopt;
 }
 
-// The value's text as it stands in the line, so that numbers keep their digits.
-std::string raw_value(std::string_view line) {
-  thread_local simdjson::ondemand::parser on_demand;
-  simdjson::padded_string padded(line);
-  auto document = on_demand.iterate(padded);
-  simdjson::ondemand::value value;
-  simdjson::ondemand::object object;
-  simdjson::ondemand::array array;
-  std::string_view raw;
-  if (document["value"].get(value) != simdjson::SUCCESS) return {};
-  simdjson::ondemand::json_type type;
-  if (value.type().get(type) != simdjson::SUCCESS) return {};
-  if (type == simdjson::ondemand::json_type::object) {
-    if (value.get(object) != simdjson::SUCCESS || object.raw_json().get(raw) != simdjson::SUCCESS) return {};
-  } else if (type == simdjson::ondemand::json_type::array) {
-    if (value.get(array) != simdjson::SUCCESS || array.raw_json().get(raw) != simdjson::SUCCESS) return {};
-  } else {
-    raw = value.raw_json_token();
-  }
-  while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\t' || raw.back() == '\r'))
-    raw.remove_suffix(1);
-  return std::string(raw);
-}
-
 struct Seen {
+  std::vector<std::string_view> names;
   bool key = false;
   bool value = false;
   bool json_value = false;
@@ -72,6 +51,9 @@ struct Seen {
 
 std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element& value, BatchLine& line,
                                        Seen& seen) {
+  if (std::find(seen.names.begin(), seen.names.end(), name) != seen.names.end())
+    return bad_request("A member of a line stands there twice: give each once.");
+  seen.names.push_back(name);
   if (name == "key" || name == "key_base64") {
     if (seen.key) return bad_request("A line needs \"key\" or \"key_base64\", once.");
     seen.key = true;
@@ -125,7 +107,7 @@ std::vector<NumberedLine> split_lines(std::string_view body) {
 std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines) {
   for (const NumberedLine& line : lines) {
     dom::element document;
-    auto failed = parser().parse(line.text.data(), line.text.size()).get(document);
+    auto failed = parse_json(parser(), line.text, document);
     if (failed == simdjson::SUCCESS && document.is_object()) continue;
     std::string number = std::to_string(line.number);
     ErrorAnswer error = bad_request(
@@ -139,10 +121,10 @@ std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines) {
 }
 
 std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_max, BatchLine& line) {
+  dom::element document;
   dom::object object;
-  if (parser().parse(text.data(), text.size()).get(object) != simdjson::SUCCESS) {
+  if (parse_json(parser(), text, document) != simdjson::SUCCESS || document.get(object) != simdjson::SUCCESS)
     return bad_request("A line must be a JSON object.");
-  }
   Seen seen;
   std::optional<ErrorAnswer> first_error;
   for (auto [name, value] : object) {
@@ -155,7 +137,7 @@ std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_
   if (line.operation != Operation::put) return std::nullopt;
   if (!seen.value) return bad_request("A put needs \"value\" or \"value_base64\".");
   if (seen.json_value) {
-    line.value = raw_value(text);
+    line.value = raw_member(text, "value");
     if (line.content_type.empty()) line.content_type = "application/json";
   }
   if (line.value.size() > value_bytes_max) {

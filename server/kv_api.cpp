@@ -1,8 +1,8 @@
 #include "server/kv_api.h"
 
-#include <simdjson.h>
-
+#include "replication/base64.h"
 #include "replication/context_token.h"
+#include "server/json_text.h"
 #include "server/text.h"
 
 namespace covey::server {
@@ -10,18 +10,6 @@ namespace {
 
 constexpr std::string_view document_type = "application/vnd.covey+json";
 constexpr size_t content_type_bytes_max = 256;
-
-// The value as one line of JSON; empty: it is not JSON.
-std::string minified_json(std::string_view value) {
-  thread_local simdjson::dom::parser parser;
-  simdjson::dom::element document;
-  if (parser.parse(value.data(), value.size()).get(document) != simdjson::SUCCESS) return {};
-  std::string out(value.size(), '\0');
-  size_t length = 0;
-  if (simdjson::minify(value.data(), value.size(), out.data(), length) != simdjson::SUCCESS) return {};
-  out.resize(length);
-  return out;
-}
 
 std::optional<ErrorAnswer> fill_conditions(const HttpRequest& http, ShardLoop& shard, Request& request) {
   if (!http.if_none_match.empty()) {

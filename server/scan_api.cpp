@@ -4,6 +4,7 @@
 #include <queue>
 #include <vector>
 
+#include "replication/base64.h"
 #include "replication/context_token.h"
 #include "server/batch_line.h"
 #include "server/kv_api.h"
@@ -166,7 +167,7 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
     if (emitted_ == options_.limit && more_behind()) {
       std::string cursor(1, cursor_format);
       cursor.append(last_key_).push_back('\0');  // the least key beyond the last one told
-      chunk_.append("{\"cursor\":\"").append(base64url_encode(cursor)).append("\"}\n");
+      chunk_.append("{\"cursor\":\"").append(base64_encode(cursor, Base64::url)).append("\"}\n");
     } else {
       chunk_.append("{\"cursor\":null}\n");
     }
@@ -209,7 +210,7 @@ void start_scan(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
   connection->meter(slot, MeteredOperation::scan, options.read);
   std::string from = std::max(options.start, options.prefix);
   if (options.cursor) {
-    auto cursor = base64url_decode(*options.cursor);
+    auto cursor = base64_decode(*options.cursor, Base64::url);
     if (!cursor || cursor->size() < 2 || cursor->front() != cursor_format ||
         cursor->size() > key_bytes_max + 2) {
       return connection->reply(

@@ -1,12 +1,12 @@
 #include "server/table_definition.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "server/json_text.h"
 
 namespace covey::server {
 namespace {
@@ -95,7 +95,7 @@ const char* wanted(ColumnType type) {
     case ColumnType::int64:
       return "a whole number of 64 bits";
     case ColumnType::float64:
-      return "a number";
+      return "a number that 64 bits hold";
     case ColumnType::string:
       return "a string";
   }
@@ -147,7 +147,7 @@ Result<TableDefinition, std::string> parse_table_definition(std::string_view tex
 std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value) {
   thread_local simdjson::dom::parser parser;
   simdjson::dom::element document;
-  if (parser.parse(value.data(), value.size()).get(document) != simdjson::SUCCESS || !document.is_object()) {
+  if (parse_json(parser, value, document) != simdjson::SUCCESS || !document.is_object()) {
     return "The value must be a JSON object, because its table has columns.";
   }
   for (const ColumnDefinition& column : table.columns) {

@@ -2,16 +2,12 @@
 
 #include <simdjson.h>
 
-#include <array>
 #include <charconv>
 #include <cstdio>
 #include <ctime>
 
 namespace covey::server {
 namespace {
-
-constexpr std::string_view base64_alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -108,54 +104,6 @@ void append_number(std::string& out, uint64_t value) {
   char digits[20];
   auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   out.append(digits, end);
-}
-
-std::string base64_encode(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  uint32_t bits = 0;
-  int held = 0;
-  for (char c : bytes) {
-    bits = bits << 8 | static_cast<uint8_t>(c);
-    held += 8;
-    while (held >= 6) {
-      held -= 6;
-      out.push_back(base64_alphabet[bits >> held & 63]);
-    }
-  }
-  if (held > 0) out.push_back(base64_alphabet[bits << (6 - held) & 63]);
-  while (out.size() % 4 != 0) out.push_back('=');
-  return out;
-}
-
-std::optional<std::string> base64_decode(std::string_view text) {
-  static const std::array<int8_t, 256> values = [] {
-    std::array<int8_t, 256> table{};
-    table.fill(-1);
-    for (size_t i = 0; i < base64_alphabet.size(); ++i) {
-      table[static_cast<uint8_t>(base64_alphabet[i])] = static_cast<int8_t>(i);
-    }
-    return table;
-  }();
-  if (text.size() % 4 == 0) {
-    for (int i = 0; i < 2 && !text.empty() && text.back() == '='; ++i) text.remove_suffix(1);
-  }
-  if (text.size() % 4 == 1) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() * 3 / 4);
-  uint32_t bits = 0;
-  int held = 0;
-  for (char c : text) {
-    int8_t value = values[static_cast<uint8_t>(c)];
-    if (value < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      out.push_back(static_cast<char>(bits >> held & 0xff));
-    }
-  }
-  return out;
 }
 
 std::string iso_time(uint64_t wall_ms) {

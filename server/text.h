@@ -1,4 +1,4 @@
-// Small pieces of text that several front ends write: JSON strings, base64, times, percent-encoding.
+// Small pieces of text that several front ends write: JSON strings, times, percent-encoding.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,6 @@ bool is_utf8(std::string_view bytes);
 void append_json_string(std::string& out, std::string_view text);
 
 void append_number(std::string& out, uint64_t value);
-
-std::string base64_encode(std::string_view bytes);  // standard alphabet, padded
-std::optional<std::string> base64_decode(
-    std::string_view text);  // padding may be absent; nullopt: not base64
 
 // "2026-03-01T12:34:56.789Z"
 std::string iso_time(uint64_t wall_ms);

@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/encoding.h"
 #include "client/raw_json.h"
+#include "replication/base64.h"
 
 namespace covey::cli {
 namespace {
@@ -35,7 +36,7 @@ std::string sibling_value(const Version& version) {
     return R"("value":)" + client::on_one_line(version.value);
   }
   if (client::valid_utf8(version.value)) return R"("value":)" + Json(version.value).dump();
-  return R"("value":")" + client::base64_encode(version.value) + R"(","base64":true)";
+  return R"("value":")" + base64_encode(version.value) + R"(","base64":true)";
 }
 
 std::string dot_and_time(const Version& version) {

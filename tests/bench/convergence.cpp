@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "client/encoding.h"
+#include "replication/base64.h"
 #include "tests/bench/load.h"
 
 namespace covey::bench {
@@ -64,7 +64,7 @@ void load_keys(const CoveyCluster& cluster, size_t nodes, uint64_t begin, uint64
     for (uint64_t key = first; key < std::min(end, first + lines_in_batch); ++key) {
       // Not as JSON, so that exactly value_bytes are stored.
       lines.append("{\"key\":\"").append(key_text(key)).append("\",\"value_base64\":\"");
-      lines.append(client::base64_encode(value_of(key, seed, value_bytes))).append("\"}\n");
+      lines.append(base64_encode(value_of(key, seed, value_bytes))).append("\"}\n");
     }
     cluster.post_batch(turn++ % nodes, lines, query);
   }

@@ -27,7 +27,8 @@ LINES_MAX = 500
 POSIX = ["sys/", "net/", "netinet/", "arpa/", "unistd.h", "fcntl.h", "poll.h", "signal.h", "netdb.h", "spawn.h", "termios.h",
          "pwd.h"]
 VALUE_TYPES = [f"replication/{name}.h"
-               for name in ("types", "result", "level", "dot_set", "object", "hash", "codec", "context_token")]
+               for name in ("types", "result", "level", "dot_set", "object", "hash", "codec", "context_token",
+                            "base64")]
 MAY_INCLUDE = {
     "replication": ["replication/", "google/protobuf/", "xxhash.h"],
     "gpu": ["gpu/", "immintrin.h"],
