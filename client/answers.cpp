@@ -47,7 +47,7 @@ Reading::Replicas replicas_from_header(std::string_view text) {  // "2/3": answe
 }
 
 Reading reading_from_json(const HttpResponse& response) {
-  const Json object = Json::parse(response.body);
+  const Json object = parse_json(response.body);
   Reading reading;
   reading.versions = versions_from(object, response.body);
   reading.context = object.contains("context") ? object.at("context").get<std::string>()
@@ -69,7 +69,7 @@ void for_each_line(std::string_view body, Each each) {
     const size_t end = body.find('\n');
     const std::string_view line = body.substr(0, end);
     body = end == std::string_view::npos ? std::string_view() : body.substr(end + 1);
-    if (line.find_first_not_of(" \r\t") != std::string_view::npos) each(Json::parse(line), line);
+    if (line.find_first_not_of(" \r\t") != std::string_view::npos) each(parse_json(line), line);
   }
 }
 

@@ -1,6 +1,8 @@
 #include "client/raw_json.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace covey::client {
@@ -72,6 +74,27 @@ std::vector<std::string_view> raw_elements(std::string_view array) {
     if (at < array.size() && array[at] == ',') at = skip_blanks(array, at + 1);
   }
   return elements;
+}
+
+nlohmann::ordered_json parse_json(std::string_view text) {
+  nlohmann::ordered_json parsed = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!parsed.is_discarded()) return parsed;
+  std::string held(text);  // with nulls, byte for byte
+  for (size_t at = 0; at < held.size();) {
+    if (held[at] == '"') {
+      at = skip_string(held, at);
+    } else if (held[at] == '-' || (held[at] >= '0' && held[at] <= '9')) {
+      const size_t end = std::min(held.find_first_not_of("0123456789+-.eE", at), held.size());
+      const std::string number = held.substr(at, end - at);
+      char* read = nullptr;
+      const bool vast = std::isinf(std::strtod(number.c_str(), &read)) && *read == '\0';
+      if (vast) held.replace(at, number.size(), "null" + std::string(number.size() - 4, ' '));
+      at = end;
+    } else {
+      ++at;
+    }
+  }
+  return nlohmann::ordered_json::parse(held);
 }
 
 std::string on_one_line(std::string_view json) {

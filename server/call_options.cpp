@@ -1,5 +1,8 @@
 #include "server/call_options.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "server/text.h"
 
 namespace covey::server {
@@ -67,6 +70,7 @@ Result<CallOptions, ErrorAnswer> parse_options(const Config& config, std::string
   options.write = config.write_level;
   options.sloppy = config.sloppy;
   options.timeout_ms = config.timeout_ms;
+  std::vector<std::string> seen;
   while (!query.empty()) {
     size_t end = std::min(query.find('&'), query.size());
     std::string_view part = query.substr(0, end);
@@ -76,6 +80,9 @@ Result<CallOptions, ErrorAnswer> parse_options(const Config& config, std::string
     auto name = percent_decode(part.substr(0, equals), {.plus_is_space = true});
     auto value = percent_decode(part.substr(std::min(equals + 1, part.size())), {.plus_is_space = true});
     if (!name || !value) return bad_request("The query has a % without two hexadecimal digits behind it.");
+    if (std::find(seen.begin(), seen.end(), *name) != seen.end())
+      return bad_request("The parameter " + *name + " stands there twice: send it once.");
+    seen.push_back(*name);
     if (auto error = take(options, config.replicas, *name, std::move(*value))) return *error;
   }
   return options;

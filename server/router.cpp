@@ -29,6 +29,16 @@ bool starts(std::string_view& path, std::string_view prefix) {
   return true;
 }
 
+// "http://host:port/path" is as good as "/path" (RFC 9112, 3.2.2).
+std::string_view origin_form(std::string_view target) {
+  for (std::string_view scheme : {"http://", "https://"}) {
+    if (!target.starts_with(scheme)) continue;
+    size_t path = target.find_first_of("/?", scheme.size());
+    return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
+  }
+  return target;
+}
+
 void wrong_method(Call& call, std::string_view allowed) {
   call.connection->reply(call.slot, method_not_allowed(call.request.method_text, allowed),
                          "Allow: " + std::string(allowed) + "\r\n");
@@ -85,7 +95,7 @@ void route_explain(Call& call) {
 }  // namespace
 
 void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& request) {
-  std::string_view target = request.target;
+  std::string_view target = origin_form(request.target);
   size_t question = target.find('?');
   std::string_view query = question == std::string_view::npos ? "" : target.substr(question + 1);
   Call call{connection, slot, request, target.substr(0, question), {}};

@@ -24,8 +24,7 @@ void add_import(CLI::App& app, Parse& parse) {
   add_duration(command.app, "--ttl", options.ttl, "the values expire so long after their writes");
   command.app->add_flag("--blind", options.blind,
                         "read no contexts: faster, and concurrent with what is there");
-  command.app->add_option("--from-line", options.from_line, "skip the lines before")
-      ->check(CLI::PositiveNumber);
+  command.app->add_option("--from-line", options.from_line, "skip the lines before")->check(at_least_one, "");
   command.app->add_option("--resume", options.resume_file,
                           "keep the position in this file, and go on from it if it is there");
   command.app->add_option("--parallel", options.parallel, "batches in flight, 1 to 64")
@@ -39,13 +38,13 @@ void add_bench(CLI::App& app, Parse& parse) {
                                 "covey bench --ops 200000 --clients 32 --read-share 0.9 -w quorum");
   BenchCommand& options = *command.options;
   command.app->add_option("--ops", options.operations, "operations in all")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one, "")
       ->capture_default_str();
   command.app->add_option("--clients", options.clients, "connections, each with a thread, 1 to 1000")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command.app->add_option("--keys", options.keys, "keys in all, at least one a request in flight")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one, "")
       ->capture_default_str();
   command.app->add_option("--value-bytes", options.value_bytes, "size of each value, up to 64 MiB")
       ->check(CLI::Range(0, 64 << 20))

@@ -75,7 +75,7 @@ void add_key_commands(CLI::App& app, Parse& parse) {
                                              "covey scan cart: --limit 20");
   scan.app->add_option("PREFIX", scan.options->prefix, "only keys that begin so");
   scan.app->add_option("--start", scan.options->start, "the first key");
-  scan.app->add_option("--limit", scan.options->limit, "at most so many keys")->check(CLI::PositiveNumber);
+  scan.app->add_option("--limit", scan.options->limit, "at most so many keys")->check(at_least_one, "");
   scan.app->add_flag("--keys-only", scan.options->keys_only, "no values");
   add_level(scan.app, "-r,--read", scan.options->level, read_help);
 }

@@ -50,6 +50,13 @@ inline CLI::Option* add_key(CLI::App* app, std::string& key) {
           "");
 }
 
+// For check(): what is wrong with the text; empty: nothing.
+inline std::string at_least_one(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool positive = digits && text.find_first_not_of('0') != std::string::npos;
+  return positive ? std::string() : "\"" + text + "\" is not a whole number from 1";
+}
+
 inline CLI::Option* add_level(CLI::App* app, const std::string& names, std::string& level,
                               const std::string& help) {
   return app->add_option(names, level, help)

@@ -5,6 +5,7 @@
 
 #include "client/answers.h"
 #include "client/encoding.h"
+#include "client/raw_json.h"
 
 namespace covey::cli {
 namespace {
@@ -108,7 +109,12 @@ Result<std::optional<ImportRecord>, ImportProblem> RecordReader::next_json() {
     if (!std::getline(in_, text)) return std::optional<ImportRecord>();
     ++line_;
   } while (blank(text));
-  const Json object = Json::parse(text, nullptr, false);
+  Json object;
+  try {
+    object = client::parse_json(text);
+  } catch (const Json::parse_error&) {
+    return ImportProblem{line_, "not a JSON object"};
+  }
   if (!object.is_object()) return ImportProblem{line_, "not a JSON object"};
   ImportRecord record{.line = line_};
   if (key_field_) {

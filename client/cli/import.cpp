@@ -213,8 +213,10 @@ class Importer {
       if (next && !*next) break;
       if (!next) {
         if (next.error().line < command_.from_line && !next.error().fatal) continue;
-        std::lock_guard lock(board_.mutex);
-        add_failure(board_, {next.error().line, next.error().message, exit_failed});
+        {
+          std::lock_guard lock(board_.mutex);
+          add_failure(board_, {next.error().line, next.error().message, exit_failed});
+        }
         if (next.error().fatal) return flush(batch), false;
         continue;
       }

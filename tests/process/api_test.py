@@ -345,6 +345,30 @@ class Api(harness.ClusterTest):
         answer = self.client.call("HEAD", f"/v1/kv/default/{self.key}")
         self.assertEqual((answer.status, answer.body, answer.headers["Content-Length"]), (200, b"", "5"))
 
+    def test_requests_as_proxies_and_old_clients_send_them(self):
+        from http_client import raw
+        port = self.cluster["n1"].http_port
+        live = b"{\"status\":\"live\"}\n"
+        for head in (b"GET http://any.host:1/v1/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                     b"\r\nGET /v1/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                     b"GET /v1/health/live HTTP/1.0\r\n\r\n"):
+            out = raw(port, head)
+            self.assertTrue(out.startswith(b"HTTP/1.1 200 OK\r\n") and out.endswith(live), out)
+        path = f"/v1/kv/default/{self.key}".encode()
+        out = raw(port, b"PUT " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nabc", wait_s=2)
+        self.assertTrue(out.startswith(b"HTTP/1.1 501 "), out)
+        self.assertEqual(out.count(b"HTTP/1.1 "), 1, "the body is not taken for a request")
+        self.assert_answer(self.client.get(self.key), 404, "not_found")
+
+    def test_numbers_keep_their_digits_in_every_answer(self):
+        body = b'{"key":"digits","value":{"n":[12345678901234567890123,1e999,-0,1.50]}}\n{"key":"digits","value":2}\n'
+        number = b'{"n":[12345678901234567890123,1e999,-0,1.50]}'
+        lines = self.client.call("POST", "/v1/kv/default", body).lines
+        self.assertEqual([line["status"] for line in lines], [200, 200])
+        self.assertIn(b'"value":' + number, self.client.get("digits").body)
+        self.assertIn(b'"value":' + number, self.client.scan(prefix="digits").body)
+        self.assertIn(b'"value":' + number, self.client.batch([{"key": "digits", "op": "get"}]).body)
+
     def test_pipelined_requests_are_answered_in_order(self):
         from http_client import raw
         requests = b"".join(b"PUT /v1/kv/default/pipe-%d?w=all HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n%03d"

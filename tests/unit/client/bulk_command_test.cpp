@@ -42,6 +42,16 @@ TEST_CASE("an import tells the lines that failed and goes on", "[client]") {
   CHECK(puts == "a1 bad2 b3 a4 ");
 }
 
+TEST_CASE("a file that can't be imported at all is told at once", "[client]") {
+  FakeHttpServer server([](const FakeRequest&) { return FakeReply{}; });
+  const Folder folder;
+  const std::string file = folder.write("in.csv", "id,n\na,1\n");
+  const Ran ran = run_line({"--node", server.endpoint(), "import", file});
+  CHECK(ran.code == 1);
+  CHECK_THAT(ran.err, Catch::Contains("no column \"key\""));
+  CHECK(server.requests().empty());
+}
+
 TEST_CASE("an import that was cut off goes on where it stopped", "[client]") {
   bool broken = true;
   std::set<std::string> keys;

@@ -2,8 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "rapidcheck.h"
-
 namespace covey::client {
 
 TEST_CASE("a key of any bytes is one path segment", "[client]") {

@@ -1,6 +1,7 @@
 #include "client/raw_json.h"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 namespace covey::client {
 
@@ -16,6 +17,18 @@ TEST_CASE("a member's text is found as it is spelled", "[client]") {
   CHECK_FALSE(raw_member("{}", "a"));
   CHECK(raw_member(R"({"\u0061":true,"a\\":null})", "a") == "true");
   CHECK(raw_member(R"({"a":1,"a":2})", "a") == "2");
+}
+
+TEST_CASE("a number beyond every double does not make an answer unreadable", "[client]") {
+  const auto parsed =
+      parse_json(R"({"a": [1e999, -1E+999, 2], "\"1e999": "1e999", "b": 12345678901234567890123})");
+  CHECK(parsed["a"].dump() == "[null,null,2]");
+  CHECK(parsed["\"1e999"] == "1e999");
+  CHECK(parsed["b"].is_number());
+  for (const char* bad : {"1e999x", "[1e999", "1e999 1", "-1e", "{\"a\" 1e999}"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse_json(bad), nlohmann::json::parse_error);
+  }
 }
 
 TEST_CASE("an array's elements are found as they are spelled", "[client]") {

@@ -32,8 +32,9 @@ TEST_CASE("a misspelt option is an error, not the default", "[front_end]") {
   CHECK(
       parse_options(config, "r=3&w=one&sloppy=false&timeout_ms=5&ttl_ms=9&limit=10&prefix=a%2Bb+c")->prefix ==
       "a+b c");
-  for (const char* query : {"r=4", "r=0", "w=", "w=Quorum", "w=1x", "r=-1", "sloppy=yes", "timeout_ms=0",
-                            "timeout_ms=60001", "ttl_ms=0", "limit=10001", "limit=0", "quorum=1", "r=%zz"}) {
+  for (const char* query :
+       {"r=4", "r=0", "w=", "w=Quorum", "w=1x", "r=-1", "sloppy=yes", "timeout_ms=0", "timeout_ms=60001",
+        "ttl_ms=0", "limit=10001", "limit=0", "quorum=1", "r=%zz", "w=1&w=1", "prefix=a&start=b&prefix="}) {
     INFO(query);
     CHECK(refused(query));
   }

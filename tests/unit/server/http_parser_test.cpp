@@ -45,6 +45,29 @@ TEST_CASE("a request is the same wherever the network cuts it", "[http]") {
       });
 }
 
+TEST_CASE("an empty line before a request is no request", "[http]") {
+  check_every_cut("\r\n\r\nGET /k HTTP/1.1\r\nHost: x\r\n\r\n",
+                  [](HttpRequest& request) { CHECK(request.target == "/k"); });
+}
+
+TEST_CASE("what would be stored otherwise than it was meant is refused", "[http]") {
+  auto status = [](const std::string& fields) {
+    HttpParser parser(small_limits());
+    std::string text = "PUT /k HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n";
+    INFO(fields);
+    return parse_all(parser, text) == Event::failed ? parser.error().status : 0;
+  };
+  CHECK(status("Transfer-Encoding: gzip\r\n") == 501);
+  CHECK(status("Transfer-Encoding: gzip, chunked\r\n") == 501);
+  CHECK(status("Content-Encoding: gzip\r\nContent-Length: 0\r\n") == 415);
+  CHECK(status("Content-Encoding: identity\r\nContent-Length: 0\r\n") == 0);
+  CHECK(status("Content-Range: bytes 0-0/2\r\nContent-Length: 0\r\n") == 400);
+  for (std::string name : {"Covey-Context", "Content-Type", "If-Match", "If-None-Match"}) {
+    CHECK(status(name + ": a\r\n") == 0);
+    CHECK(status(name + ": a\r\n" + name + ": a\r\n") == 400);
+  }
+}
+
 TEST_CASE("a chunked body arrives whole, and trailers change nothing", "[http]") {
   check_every_cut(
       "PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
