@@ -36,6 +36,7 @@ enum class Bug {
   write_ignores_context,     // a write keeps what its context covers
   expiry_without_dot,        // expired versions are removed by each replica on its own
   stale_life_accepted,       // messages of a peer's earlier life are processed
+  restored_is_ready,         // strict reads count a restored replica before it has been filled
   count
 };
 
@@ -66,7 +67,8 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "context_without_key",
     "write_ignores_context",
     "expiry_without_dot",
-    "stale_life_accepted"};
+    "stale_life_accepted",
+    "restored_is_ready"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

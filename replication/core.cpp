@@ -25,6 +25,10 @@ Result<Done, StoreError> Core::start(Now now, const Identity& identity, const st
   }
   for (const Member& member : members) shard.members.add(member);
   parts_->lives.start(identity);
+  if (identity.restored && !bug(Bug::restored_is_ready)) {
+    auto done = parts_->lives.refill_all();
+    if (!done) return done.error();
+  }
   shard.next_time(now, {});
   return Done{};
 }

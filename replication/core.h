@@ -59,6 +59,10 @@ struct Identity {
   uint64_t incarnation = 1;    // higher than that of every earlier start, as far as the directory knows
   bool clean = false;          // closed in order, not restored, not copied: `life` may go on
   bool fresh = false;          // the directory was empty
+  // Restored from a backup or copied: what was acknowledged since then is not in it. No partition counts as
+  // ready until the other owners have filled it. The caller syncs the store after start() and only then
+  // forgets this.
+  bool restored = false;
 };
 
 struct RequestId {

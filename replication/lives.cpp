@@ -174,16 +174,23 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
     shard_.outbox.alarm("peer " + from.name +
                         " knows writes of this node's past that its data directory has forgotten: "
                         "it goes on with a new actor and is refilled");
-    for (auto& [id, partition] : shard_.replica.partitions()) {
-      Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
-      edit.set_ready(false);
-      auto done = edit.commit();
-      if (!done) shard_.store_failed(done.error());
-    }
+    auto done = refill_all();
+    if (!done) shard_.store_failed(done.error());
   }
   if (forgot) return;
   shards_of_[from] = welcome.shards();
   welcomed_[from].insert(welcome.shard());
+}
+
+Result<Done, StoreError> Lives::refill_all() {
+  for (auto& [id, partition] : shard_.replica.partitions()) {
+    partition.synced_with.clear();
+    Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
+    edit.set_ready(false);
+    auto done = edit.commit();
+    if (!done) return done.error();
+  }
+  return Done{};
 }
 
 bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {

@@ -33,6 +33,9 @@ class Lives {
     return shard_.members.lives_hash(id.value % shard_.members.lives_classes());
   }
 
+  // None of this node's copies counts in strict reads any more until the other owners have filled it.
+  [[nodiscard]] Result<Done, StoreError> refill_all();
+
   // Closes the holes of ended lives in one partition when all members agree that nobody has them.
   void close_holes(Now now, Partition& partition);
   // Adds closed dots to an edit. Objects here whose contexts name them are written once more under a new dot:

@@ -121,8 +121,8 @@ std::optional<std::string> Node::open_directory() {
   directory_ = std::move(*opened);
   context_.database = &directory_->database();
   for (const std::string& note : directory_->database().notes()) spdlog::warn("storage: {}", note);
-  spdlog::info("data directory opened path={} fresh={} clean={} incarnation={}", config.data_dir,
-               directory_->fresh(), directory_->clean(), directory_->incarnation());
+  spdlog::info("data directory opened path={} fresh={} clean={} restored={} incarnation={}", config.data_dir,
+               directory_->fresh(), directory_->clean(), directory_->restored(), directory_->incarnation());
   return std::nullopt;
 }
 
@@ -152,10 +152,12 @@ std::optional<std::string> Node::open_shards() {
   identity.incarnation = directory_->incarnation();
   identity.clean = directory_->clean();
   identity.fresh = directory_->fresh();
+  identity.restored = directory_->restored();
   for (auto& shard : shards_) {
     auto opened = shard->open(directory_->database(), identity);
     if (!opened) return "storage can't be read: " + opened.error().message;
   }
+  if (auto noted = directory_->noted(); !noted) return noted.error().message;
   uint64_t floor_bytes = context_.config.free_space_bytes;
   floor_ = std::make_unique<SpaceFloor>(floor_bytes, floor_bytes + floor_bytes / 4);
   return std::nullopt;

@@ -25,6 +25,7 @@ constexpr const char* life_key = "identity/life";                // 40 bits, dec
 constexpr const char* incarnation_key = "identity/incarnation";  // decimal
 constexpr const char* clean_key = "identity/clean";              // "1" or "0"
 constexpr const char* fingerprint_key = "identity/fingerprint";
+constexpr const char* restored_key = "identity/restored";  // "1" or "0"; absent: "0"
 
 using Kind = DirectoryError::Kind;
 
@@ -167,6 +168,7 @@ std::optional<DirectoryError> DataDirectory::read_identity(const DataDirectoryOp
   const auto incarnation = parse_number(read(incarnation_key).value_or(""));
   const auto clean = read(clean_key);
   const auto fingerprint = read(fingerprint_key);
+  const auto restored = read(restored_key);
   if (failure) return database_error(*failure, path_);
 
   fresh_ = !format;
@@ -188,7 +190,9 @@ std::optional<DirectoryError> DataDirectory::read_identity(const DataDirectoryOp
   if (!life) return unreadable_record(path_, life_key);
   if (!incarnation) return unreadable_record(path_, incarnation_key);
 
-  clean_ = clean == "1" && fingerprint && fingerprint == DirectoryMarker::fingerprint(path_);
+  const bool untouched = fingerprint && fingerprint == DirectoryMarker::fingerprint(path_);
+  clean_ = clean == "1" && untouched;
+  restored_ = !untouched || restored == "1";
   life_ = (clean_ ? *life : options.new_life) & life_mask;
   incarnation_ = *incarnation;
   return std::nullopt;
@@ -206,12 +210,23 @@ std::optional<DirectoryError> DataDirectory::write_identity(const DataDirectoryO
   batch.put(Column::node, life_key, std::to_string(life_));
   batch.put(Column::node, incarnation_key, std::to_string(incarnation_));
   batch.put(Column::node, clean_key, "0");
+  batch.put(Column::node, restored_key, restored_ ? "1" : "0");
   batch.put(Column::node, fingerprint_key, DirectoryMarker::fingerprint(path_).value_or("none"));
   const auto written = store_->write(batch);
   if (!written) return database_error(written.error(), path_);
   const auto synced = database_->sync();
   if (!synced) return database_error(synced.error(), path_);
   return std::nullopt;
+}
+
+Result<Done, DirectoryError> DataDirectory::noted() {
+  if (!restored_) return Done{};
+  if (const auto synced = database_->sync(); !synced) return database_error(synced.error(), path_);
+  StoreBatch batch;
+  batch.put(Column::node, restored_key, "0");
+  if (const auto written = store_->write(batch); !written) return database_error(written.error(), path_);
+  restored_ = false;
+  return Done{};
 }
 
 Result<Done, DirectoryError> DataDirectory::close() {

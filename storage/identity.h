@@ -57,6 +57,11 @@ class DataDirectory {
   bool fresh() const { return fresh_; }    // there was no data
   bool clean() const { return clean_; }    // closed in order and still the same: the same life goes on
   uint64_t life() const { return life_; }  // 40 bits
+  // Restored from a backup or copied, since what was last known to be lost: replicas in it have forgotten
+  // what they acknowledged. Stays, over further openings, until noted().
+  bool restored() const { return restored_; }
+  // To be called when all that restored() demands is written: syncs that, then forgets it.
+  [[nodiscard]] Result<Done, DirectoryError> noted();
   // How often this directory has been opened, from 1; durable. Grows with each start, as failure detection
   // needs it.
   uint64_t incarnation() const { return incarnation_; }
@@ -77,6 +82,7 @@ class DataDirectory {
   std::unique_ptr<Store> store_;
   bool fresh_ = false;
   bool clean_ = false;
+  bool restored_ = false;
   uint64_t life_ = 0;
   uint64_t incarnation_ = 0;
 };

@@ -36,6 +36,7 @@ struct DirectoryRecord {
   std::vector<uint64_t> lives;  // by shard; of the last start
   bool clean = false;
   bool fresh = true;
+  bool restored = false;  // noticed: until a start has taken note
 };
 
 enum class DiskHistory : uint8_t { kept, wiped, rolled_back };  // since the last start

@@ -52,7 +52,8 @@ void World::start(Machine& machine) {
                       .fallback_life = fallback,
                       .incarnation = record.incarnation,
                       .clean = goes_on,
-                      .fresh = record.fresh};
+                      .fresh = record.fresh,
+                      .restored = record.restored};
     std::vector<Member> others;
     for (const Member& member : members_) {
       if (member.node != machine.id) others.push_back(member);
@@ -66,8 +67,14 @@ void World::start(Machine& machine) {
     }
     shard.watched->take_changes();
   }
+  // A server that has taken note of a restored directory syncs that before anything else
+  // (DataDirectory::noted).
+  if (record.restored) {
+    for (ShardState& shard : machine.shards) shard.disk->sync_to(shard.disk->written());
+  }
   record.clean = false;
   record.fresh = false;
+  record.restored = false;
   look_again(machine);
   for (uint32_t i = 0; i < shards; ++i) {
     ShardState& shard = machine.shards[i];
@@ -235,7 +242,10 @@ void World::restore(Machine& machine, bool noticed) {
     machine.shards[i].disk->set_full(machine.full);
   }
   machine.record = machine.backup->record;
-  if (noticed) machine.record.clean = false;
+  if (noticed) {
+    machine.record.clean = false;
+    machine.record.restored = true;
+  }
   machine.seems_untouched = machine.record.clean;
   // An older disk in place of a wiped one is still a lost disk.
   machine.history = DiskHistory::rolled_back;

@@ -99,8 +99,22 @@ TEST_CASE("a copied or restored directory begins a new life", "[storage]") {
   CHECK_FALSE(copy->fresh());
   CHECK_FALSE(copy->clean());
   CHECK(copy->life() == 22);
+  CHECK(copy->restored());
 
-  SECTION("the original goes on") { CHECK(open_or_fail(path, 33)->life() == 11); }
+  SECTION("the original goes on") {
+    auto original = open_or_fail(path, 33);
+    CHECK(original->life() == 11);
+    CHECK_FALSE(original->restored());
+  }
+  SECTION("the copy counts as restored until its replicas are marked so, whatever happens before") {
+    copy.reset();
+    copy = open_or_fail(parent.sub("copy"), 23);
+    CHECK(copy->restored());
+    REQUIRE(copy->noted());
+    CHECK_FALSE(copy->restored());
+    copy.reset();
+    CHECK_FALSE(open_or_fail(parent.sub("copy"), 24)->restored());
+  }
   SECTION("unless its database alone is put back to an older state") {
     fs::copy(path + "/db", parent.sub("backup"), fs::copy_options::recursive);
     make_closed(path, 44);
