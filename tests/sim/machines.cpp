@@ -203,6 +203,12 @@ void World::back_up(Machine& machine) {
 // A directory that seems untouched is told from a true one by the dots that others have of its past. What no
 // other disk has of it nobody can know of: then the directory has to say that it was restored.
 bool World::others_know_its_past(const Machine& machine) {
+  // A disk that was put in since its node's last start has not been looked at: it may know nothing.
+  NodeMask others = 0;
+  for (const Machine& other : machines_) {
+    bool known = other.index != machine.index && other.history == DiskHistory::kept;
+    if (known) others |= NodeMask{1} << other.index;
+  }
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     size_t index = p % machine.shards.size();
     auto bytes = machine.shards[index].disk->store().get(Column::partitions, partition_key(PartitionId{p}));
@@ -215,7 +221,7 @@ bool World::others_know_its_past(const Machine& machine) {
       minted = record->clock.highest(life);
       if (record->minted_actor == life) minted = std::max(minted, record->minted);
     }
-    if (!oracle_.others_know(machine.index, PartitionId{p}, life, minted)) return false;
+    if (!oracle_.others_know(others, PartitionId{p}, life, minted)) return false;
   }
   return true;
 }

@@ -127,13 +127,13 @@ void Oracle::touched(Event& event, const DotSet& context, const Object& object) 
   }
 }
 
-bool Oracle::others_know(size_t node, PartitionId partition, Actor life, uint64_t minted) const {
+bool Oracle::others_know(NodeMask others, PartitionId partition, Actor life, uint64_t minted) const {
   if (const auto* unknown = claimed_[partition.value].find(life);
       unknown != nullptr && unknown->highest() > minted)
     return false;
   const auto& dots = by_dot_[partition.value];
   for (auto at = dots.upper_bound({life, {minted}}); at != dots.end() && at->first.actor == life; ++at) {
-    if ((events_[at->second].holders & ~(NodeMask{1} << node)) == 0) return false;
+    if ((events_[at->second].holders & others) == 0) return false;
   }
   return true;
 }

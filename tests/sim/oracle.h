@@ -87,8 +87,8 @@ class Oracle {
   // It says no more than the node knew: `context` without the versions that the object still has.
   void touched(Event& event, const DotSet& context, const Object& object);
   // Whether a node whose disk is as old as that may go on with these lives: of every dot that it gave since,
-  // some other disk can tell. `minted`: the last that the old disk knows to be given.
-  bool others_know(size_t node, PartitionId partition, Actor life, uint64_t minted) const;
+  // the disk of one of `others` can tell. `minted`: the last that the old disk knows to be given.
+  bool others_know(NodeMask others, PartitionId partition, Actor life, uint64_t minted) const;
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);
