@@ -172,17 +172,26 @@ Result<Done, StoreError> Replica::strip_residual(Partition& partition, size_t li
     if (!key) return StoreError{StoreError::Kind::corruption, "an entry of the residual index is unreadable"};
     keys.push_back(std::move(*key));
   }
-  if (auto error = cursor->error()) return *error;
+  std::optional<StoreError> failed = cursor->error();
   cursor.reset();
   Edit edit(*this, partition, {});
-  for (const TableKey& key : keys) {
-    auto object = edit.read(key);
-    if (!object) return object.error();
-    edit.put(key, std::move(*object), {});
+  for (size_t i = 0; i < keys.size() && !failed; ++i) {
+    auto object = edit.read(keys[i]);
+    if (object) {
+      edit.put(keys[i], std::move(*object), {});
+    } else {
+      failed = object.error();
+    }
   }
-  auto done = edit.commit();
-  if (!done) return done.error();
-  return Done{};
+  if (!failed) {
+    auto done = edit.commit();
+    if (done) return Done{};
+    failed = done.error();
+  }
+  // From the first again, though the bases may never move any more.
+  partition.strip_from.clear();
+  partition.stripped_at.clear();
+  return *failed;
 }
 
 void Replica::observe(Now now, Partition& partition) {
