@@ -106,6 +106,7 @@ std::optional<std::string> Node::open_directory() {
   options.database.durability = config.durability;
   options.database.interval_ms = config.sync_interval_ms;
   options.database.block_cache_bytes = config.cache_bytes;
+  options.database.object_cache_bytes = config.object_cache_bytes / config.threads;
   options.database.write_buffer_bytes = config.write_buffer_bytes;
   auto opened = DataDirectory::open(options);
   if (!opened && opened.error().kind == DirectoryError::Kind::corrupt && config.replicas > 1) {

@@ -6,6 +6,7 @@
 
 #include "replication/store.h"
 #include "storage/group_commit.h"
+#include "storage/object_cache.h"
 #include "storage/rocks_database.h"
 
 namespace covey {
@@ -23,8 +24,11 @@ class RocksStore final : public Store {
   std::unique_ptr<StoreSnapshot> snapshot() override;
 
  private:
+  void remember(const StoreBatch& batch);
+
   Database& database_;
   std::shared_ptr<GroupCommit::Progress> progress_;
+  ObjectCache objects_;
   Lsn written_;
 };
 

@@ -1,0 +1,72 @@
+#include "storage/object_cache.h"
+
+#include <rapidcheck.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "storage/rocks_database.h"
+#include "tests/unit/storage/temporary_directory.h"
+
+namespace covey {
+namespace {
+
+TEST_CASE("what the object cache answers is what was put last, and its memory has a limit", "[storage]") {
+  REQUIRE(rc::check([] {
+    constexpr uint64_t limit = 128 << 10;
+    ObjectCache cache(limit);
+    std::map<std::string, std::string> truth;
+    for (int i = 0; i < 2'000; ++i) {
+      const std::string key = "key" + std::to_string(*rc::gen::inRange(0, 700));
+      const int what = *rc::gen::inRange(0, 20);
+      if (what == 0) {
+        cache.erase(key);
+        truth.erase(key);
+      } else {
+        const std::string value(*rc::gen::inRange(0, what < 3 ? 1'000 : 200), static_cast<char>('a' + what));
+        cache.put(key, value);
+        truth[key] = value;
+      }
+      RC_ASSERT(cache.bytes() <= limit);
+      const std::string asked = "key" + std::to_string(*rc::gen::inRange(0, 700));
+      if (const auto found = cache.find(asked)) RC_ASSERT(truth.contains(asked) && *found == truth[asked]);
+    }
+    cache.clear();
+    for (const auto& [key, value] : truth) RC_ASSERT_FALSE(cache.find(key).has_value());
+  }));
+}
+
+TEST_CASE("the object cache keeps what fits", "[storage]") {
+  ObjectCache cache(1 << 20);
+  size_t kept = 0;
+  for (int i = 0; i < 1'000; ++i) cache.put("key" + std::to_string(i), std::string(100, 'v'));
+  for (int i = 0; i < 1'000; ++i) kept += cache.find("key" + std::to_string(i)) ? 1 : 0;
+  CHECK(kept > 800);  // of two keys with one place the newer is kept
+  cache.put("large", std::string(1 << 20, 'v'));
+  CHECK_FALSE(cache.find("large"));
+  cache.put("key1", "new");
+  CHECK(cache.find("key1") == "new");
+  CHECK_FALSE(ObjectCache(0).find("key1"));
+}
+
+TEST_CASE("an object that was erased, alone or with its partition, is not answered from the cache",
+          "[storage]") {
+  test::TemporaryDirectory directory;
+  auto database = Database::open({.path = directory.sub("db"), .deterministic = true});
+  REQUIRE(database);
+  auto store = (*database)->shard();
+  StoreBatch batch;
+  for (const char* key : {"a1", "a2", "b1"}) batch.put(Column::objects, key, "v");
+  REQUIRE(store->write(batch));
+  batch.clear();
+  batch.erase(Column::objects, "b1");
+  batch.erase_range(Column::objects, "a", "b");
+  batch.put(Column::objects, "a2", "after");
+  REQUIRE(store->write(batch));
+  CHECK(*store->get(Column::objects, "a1") == std::nullopt);
+  CHECK(*store->get(Column::objects, "a2") == "after");
+  CHECK(*store->get(Column::objects, "b1") == std::nullopt);
+}
+
+}  // namespace
+}  // namespace covey
