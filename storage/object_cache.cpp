@@ -66,7 +66,8 @@ void ObjectCache::clear() {
 
 void ObjectCache::free(Place& place) {
   bytes_ -= place.pair.capacity();
-  place = Place{};
+  std::string().swap(place.pair);  // an assignment would keep the memory
+  place.key_bytes = 0;
   bytes_ += place.pair.capacity();
 }
 

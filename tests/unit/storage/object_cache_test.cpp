@@ -23,7 +23,7 @@ TEST_CASE("what the object cache answers is what was put last, and its memory ha
         cache.erase(key);
         truth.erase(key);
       } else {
-        const std::string value(*rc::gen::inRange(0, what < 3 ? 1'000 : 200), static_cast<char>('a' + what));
+        const std::string value(*rc::gen::inRange(0, what < 3 ? 1'000 : 500), static_cast<char>('a' + what));
         cache.put(key, value);
         truth[key] = value;
       }
@@ -34,6 +34,20 @@ TEST_CASE("what the object cache answers is what was put last, and its memory ha
     cache.clear();
     for (const auto& [key, value] : truth) RC_ASSERT_FALSE(cache.find(key).has_value());
   }));
+}
+
+TEST_CASE("the object cache makes room when it is full, and goes on", "[storage]") {
+  constexpr uint64_t limit = 1 << 20;
+  ObjectCache cache(limit);
+  uint64_t most = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    cache.put(key, std::string(static_cast<size_t>(i) % 4'000, 'v'));
+    REQUIRE(cache.bytes() <= limit);
+    REQUIRE(cache.find(key));
+    most = std::max(most, cache.bytes());
+  }
+  CHECK(most > limit - 10'000);
 }
 
 TEST_CASE("the object cache keeps what fits", "[storage]") {
