@@ -12,10 +12,10 @@ namespace covey {
 
 namespace {
 
-// Two records, each within a sector of its own: "covey-s1", turn, log, bytes (little endian), CRC-32C of
-// these.
+// Two records, each within a sector of its own: "covey-s1", turn, log, its bytes, manifest, its bytes, last
+// write (little endian), CRC-32C of these.
 constexpr std::string_view magic = "covey-s1";
-constexpr size_t record_size = 52;
+constexpr size_t record_size = 60;
 constexpr uint64_t slot_size = 512;
 
 void append_number(std::string& out, uint64_t value, int bytes) {
@@ -30,8 +30,8 @@ uint64_t read_number(std::string_view bytes) {
 
 std::string encode(uint64_t turn, const SyncedPositions& positions) {
   std::string record(magic);
-  for (const uint64_t number :
-       {turn, positions.log.log, positions.log.bytes, positions.manifest.log, positions.manifest.bytes})
+  for (const uint64_t number : {turn, positions.logs.end.log, positions.logs.end.bytes,
+                                positions.manifest.log, positions.manifest.bytes, positions.logs.last_write})
     append_number(record, number, 8);
   append_number(record, crc32c(record), 4);
   return record;
@@ -47,7 +47,7 @@ std::optional<Record> decode(std::string_view bytes) {
   if (crc32c(bytes.substr(0, record_size - 4)) != read_number(bytes.substr(record_size - 4)))
     return std::nullopt;
   const auto number = [bytes](size_t i) { return read_number(bytes.substr(magic.size() + 8 * i, 8)); };
-  return Record{number(0), {{number(1), number(2)}, {number(3), number(4)}}};
+  return Record{number(0), {{{number(1), number(2)}, number(5)}, {number(3), number(4)}}};
 }
 
 }  // namespace
@@ -104,14 +104,14 @@ SyncedPositions DurableMark::positions() const {
   return positions_;
 }
 
-std::optional<StoreError> DurableMark::advance_log(LogPosition position) {
+std::optional<StoreError> DurableMark::advance_logs(SyncedLogs logs) {
   std::lock_guard lock(mutex_);
-  return write({position, positions_.manifest});
+  return write({logs, positions_.manifest});
 }
 
 std::optional<StoreError> DurableMark::advance_manifest(LogPosition position) {
   std::lock_guard lock(mutex_);
-  return write({positions_.log, position});
+  return write({positions_.logs, position});
 }
 
 std::optional<StoreError> DurableMark::write(SyncedPositions positions) {

@@ -22,7 +22,7 @@ class RandomRWFile;
 namespace covey {
 
 struct SyncedPositions {
-  LogPosition log;
+  SyncedLogs logs;
   LogPosition manifest;
   auto operator<=>(const SyncedPositions&) const = default;
 };
@@ -40,7 +40,7 @@ class DurableMark {
   ~DurableMark();
 
   SyncedPositions positions() const;
-  std::optional<StoreError> advance_log(LogPosition position);
+  std::optional<StoreError> advance_logs(SyncedLogs logs);
   std::optional<StoreError> advance_manifest(LogPosition position);
   std::optional<StoreError> sync();
 

@@ -2,10 +2,11 @@
 //
 // Why: no recovery mode of RocksDB 7.8 does both things that are needed. kAbsoluteConsistency refuses the
 // half-written last record that a killed process leaves lawfully. kPointInTimeRecovery (the default) opens
-// after any damage with everything from there on gone and says nothing. kTolerateCorruptedTailRecords does so
-// too when the damage is in the length of a record of the log's last 32 KiB, and when the log has merely
-// become shorter. None of them knows where the synced part ends. We note that (storage/durable_mark.h),
-// demand that everything before it is whole, and let RocksDB cut what comes after it.
+// after any damage with everything from there on gone and says nothing; and it refuses a log that a full
+// disk tore when the tables hold what came before the tear. kTolerateCorruptedTailRecords passes over damage
+// in the length of a record of the log's last 32 KiB, and over a log that has merely become shorter. None of
+// them knows where the synced part ends. We note that (storage/durable_mark.h), demand that everything
+// before it is whole, drop what comes after it ourselves, and have RocksDB then demand that all is whole.
 #pragma once
 
 #include <cstdint>
@@ -29,27 +30,41 @@ struct LogPosition {
   auto operator<=>(const LogPosition&) const = default;
 };
 
-// "000012.log", and the numbers of all such names, ascending.
-std::string log_file_name(uint64_t number);
-std::vector<uint64_t> log_numbers(const std::vector<std::string>& file_names);
-
-struct LogCheck {
-  std::optional<StoreError> damage;  // inside the synced part: do not open
-  std::vector<std::string> notes;    // what RocksDB will cut from the part that nobody was promised
+struct SyncedLogs {
+  LogPosition end;
+  uint64_t last_write = 0;  // RocksDB's number of the last write that was synced; 0: none
+  auto operator<=>(const SyncedLogs&) const = default;
 };
 
-// Checks all logs of a database that is not open. `synced`: everything before it was synced once.
-// Damage that is an error of reading has the kind io.
-LogCheck check_logs(rocksdb::Env& env, const std::string& directory, LogPosition synced);
+// What nobody was promised: the bytes of this log from there on.
+struct UnsyncedEnd {
+  uint64_t log = 0;
+  uint64_t from = 0;
+  uint64_t file_bytes = 0;
+};
+
+struct LogCheck {
+  std::optional<StoreError> damage;  // something synced is damaged or missing: do not open
+  std::vector<UnsyncedEnd> drops;
+  std::vector<std::string> notes;  // the same for people
+};
+
+// Checks all logs of a database that is not open, and changes nothing. Damage that is an error of reading has
+// the kind io.
+//
+// A log may end in a torn record: a killed process leaves that in its newest log, a full disk in a log that
+// RocksDB then gives up and may keep for long. Whether something promised is gone with it is seen from the
+// writes' numbers: either all up to the last synced one come before it, or the next log goes on with the very
+// next number.
+LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced);
+
+// Overwrites what the check found to be unsynced by zeros, to the end of a block, and syncs that. RocksDB
+// passes over them. Cutting the file instead would not do: RocksDB may have noted its size in the manifest.
+std::optional<StoreError> drop_unsynced(rocksdb::Env& env, const std::string& directory,
+                                        const LogCheck& check);
 
 // Checks the list of tables: the manifest that CURRENT names. `synced`: as for logs, in the manifest of that
 // number.
 std::optional<StoreError> check_manifest(rocksdb::Env& env, const std::string& directory, LogPosition synced);
-
-// The end of the last fragment of this log that ends at or before `limit`, walking from the fragment's end
-// `from`. For a log that is being written, when bytes before `limit` may be those of a fragment not yet
-// complete. nullopt: the file is gone (its contents are in tables by now) or cannot be read.
-std::optional<uint64_t> last_fragment_end(rocksdb::Env& env, const std::string& path, uint64_t from,
-                                          uint64_t limit);
 
 }  // namespace covey

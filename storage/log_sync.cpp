@@ -2,12 +2,10 @@
 
 #include <rocksdb/env.h>
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include "storage/log_check.h"
+#include "storage/log_format.h"
 #include "storage/rocks_status.h"
 
 namespace covey {
@@ -25,21 +23,6 @@ std::optional<StoreError> LogSync::sync(uint64_t newest) {
   return std::nullopt;
 }
 
-// A write that failed for want of space may have left half a record at the end of a log that RocksDB then
-// gave up. Nobody was promised that record. From the next sync on everything in older logs counts as synced,
-// so it must not stay there.
-void LogSync::cut_torn_end(const std::string& path) {
-  uint64_t size = 0;
-  if (!env_.GetFileSize(path, &size).ok()) return;  // it has become tables already
-  const auto whole = last_fragment_end(env_, path, 0, size);
-  if (!whole || *whole >= size) return;
-  // Not every file system of RocksDB's can cut a file; where neither can, the check at the next start tells
-  // of the record, and nothing is lost by it.
-  if (env_.Truncate(path, *whole).ok()) return;
-  std::error_code ignored;
-  std::filesystem::resize_file(path, *whole, ignored);
-}
-
 // RocksDB has begun a log, perhaps several: finishes those before it, and makes its name durable.
 std::optional<StoreError> LogSync::change_log(uint64_t newest) {
   std::vector<std::string> names;
@@ -49,7 +32,6 @@ std::optional<StoreError> LogSync::change_log(uint64_t newest) {
   for (const uint64_t number : log_numbers(names)) {
     if (number < number_ || number > newest) continue;
     const std::string path = directory_ + "/" + log_file_name(number);
-    if (number != newest) cut_torn_end(path);
     status = env_.NewRandomRWFile(path, &file_, rocksdb::EnvOptions());
     if (!status.ok()) file_.reset();
     if (status.IsNotFound() || status.IsPathNotFound()) continue;

@@ -33,7 +33,6 @@ class LogSync {
 
  private:
   std::optional<StoreError> change_log(uint64_t newest);
-  void cut_torn_end(const std::string& path);
 
   rocksdb::Env& env_;
   const std::string directory_;

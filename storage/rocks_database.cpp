@@ -12,6 +12,7 @@
 #include "storage/durable_mark.h"
 #include "storage/group_commit.h"
 #include "storage/log_check.h"
+#include "storage/log_format.h"
 #include "storage/log_sync.h"
 #include "storage/rocks_options.h"
 #include "storage/rocks_status.h"
@@ -65,19 +66,20 @@ std::optional<StoreError> Database::check_files() {
   auto mark = DurableMark::open(*env_, options_.path);
   if (!mark) return mark.error();
   mark_ = std::move(*mark);
-  auto check = check_logs(*env_, options_.path, mark_->positions().log);
+  auto check = check_logs(*env_, options_.path, mark_->positions().logs);
   if (auto damage = check_manifest(*env_, options_.path, mark_->positions().manifest)) check.damage = damage;
   if (check.damage) {
     check.damage->message = options_.path + ": " + check.damage->message;
     return check.damage;
   }
   notes_ = std::move(check.notes);
-  return std::nullopt;
+  return drop_unsynced(*env_, options_.path, check);
 }
 
 std::optional<StoreError> Database::open_files() {
-  const auto setup = rocks_setup(options_, {[this](const std::string& reason) { sync_failed(reason); },
-                                            [this](const std::string& path) { manifest_synced(path); }});
+  const auto setup = rocks_setup(options_, {[this](const std::string& reason) { fail(reason); },
+                                            [this](const std::string& path) { manifest_synced(path); },
+                                            [this](uint64_t log) { torn_log_ = log; }});
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(setup.database, options_.path, setup.columns, &all_handles_, &db);
   if (!status.ok()) return to_store_error(status, options_.path);
@@ -89,7 +91,7 @@ std::optional<StoreError> Database::open_files() {
   const auto current = db_->GetCurrentWalFile(&log);
   if (!current.ok()) return to_store_error(current, options_.path);
   log_sync_ = std::make_unique<LogSync>(*env_, options_.path);
-  if (auto error = mark_->advance_log({log->LogNumber(), 0})) return error;
+  if (auto error = mark_->advance_logs({{log->LogNumber(), 0}, db_->GetLatestSequenceNumber()})) return error;
   return mark_->sync();
 }
 
@@ -132,17 +134,25 @@ Result<Done, StoreError> Database::flush() {
 
 uint64_t Database::syncs() const { return commit_->syncs(); }
 
-void Database::sync_failed(const std::string& reason) {
-  sync_has_failed_ = true;
-  if (options_.on_sync_failure) return options_.on_sync_failure(reason);
-  std::fprintf(stderr, "covey: %s; what is on the disk is not known any more, stopping\n", reason.c_str());
+void Database::fail(const std::string& reason) {
+  has_failed_ = true;
+  if (options_.on_failure) return options_.on_failure(reason);
+  std::fprintf(stderr, "covey: %s; stopping\n", reason.c_str());
   std::abort();
 }
 
-// One sync at a time (GroupCommit sees to it). The log's size is taken first: those bytes the sync surely
-// covers, also when a shard writes on meanwhile or RocksDB begins the next log.
+// Whether a write is not even tried.
+std::optional<StoreError> Database::refusal() const {
+  if (has_failed_) return StoreError{StoreError::Kind::io, options_.path + " has failed"};
+  if (torn_log_ > 0) return StoreError{StoreError::Kind::full, options_.path + ": the disk was full"};
+  return std::nullopt;
+}
+
+// One sync at a time (GroupCommit sees to it). The last write and the log's size are taken first: those the
+// sync surely covers, also when a shard writes on meanwhile or RocksDB begins the next log.
 bool Database::sync_logs() {
-  if (sync_has_failed_) return false;
+  if (has_failed_) return false;
+  const uint64_t last_write = db_->GetLatestSequenceNumber();
   std::unique_ptr<rocksdb::LogFile> log;
   auto status = db_->GetCurrentWalFile(&log);
   // The log may have become tables and gone between its name and its size; a second look finds the next one.
@@ -150,17 +160,23 @@ bool Database::sync_logs() {
   std::optional<StoreError> error;
   if (!status.ok()) error = to_store_error(status, "asking for the log's size");
   if (!error) error = log_sync_->sync(log->LogNumber());
-  if (!error) error = mark_synced(log->LogNumber(), log->SizeFileBytes());
-  if (error) sync_failed("syncing the log failed: " + error->message);
+  if (!error) error = mark_synced({log->LogNumber(), log->SizeFileBytes()}, last_write);
+  if (error) fail("syncing the log failed: " + error->message);
   return !error;
 }
 
-std::optional<StoreError> Database::mark_synced(uint64_t log, uint64_t log_bytes) {
-  const LogPosition before = mark_->positions().log;
-  const std::string path = options_.path + "/" + log_file_name(log);
-  const auto end = last_fragment_end(*env_, path, log == before.log ? before.bytes : 0, log_bytes);
+// size: the log's, maybe with a record's beginning at the end.
+std::optional<StoreError> Database::mark_synced(LogPosition size, uint64_t last_write) {
+  const LogPosition before = mark_->positions().logs.end;
+  const bool is_new = size.log != before.log;
+  const std::string path = options_.path + "/" + log_file_name(size.log);
+  const auto end = last_fragment_end(*env_, path, is_new ? 0 : before.bytes, size.bytes);
   if (!end) return std::nullopt;
-  return mark_->advance_log({log, *end});
+  auto error = mark_->advance_logs({{size.log, *end}, last_write});
+  // Durable before anything in the new log is promised: what follows the log of a mark that lags behind may
+  // be dropped.
+  if (!error && is_new) error = mark_->sync();
+  return error;
 }
 
 // Before RocksDB deletes a log whose contents it has noted in the manifest as tables.
@@ -172,14 +188,19 @@ void Database::manifest_synced(const std::string& path) {
   if (!status.ok()) error = to_store_error(status, path);
   if (!error) error = mark_->advance_manifest({number, bytes});
   if (!error) error = mark_->sync();
-  if (error) sync_failed("noting the sync of the manifest failed: " + error->message);
+  if (error) fail("noting the sync of the manifest failed: " + error->message);
 }
 
+// RocksDB makes tables of what is in memory and goes on in a new log. With nothing in memory it would go on
+// in the torn log, and that ends in an assertion of its own.
 bool Database::recover() {
   if (!db_->Resume().ok()) return false;
-  // What the given-up log held is in tables now. It goes at once: its torn end would be taken for damage at
-  // the next start.
-  return db_->DisableFileDeletions().ok() && db_->EnableFileDeletions(true).ok();
+  std::unique_ptr<rocksdb::LogFile> log;
+  if (!db_->GetCurrentWalFile(&log).ok()) return false;
+  if (log->LogNumber() == torn_log_)
+    fail("the disk was full at the first write to a log, which can only be mended by a new start");
+  torn_log_ = 0;
+  return true;
 }
 
 }  // namespace covey

@@ -30,6 +30,7 @@ class DurableMark;
 class GroupCommit;
 class LogSync;
 class RocksStore;
+struct LogPosition;
 
 struct DatabaseOptions {
   std::string path;  // of RocksDB's own directory; its parent exists
@@ -43,9 +44,10 @@ struct DatabaseOptions {
   // The simulator's way, repeatable: no thread for syncs (whoever uses it calls sync()) and no compaction of
   // its own.
   bool deterministic = false;
-  // Called with the reason when an fsync has failed, on any thread. Empty: prints it and aborts, as a server
-  // must: after a failed fsync nobody knows what is on the disk, and asking again gives a false answer.
-  std::function<void(const std::string&)> on_sync_failure;
+  // Called with the reason, on any thread, when the database cannot go on. Empty: prints it and aborts, as a
+  // server must: after a failed fsync nobody knows what is on the disk, and asking again gives a false
+  // answer. From then on nothing is written or becomes durable.
+  std::function<void(const std::string&)> on_failure;
 };
 
 class Database {
@@ -82,9 +84,10 @@ class Database {
   std::optional<StoreError> open_files();
   bool sync_logs();
   bool recover();
-  void sync_failed(const std::string& reason);
+  void fail(const std::string& reason);
+  std::optional<StoreError> refusal() const;
   void manifest_synced(const std::string& path);
-  std::optional<StoreError> mark_synced(uint64_t log, uint64_t log_bytes);
+  std::optional<StoreError> mark_synced(LogPosition size, uint64_t last_write);
   void stop();
 
   DatabaseOptions options_;
@@ -92,7 +95,8 @@ class Database {
   std::vector<std::string> notes_;
   std::unique_ptr<DurableMark> mark_;
   std::unique_ptr<LogSync> log_sync_;
-  std::atomic<bool> sync_has_failed_{false};
+  std::atomic<bool> has_failed_{false};
+  std::atomic<uint64_t> torn_log_{0};  // the log that has just been found full; 0: none
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
   std::vector<rocksdb::ColumnFamilyHandle*> all_handles_;  // columns_ and RocksDB's own "default"

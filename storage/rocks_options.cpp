@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/log_format.h"
+
 namespace covey {
 
 namespace {
@@ -38,6 +40,9 @@ class SyncWatch final : public rocksdb::EventListener {
     if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
         info.operation == FileOperationType::kRangeSync)
       events_.sync_failed("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
+    if (info.operation == FileOperationType::kAppend && info.io_status.IsNoSpace())
+      for (const uint64_t log : log_numbers({info.file_path.substr(info.file_path.rfind('/') + 1)}))
+        events_.log_torn(log);
   }
 
  private:
@@ -90,9 +95,8 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options, FileEvents e
   db.paranoid_checks = true;
   db.verify_sst_unique_id_in_manifest = true;
   db.track_and_verify_wals_in_manifest = true;
-  // What was synced has been checked before RocksDB opens (storage/log_check.h); what was not may be cut
-  // anywhere.
-  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // Unsynced ends are dropped before RocksDB opens (storage/log_check.h): what is left is whole.
+  db.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   // The checks know fresh logs of whole, uncompressed records, which reach the system with each write.
   db.recycle_log_file_num = 0;
   db.wal_compression = rocksdb::kNoCompression;

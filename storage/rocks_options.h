@@ -21,7 +21,8 @@ struct RocksSetup {
 struct FileEvents {
   std::function<void(const std::string& reason)> sync_failed;  // of any of the database's files
   std::function<void(const std::string& path)>
-      manifest_synced;  // and not written to again before this returns
+      manifest_synced;                         // and not written to again before this returns
+  std::function<void(uint64_t log)> log_torn;  // by a full disk
 };
 
 RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events);

@@ -86,6 +86,7 @@ Result<std::optional<std::string>, StoreError> RocksStore::get(Column column, st
 }
 
 Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
+  if (auto error = database_.refusal()) return *error;
   count_nothing();
   rocksdb::WriteBatch writes;
   for (const auto& operation : batch.operations()) {

@@ -99,17 +99,39 @@ class Directory(harness.ClusterTest):
 
 @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
 class FullDisk(harness.ClusterTest):
-    def test_full_disk_refuses_writes_and_resumes(self):
+    def small_disk(self, megabytes):
         folder = tempfile.mkdtemp(prefix="covey-disk.")
         self.addCleanup(shutil.rmtree, folder, True)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "covey-test", folder], capture_output=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "covey-test", folder],
+                                 capture_output=True)
         if mounted.returncode != 0:
             self.skipTest(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
         self.addCleanup(subprocess.run, ["umount", "-l", folder])
-        cluster = harness.Cluster(1, replicas=1, folder=folder, storage={"free_space_mb": 64})
+        return folder
+
+    def node_on(self, folder, free_space_mb):
+        cluster = harness.Cluster(1, replicas=1, folder=folder, storage={"free_space_mb": free_space_mb})
         self.addCleanup(cluster.stop)
-        cluster.start()
-        client = cluster["n1"].client
+        return cluster.start()["n1"]
+
+    def put_until_refused(self, node, prefix, sizes):
+        """Returns the keys that were acknowledged."""
+        acknowledged = []
+        for i in range(20_000):
+            try:
+                answer = node.client.put(f"{prefix}{i}", os.urandom(sizes(i)))  # nothing that could be compressed
+            except OSError:
+                return acknowledged
+            if answer.status != 200:
+                self.assertIn(answer.status, (500, 504, 507))
+                return acknowledged
+            acknowledged.append(f"{prefix}{i}")
+        self.fail("the disk was not full")
+
+    def test_full_disk_refuses_writes_and_resumes(self):
+        folder = self.small_disk(160)
+        node = self.node_on(folder, 64)
+        client = node.client
         self.assert_answer(client.put("before", "kept"), 200)
 
         ballast = pathlib.Path(folder) / "ballast"
@@ -130,37 +152,16 @@ class FullDisk(harness.ClusterTest):
         harness.wait_until(lambda: client.put("after", "y").status == 200, 10, "writes to be taken again")
         self.assertEqual(client.get("before").values, ["kept"])
         self.assertEqual(client.get("after").values, ["y"])
-        self.assertEqual(cluster["n1"].terminate(), 0)
+        self.assertEqual(node.terminate(), 0)
 
     def test_disk_full_to_the_last_byte(self):
         """With no floor to stop at, the disk itself refuses: nothing acknowledged is lost, and room heals it."""
-        folder = tempfile.mkdtemp(prefix="covey-disk.")
-        self.addCleanup(shutil.rmtree, folder, True)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "covey-test", folder], capture_output=True)
-        if mounted.returncode != 0:
-            self.skipTest(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", folder])
-        cluster = harness.Cluster(1, replicas=1, folder=folder, storage={"free_space_mb": 0})
-        self.addCleanup(cluster.stop)
-        cluster.start()
-        node = cluster["n1"]
+        folder = self.small_disk(96)
+        node = self.node_on(folder, 0)
         ballast = pathlib.Path(folder) / "ballast"
         with open(ballast, "wb") as file:
             file.write(b"\0" * (48 * MIB))
-        value, acknowledged, failed = os.urandom(100_000), [], None  # nothing that could be compressed
-        for i in range(1000):
-            try:
-                answer = node.client.put(f"k{i}", value)
-            except OSError as problem:
-                failed = problem
-                break
-            if answer.status != 200:
-                failed = answer
-                break
-            acknowledged.append(f"k{i}")
-        self.assertIsNotNone(failed, "the disk was full")
-        if hasattr(failed, "status"):
-            self.assertIn(failed.status, (500, 504, 507))
+        acknowledged = self.put_until_refused(node, "k", lambda i: 100_000)
         ballast.unlink()
         time.sleep(1)
         if not node.alive():
@@ -168,6 +169,33 @@ class FullDisk(harness.ClusterTest):
         harness.wait_until(lambda: node.client.put("after", "y").status == 200, 20, "writes to be taken again")
         for key in acknowledged:
             self.assertEqual(node.client.get(key).status, 200, f"{key} was acknowledged")
+
+    def test_killed_on_a_full_disk(self):
+        """Again and again, at once or a while after the disk was full, with room made before or after."""
+        folder = self.small_disk(128)
+        node = self.node_on(folder, 0)
+        ballast = pathlib.Path(folder) / "ballast"
+        acknowledged = []
+        for turn in range(6):
+            free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+            with open(ballast, "wb") as file:
+                file.write(b"\0" * max(0, free - 5 * MIB))
+            sizes = (lambda i: 1_000_000 if i % 3 == 0 else 2_000) if turn % 2 else (lambda i: 20_000)
+            acknowledged += self.put_until_refused(node, f"k{turn}-", sizes)
+            time.sleep((0, 0.5, 1.5)[turn % 3])
+            if turn >= 3:
+                ballast.unlink()
+                harness.wait_until(lambda: not node.alive() or node.client.put(f"k{turn}-after", "y").status == 200, 20,
+                                   "writes to be taken again")
+                time.sleep(0.1)
+            node.kill9()
+            ballast.unlink(missing_ok=True)
+            node.start()
+            for key in acknowledged:
+                self.assertEqual(node.client.get(key).status, 200, f"{key} was acknowledged")
+            for key in acknowledged[3:]:
+                node.client.delete(key)
+            del acknowledged[3:]
 
 
 if __name__ == "__main__":

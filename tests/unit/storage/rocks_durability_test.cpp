@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/rocks_database.h"
+#include "tests/unit/storage/damage.h"
 #include "tests/unit/storage/killed_process.h"
 #include "tests/unit/storage/temporary_directory.h"
 
@@ -17,6 +18,8 @@ namespace covey {
 namespace {
 
 namespace fs = std::filesystem;
+using test::files_with;
+using test::flip;
 
 std::unique_ptr<Database> open_or_fail(const std::string& path, Durability durability = Durability::sync) {
   auto opened = Database::open({.path = path, .durability = durability});
@@ -46,22 +49,6 @@ std::string numbered(int number) {
 }
 
 constexpr int damaged_keys = 50;
-
-std::vector<fs::path> files_with(const fs::path& directory, const std::string& part) {
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(directory))
-    if (entry.path().filename().string().find(part) != std::string::npos) found.push_back(entry.path());
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-void flip(const fs::path& file, uintmax_t position) {
-  std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
-  stream.seekg(static_cast<std::streamoff>(position));
-  const int byte = stream.get();
-  stream.seekp(static_cast<std::streamoff>(position));
-  stream.put(static_cast<char>(byte ^ 0x10));
-}
 
 // A copy of a database with one thing wrong: opening it must tell.
 void check_is_reported(const std::string& database, const std::string& copy, const std::string& file_part,
