@@ -11,7 +11,6 @@ namespace covey {
 void Coordinator::start_read(Now now, OperationState operation) {
   bool scans = operation.request.operation == Operation::scan;
   operation.kind = scans ? OperationState::Kind::scan : OperationState::Kind::read;
-  ++(scans ? shard_.stats.scans_coordinated : shard_.stats.reads_coordinated);
   Targets who = targets(now, operation.partition, operation.request.sloppy);
   operation.response.reachable = static_cast<uint32_t>(who.counted(operation.request.sloppy));
   if (operation.response.reachable < operation.response.needed) {
@@ -20,6 +19,12 @@ void Coordinator::start_read(Now now, OperationState operation) {
     return;
   }
   if (try_local_read(now, operation, who)) return;
+  if (!room_for_reads()) {
+    operation.queued = true;
+    queued_.push_back(begin(std::move(operation)));
+    return;
+  }
+  ++(scans ? shard_.stats.scans_coordinated : shard_.stats.reads_coordinated);
 
   for (const OwnerOutcome& absent : who.absent) operation.outcomes[absent.node] = absent.state;
   std::vector<NodeId> asked = who.owners;
@@ -29,29 +34,36 @@ void Coordinator::start_read(Now now, OperationState operation) {
     operation.outcomes[node] = "no answer";
     operation.waiting.insert(node);
   }
-  PartitionId partition = operation.partition;
   uint64_t id = begin(std::move(operation));
   OperationState& running = operations_.at(id);
-  for (const NodeId& node : asked) {
-    if (shard_.members.is_self(node)) continue;
-    auto& envelope = shard_.outbox.to(node);
-    if (scans) {
-      auto& message = *envelope.mutable_scan();
-      message.set_operation(id);
-      message.set_partition(partition.value);
-      message.set_table(running.request.table);
-      message.set_start_key(running.request.start_key);
-      message.set_prefix(running.request.prefix);
-      message.set_limit(running.request.limit);
-    } else {
-      auto& message = *envelope.mutable_fetch();
-      message.set_operation(id);
-      message.set_partition(partition.value);
-      message.set_table(running.request.table);
-      message.set_key(running.request.key);
-    }
+  // This node's own answer comes first: what it has, the others need not send.
+  if (running.waiting.erase(shard_.members.self()) != 0) read_own(running);
+  for (const NodeId& node : running.waiting) ask(id, running, node);
+  read_progress(now, id);
+}
+
+void Coordinator::ask(uint64_t id, const OperationState& operation, const NodeId& node) {
+  const Request& request = operation.request;
+  auto& envelope = shard_.outbox.to(node);
+  if (operation.kind == OperationState::Kind::scan) {
+    auto& message = *envelope.mutable_scan();
+    message.set_operation(id);
+    message.set_partition(operation.partition.value);
+    message.set_table(request.table);
+    message.set_start_key(request.start_key);
+    message.set_prefix(request.prefix);
+    message.set_limit(request.limit);
+    return;
   }
-  if (running.waiting.contains(shard_.members.self())) fetch_here(now, id, running);
+  auto& message = *envelope.mutable_fetch();
+  message.set_operation(id);
+  message.set_partition(operation.partition.value);
+  message.set_table(request.table);
+  message.set_key(request.key);
+  if (operation.read.answers().empty() || operation.read.answers()[0].node != shard_.members.self()) return;
+  DotSet known;
+  for (const Version& version : operation.read.answers()[0].object.versions) known.add(version.dot);
+  message.set_known(encode(known));
 }
 
 // R = 1 at an owner that has everything: no other replica need be asked.
@@ -65,26 +77,26 @@ bool Coordinator::try_local_read(Now now, OperationState& operation, const Targe
   auto refusal = read_here(shard_, operation.partition, operation.request, answer);
   if (refusal != Refusal::none) return false;  // the others may do better
   operation.read.add(std::move(answer));
+  ++(operation.request.operation == Operation::scan ? shard_.stats.scans_coordinated
+                                                    : shard_.stats.reads_coordinated);
   answer_read(now, operation);
   return true;
 }
 
-void Coordinator::fetch_here(Now now, uint64_t id, OperationState& operation) {
+void Coordinator::read_own(OperationState& operation) {
   const NodeId& self = shard_.members.self();
   ReadAnswer answer;
   Refusal refusal = read_here(shard_, operation.partition, operation.request, answer);
-  operation.waiting.erase(self);
   operation.outcomes[self] = text_of(refusal);
-  if (refusal == Refusal::none) {
-    if (!answer.counts_strictly && !operation.request.sloppy) operation.outcomes[self] = "filling";
-    operation.read.add(std::move(answer));
-  }
-  read_progress(now, id);
+  if (refusal != Refusal::none) return;
+  if (!answer.counts_strictly && !operation.request.sloppy) operation.outcomes[self] = "filling";
+  add_answer(operation, std::move(answer));
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
   PartitionId id{message.partition()};
-  if (!shard_.mine(id) || !is_table_key(message.table(), message.key())) {
+  auto known = message.known().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.known());
+  if (!shard_.mine(id) || !is_table_key(message.table(), message.key()) || !known) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
@@ -96,6 +108,9 @@ void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
     shard_.store_failed(object.error());
     reply.set_refusal(static_cast<uint32_t>(refusal_of(object.error())));
     return;
+  }
+  for (Version& version : object->versions) {
+    if (known->contains(version.dot)) version.value.clear();
   }
   reply.set_ready(partition.ready && shard_.owns(id));
   reply.set_object(encode(*object));
@@ -110,14 +125,18 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& m
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
+  if (refusal == Refusal::busy) return told_busy(now, message.operation(), from);
   if (at->second.waiting.erase(from) == 0) return;
   at->second.outcomes[from] = text_of(refusal);
   if (refusal == Refusal::none) {
     bool strictly = message.ready() && shard_.members.owns(from, at->second.partition);
     if (!strictly && !at->second.request.sloppy) at->second.outcomes[from] = "filling";
-    at->second.read.add({from, strictly, std::move(*object), {}, std::nullopt});
+    // Values that were not sent are in this node's own answer, which is the first and so the one that merging
+    // takes them from.
+    add_answer(at->second, {from, strictly, std::move(*object), {}, std::nullopt});
   }
   read_progress(now, message.operation());
+  start_queued(now);
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::Scan& message) {
@@ -144,14 +163,16 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::ScanReply& me
       return;
     }
   }
+  if (refusal == Refusal::busy) return told_busy(now, message.operation(), from);
   if (at->second.waiting.erase(from) == 0) return;
   at->second.outcomes[from] = text_of(refusal);
   if (answer) {
     answer->node = from;
     answer->counts_strictly = message.ready() && shard_.members.owns(from, at->second.partition);
-    at->second.read.add(std::move(*answer));
+    add_answer(at->second, std::move(*answer));
   }
   read_progress(now, message.operation());
+  start_queued(now);
 }
 
 void Coordinator::read_progress(Now now, uint64_t id) {

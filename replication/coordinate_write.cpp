@@ -86,6 +86,7 @@ void Coordinator::start_write(Now now, OperationState operation) {
   TableKey key{operation.request.table, operation.request.key};
   PartitionId partition = operation.partition;
   DotSet settled{operation.response.dot};
+  operation.request = {};  // it is in `filled`
   uint64_t id = begin(std::move(operation));
   for (const NodeId& node : others) replicate(node, id, partition, key, filled, settled);
   own_writes_.emplace_back(shard_.outbox.waits_for_durable() ? lsn : Lsn{0}, id);
@@ -209,13 +210,22 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& message) {
+  auto refusal = static_cast<Refusal>(message.refusal());
+  if (refusal != Refusal::none) return refused_write(message.operation(), from, refusal);
   auto at = operations_.find(message.operation());
   if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
   if (at->second.waiting.erase(from) == 0) return;  // repeated, or not asked
-  auto refusal = static_cast<Refusal>(message.refusal());
   at->second.outcomes[from] = text_of(refusal);
-  if (refusal == Refusal::none) ++at->second.response.received;
+  ++at->second.response.received;
   write_acknowledged(message.operation());
+}
+
+void Coordinator::refused_write(uint64_t id, const NodeId& from, Refusal refusal) {
+  auto at = operations_.find(id);
+  if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
+  if (at->second.waiting.erase(from) == 0) return;
+  at->second.outcomes[from] = text_of(refusal);
+  write_acknowledged(id);
 }
 
 void Coordinator::write_acknowledged(uint64_t id) {

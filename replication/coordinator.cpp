@@ -51,8 +51,7 @@ void Coordinator::start(Now now, Asker asker, Request request) {
   operation.deadline_us = now.tick_us + uint64_t{operation.request.timeout_ms} * 1000;
   operation.response.needed = operation.request.level.needed(shard_.options.replicas);
   operation.response.owners = shard_.options.replicas;
-  if (operations_.size() >= shard_.options.operations_max) {
-    ++shard_.stats.overloaded;
+  if (unanswered() >= shard_.options.operations_max) {
     fail(operation, Status::overloaded);
     return;
   }
@@ -85,6 +84,7 @@ void Coordinator::reply(OperationState& operation) {
   response.asked = static_cast<uint32_t>(operation.outcomes.size());
   if (response.status == Status::timeout) ++shard_.stats.timeouts;
   if (response.status == Status::unavailable) ++shard_.stats.unavailable;
+  if (response.status == Status::overloaded) ++shard_.stats.overloaded;
   if (operation.asker.client) {
     shard_.outbox.answer(*operation.asker.client, std::move(response));
     return;
@@ -113,28 +113,22 @@ void Coordinator::fail(OperationState& operation, Status status) {
   reply(operation);
 }
 
-void Coordinator::finish_if_done(uint64_t id) {
-  auto at = operations_.find(id);
-  if (at == operations_.end() || !at->second.answered || !at->second.waiting.empty()) return;
-  deadlines_.erase({at->second.deadline_us, id});
-  operations_.erase(at);
-}
-
 void Coordinator::tick(Now now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now.tick_us) {
-    uint64_t id = deadlines_.begin()->second;
-    deadlines_.erase(deadlines_.begin());
-    expire(now, id);
+    expire(now, deadlines_.begin()->second);
   }
+  ask_again(now);
+  start_queued(now);
 }
 
 void Coordinator::expire(Now now, uint64_t id) {
   auto at = operations_.find(id);
   COVEY_ASSERT(at != operations_.end());
   OperationState& operation = at->second;
-  bool reads = operation.kind == OperationState::Kind::read || operation.kind == OperationState::Kind::scan;
   operation.waiting.clear();
-  if (reads) {
+  bool no_room = operation.queued;
+  if (operation.reads()) {
+    for (const auto& [node, state] : operation.outcomes) no_room |= state == text_of(Refusal::busy);
     // Nobody is awaited any more: a sloppy read may take what there is.
     if (!operation.answered &&
         operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
@@ -142,8 +136,8 @@ void Coordinator::expire(Now now, uint64_t id) {
     }
     repair_readers(operation);
   }
-  if (!operation.answered) fail(operation, Status::timeout);
-  operations_.erase(at);
+  if (!operation.answered) fail(operation, no_room ? Status::overloaded : Status::timeout);
+  drop(at);
 }
 
 void Coordinator::durable(Now) {

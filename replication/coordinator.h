@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "replication/lives.h"
 #include "replication/read_state.h"
@@ -24,6 +25,9 @@ class Coordinator {
   void tick(Now now);
   void durable(Now now);
 
+  // A message of this core was not sent for lack of room.
+  void unsent(Now now, const NodeId& to, const peer::Envelope& message);
+
   void receive(Now now, const NodeId& from, const peer::Replicate& message);
   void receive(Now now, const NodeId& from, const peer::ReplicateAck& message);
   void receive(Now now, const NodeId& from, const peer::Fetch& message);
@@ -36,7 +40,8 @@ class Coordinator {
   // A delete by this node itself (expiry, a dropped table), of what it sees; replicated like any other.
   void erase_own(Now now, PartitionId id, const TableKey& key, const Context& context);
 
-  size_t in_flight() const { return operations_.size(); }
+  size_t unanswered() const { return operations_.size() - trailing_.size(); }
+  bool idle() const { return operations_.empty(); }
 
  private:
   // Who asked: a client here, or a peer that forwarded.
@@ -58,7 +63,12 @@ class Coordinator {
     std::set<NodeId> waiting;                // asked, neither answered nor refused
     Response response;                       // filled in as things happen
     ReadState read;                          // Kind::read, Kind::scan
+    uint64_t read_bytes = 0;                 // that its answers hold
+    bool queued = false;                     // a read that waits for its turn
+    uint32_t times_busy = 0;                 // answers to a read that said so
+    bool reads() const { return kind == Kind::read || kind == Kind::scan; }
   };
+  using Operations = std::map<uint64_t, OperationState>;
   struct Targets {
     std::vector<NodeId> owners;     // that may be asked, self among them
     std::vector<NodeId> stand_ins;  // for the owners that may not
@@ -87,7 +97,17 @@ class Coordinator {
   void reply(OperationState& operation);
   void finish_if_done(uint64_t id);
   void expire(Now now, uint64_t id);
-  void fetch_here(Now now, uint64_t id, OperationState& operation);
+  void read_own(OperationState& operation);
+  void ask(uint64_t id, const OperationState& operation, const NodeId& node);
+  void refused_write(uint64_t id, const NodeId& from, Refusal refusal);
+
+  void add_answer(OperationState& operation, ReadAnswer answer);
+  void drop(Operations::iterator at);
+  void end_oldest_trailing();
+  bool room_for_reads();
+  void start_queued(Now now);
+  void told_busy(Now now, uint64_t id, const NodeId& from);
+  void ask_again(Now now);
 
   Shard& shard_;
   Lives& lives_;
@@ -101,8 +121,12 @@ class Coordinator {
 
   std::map<NodeId, Forwarded> forwarded_;
   uint64_t next_operation_;
-  std::map<uint64_t, OperationState> operations_;
-  std::set<std::pair<uint64_t, uint64_t>> deadlines_;  // (deadline us, operation)
+  Operations operations_;
+  std::set<uint64_t> trailing_;  // of them: reads that are answered and still wait for some replica
+  std::deque<uint64_t> queued_;  // of them: reads that wait for their turn
+  uint64_t read_bytes_ = 0;      // that all of them hold
+  std::set<std::tuple<uint64_t, uint64_t, NodeId>> ask_again_;  // (when us, operation, who was busy)
+  std::set<std::pair<uint64_t, uint64_t>> deadlines_;           // (deadline us, operation)
   std::deque<std::pair<Lsn, uint64_t>> own_writes_;  // operations whose own write is not durable yet, by lsn
 };
 

@@ -129,6 +129,10 @@ void Core::link(Now now, const NodeId& peer, bool up) {
   parts_->gossip.link_up(now, peer);
 }
 
+void Core::unsent(Now now, const NodeId& to, const peer::Envelope& message) {
+  parts_->coordinator.unsent(now, to, message);
+}
+
 void Core::add_member(Now, const Member& member) {
   if (parts_->shard.members.add(member)) parts_->shard.outbox.members_changed();
 }
@@ -151,10 +155,10 @@ const CoreStats& Core::stats() const { return parts_->shard.stats; }
 Actor Core::actor() const { return parts_->lives.actor(); }
 uint64_t Core::life() const { return parts_->lives.life(); }
 uint64_t Core::incarnation() const { return parts_->lives.incarnation(); }
-size_t Core::operations_in_flight() const { return parts_->coordinator.in_flight(); }
+size_t Core::operations_in_flight() const { return parts_->coordinator.unanswered(); }
 
 bool Core::quiet() const {
-  return parts_->coordinator.in_flight() == 0 && parts_->gossip.quiet() && parts_->repair.quiet() &&
+  return parts_->coordinator.idle() && parts_->gossip.quiet() && parts_->repair.quiet() &&
          parts_->shard.outbox.held() == 0;
 }
 

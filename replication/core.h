@@ -47,7 +47,9 @@ struct CoreOptions {
   uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
   uint32_t siblings_max = 100;
   uint64_t object_bytes_max = 16 * 1024 * 1024;  // of all its versions; beyond it, as beyond siblings_max
-  uint32_t operations_max = 20'000;              // requests in flight; beyond it: Status::overloaded
+  uint32_t operations_max = 20'000;  // requests that are not answered yet; beyond it: Status::overloaded
+  uint64_t read_bytes_max =
+      64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn
   uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
 };
@@ -157,6 +159,8 @@ class Core {
   void receive(Now now, const NodeId& from, const peer::Envelope& message);
   // A connection to the peer stands or was lost. Silence has the same effect, later.
   void link(Now now, const NodeId& peer, bool up);
+  // A message of the last drain() was not sent for lack of room, and won't be.
+  void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   void add_member(Now now, const Member& member);
   // Below the free-space floor: writes are refused with Status::disk_full, reads go on.
   void refuse_writes(bool refuse);
@@ -180,7 +184,7 @@ class Core {
   Actor actor() const;    // that the next write would use
   uint64_t life() const;  // to be kept for the next clean start
   uint64_t incarnation() const;
-  size_t operations_in_flight() const;
+  size_t operations_in_flight() const;  // requests that are not answered yet
   // No request in flight, no push or repair under way.
   bool quiet() const;
   // "n1.7f3a:42" where the actor's node is known; else the tag in hexadecimal.

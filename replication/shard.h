@@ -8,6 +8,7 @@
 #include "replication/members.h"
 #include "replication/outbox.h"
 #include "replication/random.h"
+#include "replication/refusal.h"
 #include "replication/replica.h"
 
 namespace covey {
@@ -55,27 +56,5 @@ struct Shard {
 
   static constexpr uint64_t lead_ms_max = 60'000;
 };
-
-// Why a replica did not do what it was asked. Sent to peers: append only.
-enum class Refusal : uint32_t { none = 0, disk_full = 1, storage_failed = 2, busy = 3, not_here = 4 };
-
-inline Refusal refusal_of(const StoreError& error) {
-  return error.kind == StoreError::Kind::full ? Refusal::disk_full : Refusal::storage_failed;
-}
-inline std::string text_of(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::none:
-      return "answered";
-    case Refusal::disk_full:
-      return "disk full";
-    case Refusal::storage_failed:
-      return "storage failed";
-    case Refusal::busy:
-      return "busy";
-    case Refusal::not_here:
-      return "does not hold the partition";
-  }
-  return "refused";
-}
 
 }  // namespace covey

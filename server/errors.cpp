@@ -58,8 +58,14 @@ ErrorAnswer error_of(const Response& response, Operation operation) {
       return unavailable(response, operation);
     case Status::timeout:
       return timed_out(response, operation);
-    case Status::overloaded:
-      return overloaded("The node has its limit of requests in flight: send this one again later.");
+    case Status::overloaded: {
+      bool node = response.outcomes.empty();  // else owners were busy
+      ErrorAnswer error =
+          overloaded(node ? "The node has its limit of requests in flight: send this one again later."
+                          : "Too much is on its way between the nodes: send this request again later.");
+      if (!node) append_owners(error.details, response);
+      return error;
+    }
     case Status::too_many_siblings:
       return {409,
               "too_many_siblings",

@@ -12,7 +12,7 @@
 namespace covey::server {
 
 inline constexpr size_t frame_header_bytes = 12;
-inline constexpr size_t frame_payload_bytes_max = 16 * 1024 * 1024;
+inline constexpr size_t frame_payload_bytes_max = 64 * 1024 * 1024;
 
 void append_frame(std::string& out, std::string_view payload);
 // Fills in the header of a frame whose payload was written in place: frame_begin reserves, frame_end

@@ -23,6 +23,7 @@ constexpr auto as_awaitable = asio::as_tuple(asio::use_awaitable);
 constexpr auto handshake_time = std::chrono::milliseconds(5000);
 constexpr auto back_off_least = std::chrono::milliseconds(50);
 constexpr auto back_off_most = std::chrono::milliseconds(2000);
+constexpr size_t small_message_bytes = 4096;
 constexpr unsigned unacknowledged_ms_max = 10'000;
 
 }  // namespace
@@ -173,11 +174,13 @@ bool PeerLink::send(const peer::Envelope& message) {
   Metrics& metrics = shard_.metrics();
   if (!up_) {
     ++metrics.peer_messages_dropped_unlinked;
-    return false;
+    return true;
   }
   size_t size = message.ByteSizeLong();
-  bool fits = size <= frame_payload_bytes_max &&
-              buffered_bytes() + size <= shard_.node().config.peer_buffer_bytes_max;
+  size_t room = shard_.node().config.peer_buffer_bytes_max;
+  if (size <= small_message_bytes) room += room / 16;  // acknowledgements and refusals get through
+  // One message that is larger than the whole buffer goes when it is the only one.
+  bool fits = size <= frame_payload_bytes_max && (buffered_bytes() == 0 || buffered_bytes() + size <= room);
   if (!fits) {
     ++metrics.peer_messages_dropped_full;
     return false;
@@ -265,13 +268,13 @@ bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node)
   return !taken;
 }
 
-void PeerLinks::send(const NodeId& to, const peer::Envelope& message) {
+bool PeerLinks::send(const NodeId& to, const peer::Envelope& message) {
   auto found = by_node_.find(to);
   if (found == by_node_.end()) {
     ++shard_.metrics().peer_messages_dropped_unlinked;
-    return;
+    return true;
   }
-  found->second->send(message);
+  return found->second->send(message);
 }
 
 size_t PeerLinks::buffered_bytes() const {

@@ -1,7 +1,7 @@
 // Connections to other nodes. Every shard dials every peer; messages flow only from the dialer to the
 // acceptor, so a link is one way and its loss says nothing about the other direction. A lost link is dialed
-// again, for ever, with exponential back-off and jitter. What can't be sent is dropped and counted: the
-// protocol heals by gossip.
+// again, for ever, with exponential back-off and jitter. What there is no room for is dropped and counted;
+// the core is told, and answers whoever waits for it.
 //
 // Used by one shard's thread.
 #pragma once
@@ -29,7 +29,8 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
 
   void start();
   void stop();
-  // false: dropped, because the link is down or its buffer is full.
+  // false: there is no room for it. Where the link is down, which the core knows, it is dropped without a
+  // word.
   bool send(const peer::Envelope& message);
   void flush() override;
 
@@ -70,8 +71,8 @@ class PeerLinks {
 
   void start();  // dials the seeds and the members that the core remembers
   void stop();
-  void members_changed();  // dials those that are new or have moved
-  void send(const NodeId& to, const peer::Envelope& message);
+  void members_changed();                                      // dials those that are new or have moved
+  bool send(const NodeId& to, const peer::Envelope& message);  // as PeerLink's
 
   size_t buffered_bytes() const;
   size_t up() const;

@@ -113,24 +113,30 @@ void ShardLoop::step(Action&& action) {
   COVEY_ASSERT(!stepping_);
   stepping_ = true;
   action();
-  perform(core_->drain());
+  while (perform(core_->drain())) continue;
   while (!inputs_.empty()) {
     Input input = std::move(inputs_.front());
     inputs_.pop_front();
     core_->request(now(), input.id, std::move(input.request));
-    perform(core_->drain());
+    while (perform(core_->drain())) continue;
   }
   stepping_ = false;
 }
 
-void ShardLoop::perform(Output output) {
-  for (Output::Send& send : output.sends) links_->send(send.to, *send.message);
+// true: the core was told of messages that there was no room for, and has more to say.
+bool ShardLoop::perform(Output output) {
+  std::vector<Output::Send> unsent;
+  for (Output::Send& send : output.sends) {
+    if (!links_->send(send.to, *send.message)) unsent.push_back(std::move(send));
+  }
   for (Output::Answer& given : output.answers) answer(given, std::move(given.response));
   for (const std::string& alarm : output.alarms) {
     if (log_gate_.open(alarm)) spdlog::error("alarm: {}", alarm);
   }
   if (output.members_changed) links_->members_changed();
   if (output.tables_changed) refresh_tables();
+  for (const Output::Send& send : unsent) core_->unsent(now(), send.to, *send.message);
+  return !unsent.empty();
 }
 
 void ShardLoop::answer(const Output::Answer& given, Response&& response) {

@@ -107,7 +107,7 @@ class ShardLoop {
 
   template <class Action>
   void step(Action&& action);
-  void perform(Output output);
+  bool perform(Output output);
   void answer(const Output::Answer& id, Response&& response);
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
   void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home);

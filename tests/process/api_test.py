@@ -345,6 +345,17 @@ class Api(harness.ClusterTest):
         answer = self.client.call("HEAD", f"/v1/kv/default/{self.key}")
         self.assertEqual((answer.status, answer.body, answer.headers["Content-Length"]), (200, b"", "5"))
 
+    def test_more_large_reads_at_once_than_a_peers_buffer_holds(self):
+        from http_client import raw
+        value, count = b"v" * (1024 * 1024), 40
+        for i in range(count):
+            self.assert_answer(self.client.put(f"large-{i}", value, w="all"), 200)
+        requests = b"".join(b"GET /v1/kv/default/large-%d?r=2&timeout_ms=10000 HTTP/1.1\r\nHost: x\r\n\r\n" % i
+                            for i in range(count))
+        out = raw(self.cluster["n1"].http_port, requests + b"GET /v1/health/live HTTP/1.0\r\n\r\n", wait_s=15)
+        self.assertEqual(out.count(b"HTTP/1.1 200 OK\r\n"), count + 1)
+        self.assertGreater(len(out), count * len(value))
+
     def test_requests_as_proxies_and_old_clients_send_them(self):
         from http_client import raw
         port = self.cluster["n1"].http_port

@@ -158,7 +158,7 @@ def raw(port, data, wait_s=5.0, host="127.0.0.1"):
     """Sends bytes and returns all that comes back until the other end closes or says nothing for wait_s."""
     with socket.create_connection((host, port), timeout=wait_s) as connection:
         connection.settimeout(wait_s)
-        out = b""
+        out = bytearray()
         try:
             connection.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -168,4 +168,4 @@ def raw(port, data, wait_s=5.0, host="127.0.0.1"):
                 out += chunk
         except (TimeoutError, ConnectionResetError):
             pass
-        return out
+        return bytes(out)

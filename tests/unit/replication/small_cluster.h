@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,12 +17,14 @@ namespace covey::test {
 
 class SmallCluster {
  public:
-  explicit SmallCluster(uint32_t nodes, uint32_t replicas = 3, uint32_t partitions = 4) {
+  explicit SmallCluster(uint32_t nodes, uint32_t replicas = 3, uint32_t partitions = 4,
+                        const CoreOptions& options = {}) {
     std::vector<Member> members;
     for (uint32_t i = 1; i <= nodes; ++i)
       members.push_back(Member{NodeId{"n" + std::to_string(i)}, "", "", "a", 1.0});
     for (const Member& self : members) {
       auto& node = nodes_[self.node.name];
+      node.options = options;
       node.options.self = self;
       node.options.partitions = partitions;
       node.options.replicas = replicas;
@@ -91,9 +94,17 @@ class SmallCluster {
   }
 
   Response ask(const std::string& name, Request request) {
+    RequestId id = begin(name, std::move(request));
+    settle();
+    return end(id);
+  }
+  // Several requests at once: begun one after the other, before any message of theirs has arrived.
+  RequestId begin(const std::string& name, Request request) {
     RequestId id{++next_request_};
     core(name).request(now(), id, std::move(request));
-    settle();
+    return id;
+  }
+  Response end(RequestId id) {
     for (int i = 0; i < 500 && !answers_.contains(id.value); ++i) wait_ms(10);
     Response out = std::move(answers_.at(id.value));
     answers_.erase(id.value);
@@ -134,6 +145,10 @@ class SmallCluster {
     return request;
   }
 
+  // Messages from the first to the second node that have no room; none when it is empty.
+  std::function<bool(const std::string&, const std::string&, const peer::Envelope&)> no_room;
+  uint64_t bytes_sent = 0;
+
   bool syncs = true;  // each step's writes become durable before the next
 
  private:
@@ -166,6 +181,12 @@ class SmallCluster {
         for (auto& answer : output.answers) answers_[answer.id.value] = std::move(answer.response);
         for (auto& send : output.sends) {
           if (cut_.contains({name, send.to.name})) continue;
+          if (no_room && no_room(name, send.to.name, *send.message)) {
+            node.core->unsent(now(), send.to, *send.message);
+            busy = true;
+            continue;
+          }
+          bytes_sent += send.message->ByteSizeLong();
           peer::Envelope copy;
           if (!copy.ParseFromString(send.message->SerializeAsString()))
             throw std::runtime_error("unreadable");

@@ -1,0 +1,145 @@
+// Coordinator: how much may be in flight, and what happens where there is no room.
+//
+// - A write is forgotten once its client is answered: its dot is in the log, and gossip brings it to whoever
+// has
+//   not acknowledged it.
+// - A read that is answered trails on, for the sake of read repair, until all whom it asked have answered or
+//   its time is over. Trailing reads count apart, and the oldest make room: gossip repairs what they would
+//   have.
+// - What the reads in flight hold is bounded: beyond the bound new ones wait their turn within their time.
+// - A replica without room for its answer says so, and is asked again, within the read's time.
+#include <algorithm>
+
+#include "replication/coordinator.h"
+#include "replication/peer_messages.h"
+
+namespace covey {
+namespace {
+
+constexpr uint64_t pause_us_least = 10'000;
+constexpr uint32_t pause_doublings_max = 4;
+
+uint64_t bytes_of(const Object& object) {
+  uint64_t bytes = 0;
+  for (const Version& version : object.versions) bytes += version.value.size();
+  return bytes;
+}
+
+}  // namespace
+
+void Coordinator::add_answer(OperationState& operation, ReadAnswer answer) {
+  uint64_t bytes = bytes_of(answer.object);
+  for (const auto& [key, row] : answer.rows) bytes += key.size() + bytes_of(row);
+  operation.read_bytes += bytes;
+  read_bytes_ += bytes;
+  operation.read.add(std::move(answer));
+}
+
+void Coordinator::drop(Operations::iterator at) {
+  deadlines_.erase({at->second.deadline_us, at->first});
+  trailing_.erase(at->first);
+  read_bytes_ -= at->second.read_bytes;
+  operations_.erase(at);
+}
+
+void Coordinator::finish_if_done(uint64_t id) {
+  auto at = operations_.find(id);
+  if (at == operations_.end() || !at->second.answered) return;
+  if (!at->second.reads() || at->second.waiting.empty()) {
+    drop(at);
+    return;
+  }
+  trailing_.insert(id);
+  if (trailing_.size() > shard_.options.operations_max) end_oldest_trailing();
+}
+
+void Coordinator::end_oldest_trailing() {
+  auto at = operations_.find(*trailing_.begin());
+  COVEY_ASSERT(at != operations_.end());
+  repair_readers(at->second);
+  drop(at);
+}
+
+bool Coordinator::room_for_reads() {
+  while (read_bytes_ >= shard_.options.read_bytes_max && !trailing_.empty()) end_oldest_trailing();
+  return read_bytes_ < shard_.options.read_bytes_max;
+}
+
+void Coordinator::start_queued(Now now) {
+  while (!queued_.empty() && room_for_reads()) {
+    auto at = operations_.find(queued_.front());
+    queued_.pop_front();
+    if (at == operations_.end()) continue;  // its time is over
+    OperationState operation = std::move(at->second);
+    drop(at);
+    operation.queued = false;
+    start_read(now, std::move(operation));
+  }
+}
+
+void Coordinator::told_busy(Now now, uint64_t id, const NodeId& from) {
+  auto at = operations_.find(id);
+  if (at == operations_.end() || !at->second.reads() || !at->second.waiting.contains(from)) return;
+  OperationState& operation = at->second;
+  operation.outcomes[from] = text_of(Refusal::busy);
+  if (operation.answered) {
+    operation.waiting.erase(from);
+    if (operation.waiting.empty()) repair_readers(operation);
+    finish_if_done(id);
+    return;
+  }
+  uint32_t doublings = std::min(operation.times_busy++, pause_doublings_max);
+  ask_again_.insert({now.tick_us + (pause_us_least << doublings), id, from});
+}
+
+void Coordinator::ask_again(Now now) {
+  while (!ask_again_.empty() && std::get<0>(*ask_again_.begin()) <= now.tick_us) {
+    auto [when, id, node] = *ask_again_.begin();
+    ask_again_.erase(ask_again_.begin());
+    auto at = operations_.find(id);
+    if (at != operations_.end() && at->second.waiting.contains(node)) ask(id, at->second, node);
+  }
+}
+
+// Gossip and repair mind for themselves what did not arrive.
+void Coordinator::unsent(Now now, const NodeId& to, const peer::Envelope& message) {
+  using Body = peer::Envelope::BodyCase;
+  uint32_t busy = static_cast<uint32_t>(Refusal::busy);
+  switch (message.body_case()) {
+    case Body::kReplicate:
+      refused_write(message.replicate().operation(), to, Refusal::busy);
+      break;
+    case Body::kFetch:
+      told_busy(now, message.fetch().operation(), to);
+      break;
+    case Body::kScan:
+      told_busy(now, message.scan().operation(), to);
+      break;
+    case Body::kFetchReply: {
+      if (message.fetch_reply().refusal() != 0) break;
+      auto& reply = *shard_.outbox.to(to).mutable_fetch_reply();
+      reply.set_operation(message.fetch_reply().operation());
+      reply.set_refusal(busy);
+      break;
+    }
+    case Body::kScanReply: {
+      if (message.scan_reply().refusal() != 0) break;
+      auto& reply = *shard_.outbox.to(to).mutable_scan_reply();
+      reply.set_operation(message.scan_reply().operation());
+      reply.set_refusal(busy);
+      break;
+    }
+    case Body::kForward: {
+      auto at = operations_.find(message.forward().operation());
+      if (at == operations_.end()) break;
+      at->second.outcomes[to] = text_of(Refusal::busy);
+      fail(at->second, Status::overloaded);
+      finish_if_done(at->first);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+}  // namespace covey
