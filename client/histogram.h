@@ -23,7 +23,6 @@ class Histogram {
     value = std::min(value, value_max);
     ++counts_[bucket_of(value)];
     ++count_;
-    sum_ += value;
     smallest_ = std::min(smallest_, value);
     largest_ = std::max(largest_, value);
   }
@@ -31,7 +30,6 @@ class Histogram {
   void add(const Histogram& other) {
     for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
     count_ += other.count_;
-    sum_ += other.sum_;
     smallest_ = std::min(smallest_, other.smallest_);
     largest_ = std::max(largest_, other.largest_);
   }
@@ -53,7 +51,6 @@ class Histogram {
   uint64_t count() const { return count_; }
   uint64_t smallest() const { return count_ == 0 ? 0 : smallest_; }
   uint64_t largest() const { return largest_; }
-  double mean() const { return count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_); }
 
  private:
   static constexpr int sub_bits = 7;
@@ -72,7 +69,6 @@ class Histogram {
 
   std::vector<uint64_t> counts_;
   uint64_t count_ = 0;
-  uint64_t sum_ = 0;
   uint64_t smallest_ = value_max;
   uint64_t largest_ = 0;
 };

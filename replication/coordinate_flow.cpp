@@ -81,6 +81,7 @@ void Coordinator::told_busy(Now now, uint64_t id, const NodeId& from) {
   auto at = operations_.find(id);
   if (at == operations_.end() || !at->second.reads() || !at->second.waiting.contains(from)) return;
   OperationState& operation = at->second;
+  ++shard_.stats.busy_replicas;
   operation.outcomes[from] = text_of(Refusal::busy);
   if (operation.answered) {
     operation.waiting.erase(from);

@@ -21,6 +21,7 @@ void Coordinator::start_read(Now now, OperationState operation) {
   if (try_local_read(now, operation, who)) return;
   if (!room_for_reads()) {
     operation.queued = true;
+    ++shard_.stats.reads_queued;
     queued_.push_back(begin(std::move(operation)));
     return;
   }

@@ -250,7 +250,6 @@ void Coordinator::erase_own(Now now, PartitionId id, const TableKey& key, const 
   operation.request.level = Level{Level::Kind::one};
   operation.request.context = context;
   operation.partition = id;
-  operation.started_us = now.tick_us;
   operation.deadline_us = now.tick_us + 1'000'000;
   operation.response.needed = 1;
   operation.response.owners = shard_.options.replicas;

@@ -47,7 +47,6 @@ void Coordinator::start(Now now, Asker asker, Request request) {
                             : partition_of(request.table, request.key, shard_.options.partitions);
   COVEY_ASSERT(shard_.mine(operation.partition));
   operation.request = std::move(request);
-  operation.started_us = now.tick_us;
   operation.deadline_us = now.tick_us + uint64_t{operation.request.timeout_ms} * 1000;
   operation.response.needed = operation.request.level.needed(shard_.options.replicas);
   operation.response.owners = shard_.options.replicas;

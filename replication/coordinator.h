@@ -56,7 +56,6 @@ class Coordinator {
     Asker asker;
     Request request;
     PartitionId partition;
-    uint64_t started_us = 0;
     uint64_t deadline_us = 0;
     bool answered = false;
     std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one

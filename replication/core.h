@@ -106,6 +106,7 @@ struct CoreStats {
   uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0;
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
+  uint64_t reads_queued = 0, busy_replicas = 0;
 };
 
 enum class MemberState : uint8_t { self, alive, suspected, unreachable };

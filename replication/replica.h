@@ -16,7 +16,6 @@
 namespace covey {
 
 struct Placing {
-  bool owned = true;      // false: as a stand-in
   bool keeps_log = true;  // false: there is no other owner that could lack a dot
 };
 

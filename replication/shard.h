@@ -37,8 +37,7 @@ struct Shard {
     return id.value < options.partitions && id.value % options.shards == options.shard;
   }
   Placing placing(PartitionId id) const {
-    bool owned = owns(id);
-    return {.owned = owned, .keeps_log = !owned || members.owners(id).size() > 1};
+    return {.keeps_log = !owns(id) || members.owners(id).size() > 1};
   }
 
   // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at

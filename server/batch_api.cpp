@@ -111,22 +111,22 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
 
   std::optional<ErrorAnswer> fill(Request& request, BatchLine& line) {
     ShardLoop& shard = connection_->shard();
-    const KnownTable* table = shard.table(table_);
+    const TableDefinition* table = shard.table(table_);
     if (table == nullptr) return no_such_table(table_);
     request.operation = line.operation;
     request.table = table_;
     request.level = line.operation == Operation::get ? options_.read : options_.write;
     request.sloppy = options_.sloppy;
     request.timeout_ms = options_.timeout_ms;
-    request.conflicts = table->definition.conflicts;
+    request.conflicts = table->conflicts;
     if (line.context && line.operation != Operation::get) {
       request.context = open_context(shard.node().token, table_, line.key, *line.context);
       if (!request.context)
         return bad_request("\"context\" is not one that this cluster gave out for this key.");
     }
     if (line.operation == Operation::put) {
-      if (!table->definition.columns.empty()) {
-        if (auto wrong = check_columns(table->definition, line.value)) return bad_column(*wrong);
+      if (!table->columns.empty()) {
+        if (auto wrong = check_columns(*table, line.value)) return bad_column(*wrong);
       }
       request.value = std::move(line.value);
       request.content_type =

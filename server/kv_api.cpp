@@ -184,7 +184,7 @@ void append_versions(std::string& out, ShardLoop& shard, const Object& object) {
 void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& http,
                     TableKey key, const CallOptions& options) {
   ShardLoop& shard = connection->shard();
-  const KnownTable* table = shard.table(key.table);
+  const TableDefinition* table = shard.table(key.table);
   Request request;
   request.operation = http.method == Method::put     ? Operation::put
                       : http.method == Method::erase ? Operation::erase
@@ -195,7 +195,7 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   request.level = reading ? options.read : options.write;
   request.sloppy = options.sloppy;
   request.timeout_ms = options.timeout_ms;
-  request.conflicts = table->definition.conflicts;
+  request.conflicts = table->conflicts;
   MeteredOperation metered = reading                               ? MeteredOperation::get
                              : request.operation == Operation::put ? MeteredOperation::put
                                                                    : MeteredOperation::erase;
@@ -208,9 +208,8 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
       return connection->reply(slot,
                                bad_request("The Content-Type must be plain text of at most 256 bytes."));
     }
-    if (!table->definition.columns.empty()) {
-      if (auto wrong = check_columns(table->definition, http.body))
-        return connection->reply(slot, bad_column(*wrong));
+    if (!table->columns.empty()) {
+      if (auto wrong = check_columns(*table, http.body)) return connection->reply(slot, bad_column(*wrong));
     }
     request.value = std::move(http.body);
     request.content_type = http.content_type == "application/octet-stream" ? "" : http.content_type;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "replication/result.h"
 #include "server/text.h"
 
 namespace covey::server {
@@ -17,6 +18,18 @@ std::string seconds_text(uint64_t microseconds) {
   while (out.back() == '0') out.pop_back();
   if (out.back() == '.') out.pop_back();
   return out;
+}
+
+size_t slot_of(Level level) {
+  size_t slot = static_cast<size_t>(level.kind) + (level.kind == Level::Kind::count ? level.count - 1 : 0);
+  COVEY_ASSERT(slot + 1 < level_slots);
+  return slot;
+}
+
+std::string level_text(size_t slot) {
+  constexpr std::array<const char*, 3> words = {"one", "quorum", "all"};
+  if (slot + 1 == level_slots) return "none";
+  return slot < words.size() ? words[slot] : std::to_string(slot - words.size() + 1);
 }
 
 struct Printer {
@@ -52,11 +65,11 @@ struct Printer {
 void print_requests(Printer& print, const Metrics& metrics) {
   print.head("covey_request_seconds", "histogram", "Time from a request's last byte to its answer.");
   for (size_t operation = 0; operation < operation_names.size(); ++operation) {
-    for (size_t level = 0; level < level_names.size(); ++level) {
+    for (size_t level = 0; level < level_slots; ++level) {
       const Histogram& histogram = metrics.latency[operation][level];
       if (histogram.count() == 0) continue;
-      std::string labels = "operation=\"" + std::string(operation_names[operation]) + "\",level=\"" +
-                           std::string(level_names[level]) + "\"";
+      std::string labels =
+          "operation=\"" + std::string(operation_names[operation]) + "\",level=\"" + level_text(level) + "\"";
       histogram.print(print.out, "covey_request_seconds", labels);
     }
   }
@@ -71,6 +84,10 @@ void print_requests(Printer& print, const Metrics& metrics) {
   print.counter("covey_requests_timed_out_total", "Requests that too few owners answered in time.",
                 metrics.core.timeouts);
   print.counter("covey_requests_overloaded_total", "Requests refused at a limit.", metrics.core.overloaded);
+  print.counter("covey_reads_queued_total", "Reads that waited for their turn: others held too much.",
+                metrics.core.reads_queued);
+  print.counter("covey_busy_replicas_total", "Answers of replicas that had no room for what a read asked.",
+                metrics.core.busy_replicas);
   print.gauge("covey_operations_in_flight", "Requests that wait for owners or for the disk.",
               metrics.operations_in_flight);
   print.gauge("covey_shard_queue_length", "Tasks that wait to cross to another shard.", metrics.mailbox);
@@ -223,7 +240,7 @@ void Histogram::print(std::string& out, std::string_view name, std::string_view 
 }
 
 void Metrics::observe(MeteredOperation operation, Level level, uint64_t microseconds) {
-  latency[static_cast<size_t>(operation)][static_cast<size_t>(level.kind)].add(microseconds);
+  latency[static_cast<size_t>(operation)][slot_of(level)].add(microseconds);
 }
 
 void Metrics::observe(MeteredOperation operation, uint64_t microseconds) {

@@ -33,11 +33,13 @@ class Histogram {
 inline constexpr std::array<std::string_view, 6> operation_names = {"get",  "put",   "delete",
                                                                     "scan", "batch", "other"};
 enum class MeteredOperation : uint8_t { get, put, erase, scan, batch, other };
-inline constexpr std::array<std::string_view, 5> level_names = {"one", "quorum", "all", "count", "none"};
+// A place for each level that can be asked for (one, quorum, all, the numbers from 1 to 16), and one, the
+// last, for requests without a level.
+inline constexpr size_t level_slots = 3 + 16 + 1;
 
 struct Metrics {
   // Latency from the request's last byte to its answer's last byte in the connection's buffer.
-  std::array<std::array<Histogram, level_names.size()>, operation_names.size()> latency;
+  std::array<std::array<Histogram, level_slots>, operation_names.size()> latency;
   std::map<int, uint64_t> requests_by_status;
   uint64_t reads_with_siblings = 0;
   uint64_t connections_open = 0, connections_accepted = 0, connections_timed_out = 0;

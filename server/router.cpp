@@ -48,7 +48,7 @@ void wrong_method(Call& call, std::string_view allowed) {
 void route_kv(Call& call) {
   size_t slash = call.path.find('/');
   auto table = percent_decode(call.path.substr(0, slash));
-  const KnownTable* known = table ? call.connection->shard().table(*table) : nullptr;
+  const TableDefinition* known = table ? call.connection->shard().table(*table) : nullptr;
   bool whole_table = slash == std::string_view::npos;
   bool method_fits = whole_table
                          ? reads(call.request) || call.request.method == Method::post

@@ -107,8 +107,8 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
     request.sloppy = options_.sloppy;
     request.timeout_ms = options_.timeout_ms;
     request.limit = std::min(share_, options_.limit - emitted_);
-    const KnownTable* known = connection_->shard().table(table_);
-    if (known != nullptr) request.conflicts = known->definition.conflicts;
+    const TableDefinition* known = connection_->shard().table(table_);
+    if (known != nullptr) request.conflicts = known->conflicts;
     ++asked_;
     connection_->shard().ask(std::move(request), shared_from_this(), number);
   }

@@ -241,7 +241,7 @@ void ShardLoop::link(const NodeId& peer, bool up) {
   step([&] { core_->link(now(), peer, up); });
 }
 
-const KnownTable* ShardLoop::table(std::string_view name) const {
+const TableDefinition* ShardLoop::table(std::string_view name) const {
   auto found = tables_.find(name);
   return found == tables_.end() ? nullptr : &found->second;
 }
@@ -249,16 +249,16 @@ const KnownTable* ShardLoop::table(std::string_view name) const {
 void ShardLoop::refresh_tables() {
   tables_.clear();
   for (const Table& table : core_->tables()) {
-    KnownTable known;
+    TableDefinition known;
     auto parsed = parse_table_definition(std::string_view(table.definition));
-    if (parsed) known.definition = std::move(*parsed);
-    known.definition.conflicts = table.conflicts;
+    if (parsed) known = std::move(*parsed);
+    known.conflicts = table.conflicts;
     tables_.emplace(table.name, std::move(known));
   }
   if (!tables_.contains(default_table)) {
     auto parsed = parse_table_definition(std::string_view("{}"));
     COVEY_ASSERT(parsed.ok());
-    tables_.emplace(default_table, KnownTable{std::move(*parsed)});
+    tables_.emplace(default_table, std::move(*parsed));
   }
 }
 

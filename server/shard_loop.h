@@ -42,11 +42,6 @@ class Flushable {
   virtual void flush() = 0;
 };
 
-struct KnownTable {
-  TableDefinition definition;
-  bool purging = false;
-};
-
 class ShardLoop {
  public:
   ShardLoop(NodeContext& node, uint32_t index);
@@ -77,8 +72,8 @@ class ShardLoop {
   void link(const NodeId& peer, bool up);
 
   // nullptr: no such table.
-  const KnownTable* table(std::string_view name) const;
-  const std::map<std::string, KnownTable, std::less<>>& known_tables() const { return tables_; }
+  const TableDefinition* table(std::string_view name) const;
+  const std::map<std::string, TableDefinition, std::less<>>& known_tables() const { return tables_; }
   [[nodiscard]] Result<Done, StoreError> put_table(const Table& table);
   [[nodiscard]] Result<Done, StoreError> drop_table(const std::string& name);
 
@@ -136,7 +131,7 @@ class ShardLoop {
   std::set<HttpConnection*> connections_;
   uint64_t connections_checked_us_ = 0;
 
-  std::map<std::string, KnownTable, std::less<>> tables_;
+  std::map<std::string, TableDefinition, std::less<>> tables_;
   Metrics metrics_;
   LogGate log_gate_;
   uint64_t unsynced_since_us_ = 0;

@@ -49,16 +49,16 @@ void list_tables(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
   for (const auto& [name, table] : connection->shard().known_tables()) {
     if (!first) body.push_back(',');
     first = false;
-    body.append(describe(name, table.definition));
+    body.append(describe(name, table));
   }
   body.append("]}\n");
   connection->reply(slot, ReplyHead{}, body);
 }
 
 void show_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name) {
-  const KnownTable* table = connection->shard().table(name);
+  const TableDefinition* table = connection->shard().table(name);
   if (table == nullptr) return connection->reply(slot, no_such_table(name));
-  connection->reply(slot, ReplyHead{}, describe(name, table->definition) + "\n");
+  connection->reply(slot, ReplyHead{}, describe(name, *table) + "\n");
 }
 
 void make_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name,

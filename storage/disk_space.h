@@ -19,7 +19,6 @@ class SpaceFloor {
 
   // Call it every second or so. True: writes are refused now.
   bool update(uint64_t free_bytes);
-  bool refuses_writes() const { return refuses_; }
 
  private:
   uint64_t floor_bytes_;

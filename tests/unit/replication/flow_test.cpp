@@ -49,6 +49,7 @@ TEST_CASE("a read waits for a replica that has no room for its answer, and is an
   CHECK(read.status == Status::ok);
   CHECK(cluster.values(read) == Values{"v"});
   CHECK(refused > 5);
+  CHECK(cluster.core("n1").stats().busy_replicas == 5);
 }
 
 TEST_CASE("a read is told that replicas are busy, not that they do not answer", "[flow]") {
@@ -116,6 +117,7 @@ TEST_CASE("reads of large values wait their turn and are all answered", "[flow]"
     asked.push_back(
         cluster.begin("n1", cluster.make(Operation::get, "k" + std::to_string(i), "quorum", false)));
   for (RequestId id : asked) CHECK(cluster.end(id).status == Status::ok);
+  CHECK(cluster.core("n1").stats().reads_queued > 0);
   cluster.wait_ms(2'000);
   CHECK(cluster.core("n1").quiet());
 }

