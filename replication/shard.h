@@ -36,9 +36,7 @@ struct Shard {
   bool mine(PartitionId id) const {
     return id.value < options.partitions && id.value % options.shards == options.shard;
   }
-  Placing placing(PartitionId id) const {
-    return {.keeps_log = !owns(id) || members.owners(id).size() > 1};
-  }
+  Placing placing(PartitionId id) const { return {.keeps_log = !owns(id) || members.owners(id).size() > 1}; }
 
   // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at
   // most: one clock in the far future must not take all others along.

@@ -184,7 +184,8 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
       ++whole.members_known;
       whole.members_alive += view.state == MemberState::self || view.state == MemberState::alive ? 1 : 0;
     }
-    connection->reply(slot, ReplyHead{200, "text/plain; version=0.0.4; charset=utf-8"}, print_metrics(total, whole));
+    connection->reply(slot, ReplyHead{200, "text/plain; version=0.0.4; charset=utf-8"},
+                      print_metrics(total, whole));
   };
   gather<Metrics>(
       connection->shard(), [](ShardLoop& shard) { return shard.collect(); }, then);

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bool readable = !server::check_lines(lines);
   if (!readable && lines.size() == 1) {
     server::BatchLine line;
-    server::parse_line(lines[0].text, 1 << 20, line);  // an error, or another line's fault
+    static_cast<void>(server::parse_line(lines[0].text, 1 << 20, line));  // must not rely on the check
   }
   if (!readable) return 0;
   static const auto table = *server::parse_table_definition(std::string_view(
