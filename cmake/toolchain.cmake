@@ -25,3 +25,15 @@ if(COVEY_SANITIZE)
   add_compile_options(-fsanitize=${COVEY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${COVEY_SANITIZE})
 endif()
+if(COVEY_SANITIZE MATCHES "undefined")
+  # What these find AddressSanitizer stops at too, when it is used; they cost a third of the time to compile.
+  add_compile_options(-fno-sanitize=null,object-size,vptr)
+endif()
+if(COVEY_SANITIZE MATCHES "thread")
+  # Packages are not instrumented. Without this they would call our instrumented copies of the standard library's
+  # templates, and ThreadSanitizer, which does not see their own synchronization, would report them.
+  add_link_options(-Wl,--version-script=${CMAKE_CURRENT_LIST_DIR}/export_nothing.map)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-tsan) # Asio's fences: it locks besides
+  endif()
+endif()

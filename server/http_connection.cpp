@@ -18,6 +18,7 @@ constexpr size_t stream_pause_bytes = 256 * 1024;
 constexpr size_t kept_bytes_max = 256 * 1024;
 constexpr uint64_t header_us_max = 10'000'000;
 constexpr uint64_t silence_us_max = 30'000'000;
+constexpr uint64_t drain_silence_us_max = 500'000;
 constexpr uint64_t linger_us_max = 2'000'000;
 
 HttpLimits limits_of(const Config& config) {
@@ -29,24 +30,34 @@ HttpLimits limits_of(const Config& config) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket)
+HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket, std::atomic<size_t>& count)
     : shard_(shard),
       socket_(std::move(socket)),
+      count_(count),
       parser_(limits_of(shard.node().config)),
       input_(limits_of(shard.node().config).header_bytes + 1024) {}
 
 HttpConnection::~HttpConnection() = default;
 
-void HttpConnection::start() {
+void HttpConnection::begin() {
   boost::system::error_code error;
   set_no_delay(socket_);
   socket_.non_blocking(true, error);
   touch();
-  ++shard_.metrics().connections_accepted;
   ++shard_.metrics().connections_open;
   shard_.add_connection(this);
-  if (shard_.node().draining) return close();
+}
+
+void HttpConnection::start() {
+  ++shard_.metrics().connections_accepted;
+  begin();
   read();
+}
+
+void HttpConnection::refuse() {
+  ++shard_.metrics().connections_refused;
+  begin();
+  refuse_with(overloaded("The node has its limit of connections: close one, or try again later."));
 }
 
 void HttpConnection::touch() { last_progress_us_ = now().tick_us; }
@@ -65,14 +76,16 @@ void HttpConnection::close() {
   slots_.clear();
   out_.clear();
   --shard_.metrics().connections_open;
-  --shard_.node().connections;
+  --count_;
   shard_.remove_connection(this);
 }
 
+// A connection that rests is not closed at once: a request may be on its way. The next one is the last, and
+// silence ends it (check_time).
 void HttpConnection::drain() {
+  if (slots_.empty()) return;
   last_request_seen_ = true;
-  if (!slots_.empty()) slots_.back().keep_alive = false;
-  if (slots_.empty() && unsent() == 0) close();
+  slots_.back().keep_alive = false;
 }
 
 void HttpConnection::read() {
@@ -159,11 +172,16 @@ void HttpConnection::take_request() {
 
 void HttpConnection::fail_request() {
   ++shard_.metrics().bad_http;
+  refuse_with(parser_.error());
+}
+
+// The last answer of this connection.
+void HttpConnection::refuse_with(const ErrorAnswer& error) {
   last_request_seen_ = true;
   Slot& slot = add_slot();
   slot.keep_alive = false;
   slot.head_only = parser_.request().method == Method::head;
-  reply(first_slot_ + slots_.size() - 1, parser_.error());
+  reply(first_slot_ + slots_.size() - 1, error);
 }
 
 HttpConnection::Slot* HttpConnection::find(uint64_t slot) {
@@ -384,16 +402,14 @@ void HttpConnection::check_time(uint64_t now_us) {
       slots_.empty()) {
     ++shard_.metrics().connections_timed_out;
     header_since_us_ = 0;
-    last_request_seen_ = true;
-    add_slot().keep_alive = false;
-    reply(first_slot_ + slots_.size() - 1,
-          ErrorAnswer{408,
-                      "request_timeout",
-                      "The request's header did not arrive within 10 seconds: send it faster.",
-                      {}});
-    return;
+    return refuse_with({408,
+                        "request_timeout",
+                        "The request's header did not arrive within 10 seconds: send it faster.",
+                        {}});
   }
   bool waits_for_core = !slots_.empty() && unsent() == 0;
+  if (shard_.node().draining && slots_.empty() && unsent() == 0 && silence > drain_silence_us_max)
+    return close();
   if (waits_for_core || silence <= silence_us_max) return;
   ++shard_.metrics().connections_timed_out;
   close();

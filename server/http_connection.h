@@ -9,6 +9,7 @@
 // Used by one shard's thread.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <deque>
 #include <functional>
@@ -42,12 +43,16 @@ class HttpConnection : public Requester,
                        public Flushable,
                        public std::enable_shared_from_this<HttpConnection> {
  public:
-  // On any thread; the first thing for the shard's own is start().
-  HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket);
+  // On any thread; the first thing for the shard's own is start() or refuse(). `count` has counted this
+  // connection and is told when it closes; it outlives it.
+  HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket, std::atomic<size_t>& count);
   ~HttpConnection() override;
 
   void start();
-  // Closes it as soon as the answers under way are written: the node is going down.
+  // There are too many: says so, whatever the client asks, and closes.
+  void refuse();
+  // Closes it as soon as the answers under way are written, or nothing has come for a moment: the node is
+  // going down.
   void drain();
   void close();
 
@@ -90,6 +95,8 @@ class HttpConnection : public Requester,
     std::function<void()> resume;
   };
 
+  void begin();
+  void refuse_with(const ErrorAnswer& error);
   void read();
   void on_read(boost::system::error_code error, size_t count);
   void parse();
@@ -111,6 +118,7 @@ class HttpConnection : public Requester,
 
   ShardLoop& shard_;
   boost::asio::ip::tcp::socket socket_;
+  std::atomic<size_t>& count_;
   HttpParser parser_;
   std::vector<char> input_;
   size_t input_begin_ = 0, input_end_ = 0;

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <memory>
 
 #include "server/text.h"
@@ -22,6 +23,24 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
 };
 
+// The message with control characters spelled out: what strangers send can't begin a line of its own.
+class TextMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    for (char character : message.payload) {
+      auto byte = static_cast<unsigned char>(character);
+      if (byte >= 0x20 && byte != 0x7f) {
+        out.push_back(character);
+        continue;
+      }
+      char spelled[8];
+      int length = std::snprintf(spelled, sizeof spelled, "\\x%02x", byte);
+      out.append(spelled, spelled + length);
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<TextMessage>(); }
+};
+
 }  // namespace
 
 void start_log(const Config& config) {
@@ -32,7 +51,7 @@ void start_log(const Config& config) {
         "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",\"level\":\"%l\",\"node\":\"" + config.node +
         "\",\"message\":%*}");
   } else {
-    formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l [" + config.node + "] %v");
+    formatter->add_flag<TextMessage>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l [" + config.node + "] %*");
   }
   logger->set_formatter(std::move(formatter));
   logger->set_level(spdlog::level::from_str(config.log_level));

@@ -11,7 +11,9 @@
 
 namespace covey::server {
 
-// format text: "2026-03-01T12:34:56.789Z warning [n1] message"; json: one object a line.
+// One line an event, whatever the message holds. Format text: "2026-03-01T12:34:56.789Z warning [n1]
+// message"; json:
+// {"time": "2026-03-01T12:34:56.789Z", "level": "warning", "node": "n1", "message": "..."}.
 void start_log(const Config& config);
 
 // Says yes to a message at most once in a while, and how many it has held back since. Used by one thread.

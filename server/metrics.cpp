@@ -98,6 +98,9 @@ void print_requests(Printer& print, const Metrics& metrics) {
   print.gauge("covey_http_connections", "Open connections of clients.", metrics.connections_open);
   print.counter("covey_http_connections_accepted_total", "Connections of clients so far.",
                 metrics.connections_accepted);
+  print.counter("covey_http_connections_refused_total",
+                "Connections refused because there were as many as the limit allows.",
+                metrics.connections_refused);
   print.counter("covey_http_connections_timed_out_total",
                 "Connections closed because their client was too slow.", metrics.connections_timed_out);
   print.counter("covey_http_malformed_total", "Requests that were not HTTP.", metrics.bad_http);
@@ -258,6 +261,7 @@ void Metrics::add(const Metrics& other) {
   static constexpr uint64_t Metrics::*counts[] = {&Metrics::reads_with_siblings,
                                                   &Metrics::connections_open,
                                                   &Metrics::connections_accepted,
+                                                  &Metrics::connections_refused,
                                                   &Metrics::connections_timed_out,
                                                   &Metrics::http_bytes_in,
                                                   &Metrics::http_bytes_out,

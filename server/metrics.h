@@ -42,7 +42,7 @@ struct Metrics {
   std::array<std::array<Histogram, level_slots>, operation_names.size()> latency;
   std::map<int, uint64_t> requests_by_status;
   uint64_t reads_with_siblings = 0;
-  uint64_t connections_open = 0, connections_accepted = 0, connections_timed_out = 0;
+  uint64_t connections_open = 0, connections_accepted = 0, connections_refused = 0, connections_timed_out = 0;
   uint64_t http_bytes_in = 0, http_bytes_out = 0, bad_http = 0;
   uint64_t crossings = 0,
            crossings_refused = 0;  // requests that another shard holds; refused: its queue was full

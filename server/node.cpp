@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr auto drain_time_max = std::chrono::seconds(5);
+constexpr size_t refusals_max = 256;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr auto disk_interval = std::chrono::seconds(1);
 
@@ -200,21 +201,13 @@ void Node::accept_http() {
 }
 
 void Node::take_client(tcp::socket socket, ShardLoop& shard) {
-  if (++context_.connections > context_.config.connections_max) {
-    --context_.connections;
-    std::string body =
-        error_body(overloaded("The node has its limit of connections: close one, or try again later."));
-    std::string answer =
-        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-        "Connection: close\r\nContent-Length: " +
-        std::to_string(body.size()) + "\r\n\r\n" + body;
-    boost::system::error_code ignored;
-    socket.non_blocking(true, ignored);
-    socket.write_some(asio::buffer(answer), ignored);
-    return;
-  }
-  auto connection = std::make_shared<HttpConnection>(shard, std::move(socket));
-  asio::post(shard.io(), [connection] { connection->start(); });
+  bool refused = context_.connections >= context_.config.connections_max;
+  auto& count = refused ? context_.connections_refused : context_.connections;
+  // Those that are being told so are few; beyond them the connection is closed without a word.
+  if (refused && count >= refusals_max) return;
+  ++count;
+  auto connection = std::make_shared<HttpConnection>(shard, std::move(socket), count);
+  asio::post(shard.io(), [connection, refused] { refused ? connection->refuse() : connection->start(); });
 }
 
 void Node::accept_peer() {
@@ -254,8 +247,14 @@ bool Node::close() {
   spdlog::info("closing");
   context_.draining = true;
   asio::post(shards_[0]->io(), [this] {
-    boost::system::error_code ignored;
-    http_->close(ignored);
+    boost::system::error_code error;
+    http_->non_blocking(true, error);
+    while (!error) {  // those who connected before this moment may have asked something
+      tcp::socket waiting(shards_[0]->io());
+      http_->accept(waiting, error);
+      if (!error) take_client(std::move(waiting), *shards_[0]);
+    }
+    http_->close(error);
     disk_timer_->cancel();
   });
   for (auto& shard : shards_) {

@@ -42,7 +42,8 @@ struct NodeContext {
   std::atomic<bool> draining{false};  // no new requests: the node is closing
   std::atomic<bool> writes_refused{false};
   std::atomic<uint64_t> disk_free_bytes{0};
-  std::atomic<size_t> connections{0};  // of clients, over all shards
+  std::atomic<size_t> connections{0};          // of clients, over all shards
+  std::atomic<size_t> connections_refused{0};  // beyond the limit, which are being told so
 
   // By node; expired with their connections. For the first shard's thread alone: it shakes all hands.
   std::map<NodeId, std::vector<std::weak_ptr<PeerPresence>>> presences;

@@ -53,7 +53,7 @@ TEST_CASE("a file that can't be imported at all is told at once", "[client]") {
 }
 
 TEST_CASE("an import that was cut off goes on where it stopped", "[client]") {
-  bool broken = true;
+  std::atomic<bool> broken = true;
   std::set<std::string> keys;
   FakeHttpServer server([&](const FakeRequest& request) {
     FakeReply reply;

@@ -1,0 +1,168 @@
+// The patience of a connection: real sockets, and the time as the shard tells it.
+#include "server/http_connection.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <catch2/catch.hpp>
+
+using namespace covey::server;
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr uint64_t second_us = 1'000'000;
+const std::string live = "GET /v1/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+
+// One client and its connection to a shard, whose work is done by the calls here.
+struct Talk {
+  Talk() : shard(node, 0), client(client_io) {
+    node.shards = {&shard};
+    tcp::acceptor acceptor(shard.io(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    client.open(tcp::v4());
+    client.set_option(tcp::socket::receive_buffer_size(4096));
+    client.connect(acceptor.local_endpoint());
+    tcp::socket accepted = acceptor.accept();
+    accepted.set_option(tcp::socket::send_buffer_size(4096));
+    node.connections = 1;
+    connection = std::make_shared<HttpConnection>(shard, std::move(accepted), node.connections);
+  }
+  ~Talk() {
+    connection->close();
+    work();
+  }
+  void work() {
+    shard.io().restart();
+    shard.io().poll();
+  }
+  void send(const std::string& bytes) {
+    uint64_t taken = shard.metrics().http_bytes_in + bytes.size();
+    asio::write(client, asio::buffer(bytes));
+    while (shard.metrics().http_bytes_in < taken) work();
+    work();
+  }
+  // Until nothing has come or gone for so long.
+  void silence(uint64_t microseconds) {
+    work();
+    connection->check_time(now().tick_us + microseconds);
+    work();
+  }
+  // All that comes until the other side ends, and how it ends.
+  std::string received() {
+    work();
+    std::string out;
+    asio::read(client, asio::dynamic_buffer(out), end);
+    return out;
+  }
+  bool closed() const { return node.connections == 0; }
+  uint64_t timed_out() { return shard.metrics().connections_timed_out; }
+
+  NodeContext node;
+  ShardLoop shard;
+  asio::io_context client_io;
+  tcp::socket client;
+  boost::system::error_code end;
+  std::shared_ptr<HttpConnection> connection;
+};
+
+bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a client that is silent for 30 s between its requests is disconnected", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  talk.send(live);
+  talk.silence(29 * second_us);
+  CHECK_FALSE(talk.closed());
+  talk.silence(31 * second_us);
+  CHECK(talk.closed());
+  CHECK(talk.timed_out() == 1);
+  CHECK(has(talk.received(), "HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("a client that is silent for 30 s within a body is disconnected", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  talk.send("PUT /v1/kv/default/k HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+  talk.silence(29 * second_us);
+  CHECK_FALSE(talk.closed());
+  talk.silence(31 * second_us);
+  CHECK(talk.closed());
+  CHECK(talk.timed_out() == 1);
+}
+
+TEST_CASE("a client that does not take its answers for 30 s is disconnected", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += live;
+  for (int i = 0; i < 50; ++i) talk.send(many);
+  talk.silence(29 * second_us);
+  CHECK_FALSE(talk.closed());
+  talk.silence(31 * second_us);
+  CHECK(talk.closed());
+  CHECK(talk.timed_out() == 1);
+}
+
+TEST_CASE("a client whose header takes longer than 10 s is told so", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  talk.send("GET /v1/health/live HTTP/1.1\r\n");
+  talk.silence(9 * second_us);
+  CHECK(talk.timed_out() == 0);
+  talk.silence(11 * second_us);
+  CHECK(talk.timed_out() == 1);
+  CHECK(has(talk.received(), "HTTP/1.1 408 "));
+  CHECK(talk.end == asio::error::eof);
+  CHECK_FALSE(talk.closed());  // what the client still sends is thrown away for a moment
+  talk.silence(3 * second_us);
+  CHECK(talk.closed());
+}
+
+TEST_CASE("a client beyond the limit of connections reads why, also if it had sent much",
+          "[http_connection]") {
+  Talk talk;
+  talk.client.non_blocking(true);
+  boost::system::error_code full;
+  std::string body =
+      "PUT /v1/kv/default/k HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + std::string(50'000, 'x');
+  talk.client.write_some(asio::buffer(body), full);
+  talk.client.non_blocking(false);
+  talk.connection->refuse();
+  std::string answer = talk.received();
+  CHECK(has(answer, "HTTP/1.1 429 Too Many Requests\r\n"));
+  CHECK(has(answer, "Retry-After: 1\r\n"));
+  CHECK(has(answer, "Connection: close\r\n"));
+  CHECK(has(answer, R"({"error":{"code":"overloaded","message":")"));
+  CHECK(talk.end == asio::error::eof);
+  talk.client.close();
+  while (!talk.closed()) talk.work();
+}
+
+TEST_CASE("a node that closes answers a request that was on its way", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  talk.work();
+  talk.node.draining = true;
+  talk.connection->drain();
+  talk.silence(second_us / 4);
+  CHECK_FALSE(talk.closed());
+  talk.send(live);
+  std::string answer = talk.received();
+  CHECK(has(answer, "HTTP/1.1 200 OK\r\n"));
+  CHECK(has(answer, "Connection: close\r\n"));
+  CHECK(talk.end == asio::error::eof);
+}
+
+TEST_CASE("a node that closes does not wait for clients that rest", "[http_connection]") {
+  Talk talk;
+  talk.connection->start();
+  talk.send(live);
+  talk.node.draining = true;
+  talk.connection->drain();
+  talk.silence(second_us);
+  CHECK(talk.closed());
+  CHECK(talk.timed_out() == 0);
+}
