@@ -7,7 +7,9 @@
 //   its time is over. Trailing reads count apart, and the oldest make room: gossip repairs what they would
 //   have.
 // - What the reads in flight hold is bounded: beyond the bound new ones wait their turn within their time.
-// - A replica without room for its answer says so, and is asked again, within the read's time.
+// - What there is no room to send is sent again within the request's time: a write to a replica, a question
+// to
+//   one, and its answer, for which it says that it is busy.
 #include <algorithm>
 
 #include "replication/coordinator.h"
@@ -79,7 +81,7 @@ void Coordinator::start_queued(Now now) {
 
 void Coordinator::told_busy(Now now, uint64_t id, const NodeId& from) {
   auto at = operations_.find(id);
-  if (at == operations_.end() || !at->second.reads() || !at->second.waiting.contains(from)) return;
+  if (at == operations_.end() || !at->second.waiting.contains(from)) return;
   OperationState& operation = at->second;
   ++shard_.stats.busy_replicas;
   operation.outcomes[from] = text_of(Refusal::busy);
@@ -98,7 +100,12 @@ void Coordinator::ask_again(Now now) {
     auto [when, id, node] = *ask_again_.begin();
     ask_again_.erase(ask_again_.begin());
     auto at = operations_.find(id);
-    if (at != operations_.end() && at->second.waiting.contains(node)) ask(id, at->second, node);
+    if (at == operations_.end() || !at->second.waiting.contains(node)) continue;
+    if (at->second.reads()) {
+      ask(id, at->second, node);
+    } else {
+      replicate_again(at->second, id, node);
+    }
   }
 }
 
@@ -108,7 +115,7 @@ void Coordinator::unsent(Now now, const NodeId& to, const peer::Envelope& messag
   uint32_t busy = static_cast<uint32_t>(Refusal::busy);
   switch (message.body_case()) {
     case Body::kReplicate:
-      refused_write(message.replicate().operation(), to, Refusal::busy);
+      told_busy(now, message.replicate().operation(), to);
       break;
     case Body::kFetch:
       told_busy(now, message.fetch().operation(), to);

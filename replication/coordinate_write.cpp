@@ -86,7 +86,7 @@ void Coordinator::start_write(Now now, OperationState operation) {
   TableKey key{operation.request.table, operation.request.key};
   PartitionId partition = operation.partition;
   DotSet settled{operation.response.dot};
-  operation.request = {};  // it is in `filled`
+  operation.request.value = {};  // it is in `filled`
   uint64_t id = begin(std::move(operation));
   for (const NodeId& node : others) replicate(node, id, partition, key, filled, settled);
   own_writes_.emplace_back(shard_.outbox.waits_for_durable() ? lsn : Lsn{0}, id);
@@ -210,22 +210,21 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& message) {
-  auto refusal = static_cast<Refusal>(message.refusal());
-  if (refusal != Refusal::none) return refused_write(message.operation(), from, refusal);
   auto at = operations_.find(message.operation());
   if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
   if (at->second.waiting.erase(from) == 0) return;  // repeated, or not asked
+  auto refusal = static_cast<Refusal>(message.refusal());
   at->second.outcomes[from] = text_of(refusal);
-  ++at->second.response.received;
+  if (refusal == Refusal::none) ++at->second.response.received;
   write_acknowledged(message.operation());
 }
 
-void Coordinator::refused_write(uint64_t id, const NodeId& from, Refusal refusal) {
-  auto at = operations_.find(id);
-  if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
-  if (at->second.waiting.erase(from) == 0) return;
-  at->second.outcomes[from] = text_of(refusal);
-  write_acknowledged(id);
+// What the key holds by now, in which the write is or which has overwritten it.
+void Coordinator::replicate_again(const OperationState& operation, uint64_t id, const NodeId& node) {
+  TableKey key{operation.request.table, operation.request.key};
+  auto object = shard_.replica.read(shard_.replica.at(operation.partition), key);
+  if (!object) return shard_.store_failed(object.error());  // gossip brings it there
+  replicate(node, id, operation.partition, key, *object, DotSet{operation.response.dot});
 }
 
 void Coordinator::write_acknowledged(uint64_t id) {

@@ -98,7 +98,7 @@ class Coordinator {
   void expire(Now now, uint64_t id);
   void read_own(OperationState& operation);
   void ask(uint64_t id, const OperationState& operation, const NodeId& node);
-  void refused_write(uint64_t id, const NodeId& from, Refusal refusal);
+  void replicate_again(const OperationState& operation, uint64_t id, const NodeId& node);
 
   void add_answer(OperationState& operation, ReadAnswer answer);
   void drop(Operations::iterator at);

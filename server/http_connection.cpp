@@ -14,6 +14,7 @@ namespace asio = boost::asio;
 
 constexpr size_t requests_max = 256;
 constexpr size_t unsent_bytes_max = 4 * 1024 * 1024;
+constexpr size_t body_bytes_max = 4 * 1024 * 1024;
 constexpr size_t stream_pause_bytes = 256 * 1024;
 constexpr size_t kept_bytes_max = 256 * 1024;
 constexpr uint64_t header_us_max = 10'000'000;
@@ -64,7 +65,9 @@ void HttpConnection::touch() { last_progress_us_ = now().tick_us; }
 
 size_t HttpConnection::unsent() const { return out_.size() + writing_.size() - written_; }
 
-bool HttpConnection::blocked() const { return slots_.size() >= requests_max || unsent() >= unsent_bytes_max; }
+bool HttpConnection::blocked() const {
+  return slots_.size() >= requests_max || unsent() >= unsent_bytes_max || body_bytes_ >= body_bytes_max;
+}
 
 void HttpConnection::close() {
   if (closed_) return;
@@ -167,6 +170,8 @@ void HttpConnection::take_request() {
   slot.chunked = request.http_1_1;
   slot.keep_alive = request.keep_alive && !shard_.node().draining;
   if (!slot.keep_alive) last_request_seen_ = true;
+  slot.body_bytes = request.body.size();
+  body_bytes_ += slot.body_bytes;
   route_request(shared_from_this(), first_slot_ + slots_.size() - 1, request);
 }
 
@@ -311,6 +316,7 @@ void HttpConnection::complete(uint64_t number) {
   if (number != first_slot_) return;
   bool was_blocked = blocked();
   while (!slots_.empty() && slots_.front().complete) {
+    body_bytes_ -= slots_.front().body_bytes;
     slots_.pop_front();
     ++first_slot_;
     if (!slots_.empty()) out_.append(slots_.front().bytes);

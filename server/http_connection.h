@@ -2,9 +2,10 @@
 // pipelined requests are read at once and answered with one write. What a request means is the router's
 // business.
 //
-// Limits and what happens at them: requests_max requests that are not answered yet, or unsent_bytes_max bytes
-// that the client does not take: no more is read until there is room. A client that is silent within a header
-// for 10 s, or within a body, or between requests, or does not take its answer for 30 s, is disconnected.
+// Limits and what happens at them: requests_max requests, or body_bytes_max bytes of their bodies, that are
+// not answered yet, or unsent_bytes_max bytes that the client does not take: no more is read until there is
+// room. A client that is silent within a header for 10 s, or within a body, or between requests, or does not
+// take its answer for 30 s, is disconnected.
 //
 // Used by one shard's thread.
 #pragma once
@@ -84,6 +85,7 @@ class HttpConnection : public Requester,
     std::string bytes;  // of its answer, while another one goes first
     KeyCall call;
     uint64_t begun_us = 0;
+    size_t body_bytes = 0;  // of its request
     int status = 0;
     MeteredOperation operation = MeteredOperation::other;
     Level level;
@@ -124,9 +126,10 @@ class HttpConnection : public Requester,
   size_t input_begin_ = 0, input_end_ = 0;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 1;
-  std::string out_;      // bytes in order, not yet handed to the system
-  std::string writing_;  // bytes that the system takes only in part: an asynchronous write is under way
-  size_t written_ = 0;   // of writing_
+  std::string out_;        // bytes in order, not yet handed to the system
+  std::string writing_;    // bytes that the system takes only in part: an asynchronous write is under way
+  size_t body_bytes_ = 0;  // of the slots' requests
+  size_t written_ = 0;     // of writing_
   uint64_t last_progress_us_ = 0;  // a byte came or went
   uint64_t header_since_us_ = 0;   // 0: no header under way
   bool reading_ = false;

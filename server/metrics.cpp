@@ -86,7 +86,8 @@ void print_requests(Printer& print, const Metrics& metrics) {
   print.counter("covey_requests_overloaded_total", "Requests refused at a limit.", metrics.core.overloaded);
   print.counter("covey_reads_queued_total", "Reads that waited for their turn: others held too much.",
                 metrics.core.reads_queued);
-  print.counter("covey_busy_replicas_total", "Answers of replicas that had no room for what a read asked.",
+  print.counter("covey_busy_replicas_total",
+                "Messages of requests that there was no room for; they are sent again.",
                 metrics.core.busy_replicas);
   print.gauge("covey_operations_in_flight", "Requests that wait for owners or for the disk.",
               metrics.operations_in_flight);

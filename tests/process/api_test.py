@@ -345,6 +345,15 @@ class Api(harness.ClusterTest):
         answer = self.client.call("HEAD", f"/v1/kv/default/{self.key}")
         self.assertEqual((answer.status, answer.body, answer.headers["Content-Length"]), (200, b"", "5"))
 
+    def test_large_writes_in_a_row_wait_for_each_other(self):
+        from http_client import raw
+        value, count = b"w" * (1024 * 1024), 40
+        request = (b"PUT /v1/kv/default/row-%d?w=2&timeout_ms=20000 HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                   + str(len(value)).encode() + b"\r\n\r\n" + value)
+        out = raw(self.cluster["n1"].http_port, b"".join(request.replace(b"-%d", b"-%d" % i, 1) for i in range(count))
+                  + b"GET /v1/health/live HTTP/1.0\r\n\r\n", wait_s=30)
+        self.assertEqual(out.count(b"HTTP/1.1 200 OK\r\n"), count + 1, out[-300:])
+
     def test_more_large_reads_at_once_than_a_peers_buffer_holds(self):
         from http_client import raw
         value, count = b"v" * (1024 * 1024), 40
