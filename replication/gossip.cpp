@@ -266,11 +266,11 @@ bool Gossip::fill_push(Partition& partition, const DotSet& lacking, peer::Push& 
       &unlogged);
   if (!walked) shard_.store_failed(walked.error());
   if (!walked || failed) return false;
+  ItemKeys writer;
   for (auto& [key, object] : objects) {
     if (object.empty()) continue;
     auto& item = *message.add_items();
-    item.set_table(key.table);
-    item.set_key(key.key);
+    writer.write(key, item);
     // The dots of its versions go without saying.
     DotSet beside = keys.at(key);
     if (auto decoded = decode_object(object)) {

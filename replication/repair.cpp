@@ -155,6 +155,7 @@ void Repair::send_chunk(Now now, Serve& serve) {
   serve.from = serve.to;
   message.set_from(serve.from);
   size_t bytes = 0;
+  ItemKeys keys_told;
   auto& cursor = *serve.hashing.cursor;
   for (size_t keys = 0; cursor.valid(); cursor.next(), ++keys) {
     if (bytes >= shard_.options.message_bytes_max || keys >= slice_keys) break;
@@ -162,8 +163,7 @@ void Repair::send_chunk(Now now, Serve& serve) {
     auto key = decode_object_key(cursor.key());
     if (!key || !has_bit(serve.differing, bucket_of(*key))) continue;
     auto& item = *message.add_items();
-    item.set_table(key->table);
-    item.set_key(key->key);
+    keys_told.write(*key, item);
     item.set_object(cursor.value().data(), cursor.value().size());
     bytes += cursor.key().size() + cursor.value().size();
   }
@@ -226,9 +226,10 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
                          const Clock& clock) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   if (message.keep()) {
+    ItemKeys keys;
     for (const auto& item : message.items()) {
       auto theirs = decode_object(item.object());
-      TableKey key{item.table(), item.key()};
+      const TableKey& key = keys.read(item);
       if (!theirs || !is_table_key(key.table, key.key)) return false;
       auto mine = edit.read_stored(key);
       if (!mine) return false;
@@ -261,7 +262,11 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
 bool Repair::cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
                           const Clock& clock) {
   std::set<std::string> told;
-  for (const auto& item : message.items()) told.insert(object_key(partition.id, item.table(), item.key()));
+  ItemKeys keys;
+  for (const auto& item : message.items()) {
+    const TableKey& key = keys.read(item);
+    told.insert(object_key(partition.id, key.table, key.key));
+  }
   std::string prefix = partition_key(partition.id);
   std::string lower = message.from().empty() ? prefix : message.from() + '\0';
   std::string upper = message.last() || message.to().empty() ? after_prefix(prefix) : message.to() + '\0';
@@ -285,11 +290,24 @@ bool Repair::cover_absent(Replica::Edit& edit, Partition& partition, const peer:
   return true;
 }
 
-bool Repair::merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base) {
+const TableKey& ItemKeys::read(const peer::Item& item) {
+  if (!item.table().empty()) last_.table = item.table();
+  last_.key = item.key();
+  return last_;
+}
+
+void ItemKeys::write(const TableKey& key, peer::Item& item) {
+  if (key.table != last_.table) item.set_table(key.table);
+  item.set_key(key.key);
+  last_ = key;
+}
+
+bool Repair::merge_item(Now now, Replica::Edit& edit, const TableKey& key, const peer::Item& item,
+                        const DotSet& base) {
   auto object = decode_object(item.object());
   auto settled = item.dots().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(item.dots());
-  if (!object || !settled || !is_table_key(item.table(), item.key()) || settled->count() > settled_dots_max ||
-      partition_of(item.table(), item.key(), shard_.options.partitions) != edit.partition()) {
+  if (!object || !settled || !is_table_key(key.table, key.key) || settled->count() > settled_dots_max ||
+      partition_of(key.table, key.key, shard_.options.partitions) != edit.partition()) {
     ++shard_.stats.malformed_messages_dropped;
     return false;
   }
@@ -301,7 +319,7 @@ bool Repair::merge_item(Now now, Replica::Edit& edit, const peer::Item& item, co
     edit.join_clock(*settled);
     return true;
   }
-  auto merged = shard_.replica.merge_into(edit, {item.table(), item.key()}, *object, *settled);
+  auto merged = shard_.replica.merge_into(edit, key, *object, *settled);
   if (!merged) shard_.store_failed(merged.error());
   return merged.ok();
 }

@@ -21,6 +21,17 @@ namespace covey {
 
 constexpr uint32_t repair_buckets = 256;
 
+// The keys of a list of items, of which each names its table only if the one before has another.
+class ItemKeys {
+ public:
+  // Valid until the next call. An item that names none, and has none before, has the empty table.
+  const TableKey& read(const peer::Item& item);
+  void write(const TableKey& key, peer::Item& item);
+
+ private:
+  TableKey last_;
+};
+
 class Repair {
  public:
   Repair(Shard& shard, Lives& lives) : shard_(shard), lives_(lives) {}
@@ -86,7 +97,8 @@ class Repair {
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
   bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
                     const Clock& clock);
-  bool merge_item(Now now, Replica::Edit& edit, const peer::Item& item, const DotSet& base);
+  bool merge_item(Now now, Replica::Edit& edit, const TableKey& key, const peer::Item& item,
+                  const DotSet& base);
 
   Shard& shard_;
   Lives& lives_;
@@ -96,8 +108,9 @@ class Repair {
 
 template <class Items>
 bool Repair::merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base) {
+  ItemKeys keys;
   for (const auto& item : items) {
-    if (!merge_item(now, edit, item, base)) return false;
+    if (!merge_item(now, edit, keys.read(item), item, base)) return false;
   }
   return true;
 }
