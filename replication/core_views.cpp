@@ -1,4 +1,5 @@
 // Core: what status pages, metrics and checks see.
+#include <algorithm>
 #include <charconv>
 
 #include "replication/core.h"
@@ -44,6 +45,15 @@ std::vector<PartitionView> Core::partitions(Now now) const {
   for (const auto& [id, partition] : parts_->shard.replica.partitions())
     out.push_back(this->partition(now, id));
   return out;
+}
+
+bool Core::held_elsewhere(PartitionId id, const Clock& clock) const {
+  const Shard& shard = parts_->shard;
+  const Partition& partition = shard.replica.partitions().at(id);
+  return std::any_of(partition.copies.begin(), partition.copies.end(), [&](const auto& copy) {
+    return copy.second.ready && shard.members.owns(copy.first, id) &&
+           copy.second.durable_clock.contains(clock);
+  });
 }
 
 ExplainView Core::explain(Now now, const std::string& table, const std::string& key) const {

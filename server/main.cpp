@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 
@@ -10,6 +11,8 @@
 #include "server/node.h"
 
 namespace {
+
+constexpr auto refill_interval = std::chrono::minutes(10);
 
 int run(const std::string& file, bool check_only) {
   auto config = covey::server::read_config(file);
@@ -31,17 +34,34 @@ int run(const std::string& file, bool check_only) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  auto node = covey::server::Node::open(std::move(*config));
-  if (!node) {
-    spdlog::critical("the node does not start: {}", node.error());
-    return 1;
+  // Once more for each time that damaged storage is set aside.
+  for (auto refilled_at = std::chrono::steady_clock::time_point::min();;) {
+    auto node = covey::server::Node::open(std::move(*config));
+    if (!node) {
+      spdlog::critical("the node does not start: {}", node.error());
+      return 1;
+    }
+    (*node)->start();
+    std::printf("%s\n", (*node)->ready_line().c_str());
+    std::fflush(stdout);
+    bool stopped = false;
+    const timespec pause{.tv_sec = 0, .tv_nsec = 250'000'000};
+    while (!(stopped = sigtimedwait(&signals, nullptr, &pause) > 0) && !(*node)->may_be_set_aside()) {
+    }
+    if (stopped) return (*node)->close() ? 0 : 1;
+    auto now = std::chrono::steady_clock::now();
+    if (refilled_at != decltype(refilled_at)::min() && now < refilled_at + refill_interval) {
+      spdlog::critical("new storage is damaged as well: the disk or the memory of this machine is broken");
+      return 1;
+    }
+    refilled_at = now;
+    auto again = (*node)->set_aside();
+    if (!again) {
+      spdlog::critical("damaged storage can't be set aside: {}", again.error());
+      return 1;
+    }
+    config = std::move(*again);
   }
-  (*node)->start();
-  std::printf("%s\n", (*node)->ready_line().c_str());
-  std::fflush(stdout);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return (*node)->close() ? 0 : 1;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -105,6 +106,7 @@ std::optional<std::string> Node::open_directory() {
   options.node = config.node;
   options.new_life = random_bits();
   options.database.durability = config.durability;
+  options.database.on_damage = [this](const std::string& what) { damage_.tell(what); };
   options.database.interval_ms = config.sync_interval_ms;
   options.database.block_cache_bytes = config.cache_bytes;
   options.database.object_cache_bytes = config.object_cache_bytes / config.threads;
@@ -243,8 +245,8 @@ void Node::watch_disk() {
   });
 }
 
-bool Node::close() {
-  spdlog::info("closing");
+// Lets requests in flight end, at most 5 s, then ends all threads.
+void Node::stop_shards() {
   context_.draining = true;
   asio::post(shards_[0]->io(), [this] {
     boost::system::error_code error;
@@ -269,6 +271,11 @@ bool Node::close() {
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   for (auto& shard : shards_) shard->close_store();
+}
+
+bool Node::close() {
+  spdlog::info("closing");
+  stop_shards();
   auto closed = directory_->close();
   if (!closed) {
     spdlog::error("the data directory was not closed in order: {}", closed.error().message);
@@ -276,6 +283,63 @@ bool Node::close() {
   }
   spdlog::info("closed");
   return true;
+}
+
+// Each shard's thread looks at its own partitions.
+bool Node::held_elsewhere() {
+  bool all = true;
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    std::promise<bool> answer;
+    shards_[i]->mailbox().post([&, i] {
+      const Core& core = shards_[i]->core();
+      auto& wanted = at_damage_[i];
+      if (wanted.empty()) {
+        for (const PartitionView& view : core.partitions(now())) wanted.emplace(view.partition, view.clock);
+      }
+      answer.set_value(std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
+        return entry.second.empty() || core.held_elsewhere(entry.first, entry.second);
+      }));
+    });
+    all = answer.get_future().get() && all;
+  }
+  return all;
+}
+
+bool Node::may_be_set_aside() {
+  const std::string what = damage_.what();
+  if (what.empty()) return false;
+  bool first = at_damage_.empty();
+  at_damage_.resize(shards_.size());
+  if (first) spdlog::error("storage is damaged: {}", what);
+  if (context_.config.replicas < 2) {
+    if (first) spdlog::error("there is no other replica: what is damaged can't be read. Restore a backup");
+    return false;
+  }
+  if (held_elsewhere()) return true;
+  if (first)
+    spdlog::warn("the damaged storage is kept until ready replicas elsewhere have all that is in it");
+  return false;
+}
+
+Result<Config, std::string> Node::set_aside() {
+  // What was written since then has had this long to reach the others, which are asked to take no more from
+  // here.
+  at_damage_.assign(shards_.size(), {});
+  for (auto& shard : shards_) {
+    shard->mailbox().post([one = shard.get()] { one->drain_connections(); });
+  }
+  context_.draining = true;
+  auto until = std::chrono::steady_clock::now() + drain_time_max;
+  while (!held_elsewhere() && std::chrono::steady_clock::now() < until) {
+    at_damage_.assign(shards_.size(), {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  stop_shards();
+  directory_.reset();
+  auto aside = set_aside_damaged(context_.config.data_dir);
+  if (!aside) return aside.error().message;
+  spdlog::error("damaged data was set aside and is filled again from the other replicas path={}", *aside);
+  return context_.config;
 }
 
 }  // namespace covey::server

@@ -4,7 +4,9 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +18,23 @@
 #include "storage/identity.h"
 
 namespace covey::server {
+
+// Word of damaged storage, from whichever thread met it.
+class Damage {
+ public:
+  void tell(const std::string& what) {
+    std::lock_guard lock(mutex_);
+    what_ = what;
+  }
+  std::string what() const {  // empty: none
+    std::lock_guard lock(mutex_);
+    return what_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string what_;
+};
 
 class Node {
  public:
@@ -29,8 +48,18 @@ class Node {
   // order. Blocks. false: something of that failed; it is in the log.
   bool close();
 
+  // Bytes of a table have turned out to be damaged, and with the word of a ready replica elsewhere that it
+  // has all that this node has, the database can be set aside. Asked by the thread that called start(), now
+  // and then.
+  bool may_be_set_aside();
+  // Ends as close() does, sets the database aside and answers the configuration to open() again with, at the
+  // same addresses: the node then begins a new life and is filled by the others. The error: why it can't.
+  [[nodiscard]] Result<Config, std::string> set_aside();
+
  private:
   explicit Node(Config config);
+  void stop_shards();
+  bool held_elsewhere();
   std::optional<std::string> open_directory();
   std::optional<std::string> open_shards();
   std::optional<std::string> listen();
@@ -42,6 +71,7 @@ class Node {
   using Acceptor = boost::asio::ip::tcp::acceptor;
 
   NodeContext context_;
+  Damage damage_;  // before the directory, which tells it
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<ShardLoop>> shards_;
   std::vector<std::thread> threads_;
@@ -50,6 +80,8 @@ class Node {
   std::unique_ptr<Acceptor> peer_;
   std::unique_ptr<boost::asio::steady_timer> http_pause_, peer_pause_, disk_timer_;
   std::unique_ptr<SpaceFloor> floor_;
+  std::vector<std::map<PartitionId, Clock>>
+      at_damage_;          // by shard, for its thread: what is to be held elsewhere
   size_t next_shard_ = 0;  // connections are dealt out in turn
 };
 

@@ -79,7 +79,8 @@ std::optional<StoreError> Database::check_files() {
 std::optional<StoreError> Database::open_files() {
   const auto setup = rocks_setup(options_, {[this](const std::string& reason) { fail(reason); },
                                             [this](const std::string& path) { manifest_synced(path); },
-                                            [this](uint64_t log) { torn_log_ = log; }});
+                                            [this](uint64_t log) { torn_log_ = log; },
+                                            [this](const std::string& what) { damaged(what); }});
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(setup.database, options_.path, setup.columns, &all_handles_, &db);
   if (!status.ok()) return to_store_error(status, options_.path);
@@ -139,6 +140,17 @@ void Database::fail(const std::string& reason) {
   if (options_.on_failure) return options_.on_failure(reason);
   std::fprintf(stderr, "covey: %s; stopping\n", reason.c_str());
   std::abort();
+}
+
+void Database::damaged(const std::string& what) {
+  if (damage_told_.exchange(true)) return;
+  if (options_.on_damage) options_.on_damage(options_.path + ": " + what);
+}
+
+StoreError Database::failed(const rocksdb::Status& status, const std::string& where) {
+  auto error = to_store_error(status, where);
+  if (error.kind == StoreError::Kind::corruption) damaged(error.message);
+  return error;
 }
 
 // Whether a write is not even tried.

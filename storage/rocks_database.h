@@ -22,6 +22,7 @@ namespace rocksdb {
 class ColumnFamilyHandle;
 class DB;
 class Env;
+class Status;
 }  // namespace rocksdb
 
 namespace covey {
@@ -48,6 +49,9 @@ struct DatabaseOptions {
   // server must: after a failed fsync nobody knows what is on the disk, and asking again gives a false
   // answer. From then on nothing is written or becomes durable.
   std::function<void(const std::string&)> on_failure;
+  // Called once, on any thread, when bytes of a table turn out to be damaged. Reads of them fail as
+  // corruption; the rest goes on until RocksDB meets them itself, then writes fail as well. May be empty.
+  std::function<void(const std::string&)> on_damage;
 };
 
 class Database {
@@ -85,6 +89,9 @@ class Database {
   bool sync_logs();
   bool recover();
   void fail(const std::string& reason);
+  void damaged(const std::string& what);
+  // The status as an error, its damage told.
+  StoreError failed(const rocksdb::Status& status, const std::string& where);
   std::optional<StoreError> refusal() const;
   void manifest_synced(const std::string& path);
   std::optional<StoreError> mark_synced(LogPosition size, uint64_t last_write);
@@ -97,6 +104,7 @@ class Database {
   std::unique_ptr<LogSync> log_sync_;
   std::atomic<bool> has_failed_{false};
   std::atomic<uint64_t> torn_log_{0};  // the log that has just been found full; 0: none
+  std::atomic<bool> damage_told_{false};
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
   std::vector<rocksdb::ColumnFamilyHandle*> all_handles_;  // columns_ and RocksDB's own "default"

@@ -35,6 +35,9 @@ class SyncWatch final : public rocksdb::EventListener {
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
     *auto_recovery = false;
   }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsCorruption()) events_.damaged(status->ToString());
+  }
   void OnIOError(const rocksdb::IOErrorInfo& info) override {
     using rocksdb::FileOperationType;
     if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||

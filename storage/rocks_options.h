@@ -21,8 +21,9 @@ struct RocksSetup {
 struct FileEvents {
   std::function<void(const std::string& reason)> sync_failed;  // of any of the database's files
   std::function<void(const std::string& path)>
-      manifest_synced;                         // and not written to again before this returns
-  std::function<void(uint64_t log)> log_torn;  // by a full disk
+      manifest_synced;                                   // and not written to again before this returns
+  std::function<void(uint64_t log)> log_torn;            // by a full disk
+  std::function<void(const std::string& what)> damaged;  // bytes of a table, met by a compaction
 };
 
 RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events);

@@ -28,9 +28,11 @@ class RocksSnapshot final : public StoreSnapshot {
 
 class RocksCursor final : public StoreCursor {
  public:
+  // `failed` makes an error of a status.
+  using Failed = std::function<StoreError(const rocksdb::Status&)>;
   RocksCursor(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* column, std::string_view lower,
-              std::string_view upper, const rocksdb::Snapshot* snapshot)
-      : upper_(upper), upper_slice_(upper_) {
+              std::string_view upper, const rocksdb::Snapshot* snapshot, Failed failed)
+      : upper_(upper), upper_slice_(upper_), failed_(std::move(failed)) {
     rocksdb::ReadOptions options;
     options.total_order_seek = true;
     if (!upper_.empty()) options.iterate_upper_bound = &upper_slice_;
@@ -53,12 +55,13 @@ class RocksCursor final : public StoreCursor {
   std::optional<StoreError> error() const override {
     const auto status = iterator_->status();
     if (status.ok()) return std::nullopt;
-    return to_store_error(status, "reading on");
+    return failed_(status);
   }
 
  private:
   const std::string upper_;
   const rocksdb::Slice upper_slice_;
+  const Failed failed_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
@@ -80,7 +83,7 @@ Result<std::optional<std::string>, StoreError> RocksStore::get(Column column, st
   const auto status = database_.db_->Get(rocksdb::ReadOptions(),
                                          database_.columns_[static_cast<size_t>(column)], slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
-  if (!status.ok()) return to_store_error(status, "reading");
+  if (!status.ok()) return database_.failed(status, "reading");
   if (column == Column::objects) objects_.put(key, value);
   return std::optional<std::string>(std::move(value));
 }
@@ -99,7 +102,7 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
   }
   const auto status = database_.db_->Write(rocksdb::WriteOptions(), &writes);
   if (!status.ok()) {
-    auto error = to_store_error(status, "writing");
+    auto error = database_.failed(status, "writing");
     if (error.kind == StoreError::Kind::full) database_.commit_->recover_soon();
     return error;
   }
@@ -135,7 +138,8 @@ std::unique_ptr<StoreCursor> RocksStore::cursor(Column column, std::string_view 
                                                 const StoreSnapshot* snapshot) {
   return std::make_unique<RocksCursor>(
       *database_.db_, database_.columns_[static_cast<size_t>(column)], lower, upper,
-      snapshot ? static_cast<const RocksSnapshot*>(snapshot)->get() : nullptr);
+      snapshot ? static_cast<const RocksSnapshot*>(snapshot)->get() : nullptr,
+      [this](const rocksdb::Status& status) { return database_.failed(status, "reading on"); });
 }
 
 std::unique_ptr<StoreSnapshot> RocksStore::snapshot() {
