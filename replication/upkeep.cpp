@@ -103,7 +103,8 @@ void Upkeep::repair_unlogged(Now now, Partition& partition) {
       at = partition.unlogged.erase(at);
       continue;
     }
-    if (now.tick_us >= since_us + ask_others_first_us)
+    // One that can't be reached must not keep the others from being asked.
+    if (now.tick_us >= since_us + ask_others_first_us && shard_.members.alive(now, at->first))
       repair_.open(now, at->first, partition, {.keep = false});
     ++at;
   }

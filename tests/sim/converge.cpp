@@ -1,5 +1,7 @@
 // The liveness phase: all faults end, and within a bounded time all replicas are equal, quiet and without
 // leftovers.
+#include <algorithm>
+
 #include "replication/peer.pb.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
@@ -13,19 +15,76 @@ constexpr uint64_t quiet_us = 3'000'000;
 
 }  // namespace
 
+void World::heal(Machine& machine) {
+  resume(machine);
+  set_stalled(machine, false);
+  set_full(machine, false);
+  for (ShardState& shard : machine.shards) shard.disk->fail_next_write(false);
+  machine.slow_us = 0;
+  set_clock_right(machine);
+}
+
+void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us) {
+  note("faults end for a part of the nodes");
+  rules = {};
+  sync_rules = {};
+  auto in_group = [&](const Machine& machine) {
+    return std::find(members.begin(), members.end(), machine.index) != members.end();
+  };
+  for (Machine& a : machines_) {
+    for (Machine& b : machines_) {
+      if (a.index == b.index) continue;
+      if (in_group(a) != in_group(b)) cut(a, b, true);
+      if (in_group(a) && in_group(b)) mend(a, b);
+      if (in_group(a) && in_group(b)) link(a.index, b.index).slow_us = 0;
+    }
+  }
+  for (size_t member : members) heal(machines_[member]);
+  for (size_t member : members) start(machines_[member]);
+  for (size_t a : members) {
+    for (size_t b : members) {
+      if (a < b && !link(a, b).up) connect(a, b);
+    }
+  }
+  uint64_t began_us = now_us();
+  run_for(settle_us);
+  std::optional<std::string> why = group_differs(members);
+  while (why && now_us() - began_us < limit_us) {
+    run_for(look_each_us);
+    why = group_differs(members);
+  }
+  if (why)
+    fail("a part of the nodes does not agree " + duration_text(limit_us) +
+         " after its faults ended: " + *why);
+  totals.add("sometimes: a part of the nodes converged alone");
+  note("a part of the nodes has converged");
+}
+
+// The first partition on whose clock its owners among these nodes don't agree.
+std::optional<std::string> World::group_differs(const std::vector<size_t>& members) {
+  for (uint32_t p = 0; p < setup_.partitions; ++p) {
+    std::optional<PartitionView> first;
+    for (size_t member : members) {
+      Machine& machine = machines_[member];
+      if (!machine.up) return machine.id.name + " is down";
+      ShardState& shard = machine.shards[p % machine.shards.size()];
+      PartitionView view = shard.core->partition(now(machine), PartitionId{p});
+      if (!view.owned) continue;
+      if (first && first->clock != view.clock) {
+        return "clocks differ at " + machine.id.name + ", partition " + std::to_string(p);
+      }
+      if (!first) first = view;
+    }
+  }
+  return std::nullopt;
+}
+
 void World::heal_everything() {
   note("all faults end");
   rules = {};
   sync_rules = {};
   old_messages_.clear();
-  for (Machine& machine : machines_) {
-    resume(machine);
-    set_stalled(machine, false);
-    set_full(machine, false);
-    for (ShardState& shard : machine.shards) shard.disk->fail_next_write(false);
-    machine.slow_us = 0;
-    set_clock_right(machine);
-  }
+  for (Machine& machine : machines_) heal(machine);
   mend_all();
   for (Machine& machine : machines_) start(machine);
   // Connections that fell silent, or were reset while a link was cut.

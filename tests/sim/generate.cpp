@@ -268,6 +268,21 @@ class Generator {
     if (random_.one_in(2)) at(soon(t, 3'000'000), "clock " + who + " right");
   }
 
+  // More than half of the nodes, and no others, can talk: they agree and take writes.
+  void converge_majority(std::vector<std::string>& lines) {
+    std::vector<uint64_t> order;
+    for (uint64_t i = 1; i <= setup_.nodes(); ++i) order.push_back(i);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random_.below(i)]);
+    order.resize(random_.between(order.size() / 2 + 1, order.size()));
+    std::string names;
+    for (uint64_t i : order) names += " n" + std::to_string(i);
+    lines.push_back("converge" + names);
+    for (uint64_t k = 1; k <= keys_; ++k) {
+      lines.push_back("delete n" + std::to_string(random_.pick(order)) + " k" + std::to_string(k) +
+                      " w=one -> ok");
+    }
+  }
+
   std::vector<std::string> assembled() {
     std::sort(timed_.begin(), timed_.end(), [](const Timed& a, const Timed& b) {
       return a.at_us != b.at_us ? a.at_us < b.at_us : a.order < b.order;
@@ -279,6 +294,7 @@ class Generator {
       now_us = step.at_us;
       lines.push_back(step.line);
     }
+    if (setup_.nodes() >= 2 && random_.one_in(3)) converge_majority(lines);
     lines.push_back("converge");
     // And then the store still works, at the highest level.
     for (uint64_t k = 1; k <= keys_; ++k) {

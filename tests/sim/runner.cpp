@@ -260,6 +260,10 @@ class Runner {
       world_->run_for(parse_duration_us(arguments.at(0)));
     } else if (verb == "check") {
       world_->check_everything();
+    } else if (verb == "converge" && !arguments.plain().empty()) {
+      std::vector<size_t> members;
+      for (const auto& name : arguments.plain()) members.push_back(world_->machine(name).index);
+      world_->converge_group(members, converge_limit_us);
     } else if (verb == "converge") {
       world_->heal_everything();
       world_->converge(converge_limit_us);

@@ -59,6 +59,7 @@ class World {
   void set_stalled(Machine& machine, bool stalled);
   void set_full(Machine& machine, bool full);
   void fail_next_write(Machine& machine);
+  void heal(Machine& machine);  // ends its faults; does not start it
   void set_slow(Machine& machine, uint64_t delay_us);
   uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
   void step_clock(Machine& machine, int64_t step_ms);
@@ -85,6 +86,10 @@ class World {
   // Ends all faults, waits for convergence and quiet, and checks that what is left is exactly right.
   void heal_everything();
   void converge(uint64_t limit_us);
+  // Ends all faults of these nodes and of the links among them, cuts them off from the others, and waits
+  // until they agree on every partition of which they are owners: who can talk must become equal, whoever is
+  // missing.
+  void converge_group(const std::vector<size_t>& members, uint64_t limit_us);
   // nullopt: all owners are equal and nothing is left over.
   std::optional<std::string> not_converged();
 
@@ -114,6 +119,7 @@ class World {
     std::string bytes;
   };
 
+  std::optional<std::string> group_differs(const std::vector<size_t>& members);
   Now now(const Machine& machine) const;
   CoreOptions core_options(const Machine& machine, uint32_t shard);
   void take_down(Machine& machine);
