@@ -47,9 +47,8 @@ class GroupCommit {
 
  private:
   void run();
-  void request_sync();
+  void wake();
   void sync_group();
-  uint64_t written_by_all();
 
   const Actions actions_;
   const uint32_t interval_ms_;
@@ -67,9 +66,12 @@ class GroupCommit {
   std::atomic<bool> sync_requested_{false};
 
   // For the sync thread alone: see sync_group().
-  uint64_t covered_ = 0;       // writes that had been made when the last sync began
-  uint64_t gather_until_ = 0;  // that many have been made: sync at once
+  uint64_t covered_ = 0;  // writes that had been made when the last sync began
   std::chrono::nanoseconds gather_time_{0};
+  // Shared with the writers.
+  std::atomic<uint64_t> all_written_{0};   // by all shards
+  std::atomic<uint64_t> gather_until_{0};  // that many have been made: sync at once
+  std::atomic<bool> gathering_{false};     // the sync thread waits for that
 
   std::atomic<uint64_t> syncs_{0};
   std::thread thread_;  // last: it uses all of the above
