@@ -13,9 +13,9 @@ namespace covey {
 namespace {
 
 // Two records, each within a sector of its own: "covey-s1", turn, log, its bytes, manifest, its bytes, last
-// write (little endian), CRC-32C of these.
+// write, first log (little endian), CRC-32C of these.
 constexpr std::string_view magic = "covey-s1";
-constexpr size_t record_size = 60;
+constexpr size_t record_size = 68;
 constexpr uint64_t slot_size = 512;
 
 void append_number(std::string& out, uint64_t value, int bytes) {
@@ -30,8 +30,9 @@ uint64_t read_number(std::string_view bytes) {
 
 std::string encode(uint64_t turn, const SyncedPositions& positions) {
   std::string record(magic);
-  for (const uint64_t number : {turn, positions.logs.end.log, positions.logs.end.bytes,
-                                positions.manifest.log, positions.manifest.bytes, positions.logs.last_write})
+  for (const uint64_t number :
+       {turn, positions.logs.end.log, positions.logs.end.bytes, positions.manifest.log,
+        positions.manifest.bytes, positions.logs.last_write, positions.logs.first_log})
     append_number(record, number, 8);
   append_number(record, crc32c(record), 4);
   return record;
@@ -47,7 +48,7 @@ std::optional<Record> decode(std::string_view bytes) {
   if (crc32c(bytes.substr(0, record_size - 4)) != read_number(bytes.substr(record_size - 4)))
     return std::nullopt;
   const auto number = [bytes](size_t i) { return read_number(bytes.substr(magic.size() + 8 * i, 8)); };
-  return Record{number(0), {{{number(1), number(2)}, number(5)}, {number(3), number(4)}}};
+  return Record{number(0), {{{number(1), number(2)}, number(5), number(6)}, {number(3), number(4)}}};
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs 
     return judge.check;
   }
   for (const uint64_t number : logs) {
+    if (number < synced.first_log) continue;
     judge.take(number, scan_log(env, directory + "/" + log_file_name(number)));
     if (judge.check.damage) return judge.check;
   }

@@ -33,6 +33,7 @@ struct LogPosition {
 struct SyncedLogs {
   LogPosition end;
   uint64_t last_write = 0;  // RocksDB's number of the last write that was synced; 0: none
+  uint64_t first_log = 0;   // the one that the last start began; what those before it held is in tables
   auto operator<=>(const SyncedLogs&) const = default;
 };
 

@@ -92,7 +92,9 @@ std::optional<StoreError> Database::open_files() {
   const auto current = db_->GetCurrentWalFile(&log);
   if (!current.ok()) return to_store_error(current, options_.path);
   log_sync_ = std::make_unique<LogSync>(*env_, options_.path);
-  if (auto error = mark_->advance_logs({{log->LogNumber(), 0}, db_->GetLatestSequenceNumber()})) return error;
+  if (auto error =
+          mark_->advance_logs({{log->LogNumber(), 0}, db_->GetLatestSequenceNumber(), log->LogNumber()}))
+    return error;
   return mark_->sync();
 }
 
@@ -129,9 +131,18 @@ Result<Done, StoreError> Database::close() {
 Result<Done, StoreError> Database::flush() {
   const std::vector<rocksdb::ColumnFamilyHandle*> handles(columns_.begin(), columns_.end());
   const auto status = db_->Flush(rocksdb::FlushOptions(), handles);
+  await_deletions();
   if (!status.ok()) return to_store_error(status, "writing tables");
   return Done{};
 }
+
+// RocksDB deletes logs on a thread of its own; listing them waits for it.
+void Database::await_deletions() {
+  rocksdb::VectorLogPtr logs;
+  if (options_.deterministic) db_->GetSortedWalFiles(logs).PermitUncheckedError();
+}
+
+uint64_t Database::last_write() const { return db_->GetLatestSequenceNumber(); }
 
 uint64_t Database::syncs() const { return commit_->syncs(); }
 
@@ -179,12 +190,14 @@ bool Database::sync_logs() {
 
 // size: the log's, maybe with a record's beginning at the end.
 std::optional<StoreError> Database::mark_synced(LogPosition size, uint64_t last_write) {
-  const LogPosition before = mark_->positions().logs.end;
-  const bool is_new = size.log != before.log;
+  SyncedLogs logs = mark_->positions().logs;
+  const bool is_new = size.log != logs.end.log;
   const std::string path = options_.path + "/" + log_file_name(size.log);
-  const auto end = last_fragment_end(*env_, path, is_new ? 0 : before.bytes, size.bytes);
+  const auto end = last_fragment_end(*env_, path, is_new ? 0 : logs.end.bytes, size.bytes);
   if (!end) return std::nullopt;
-  auto error = mark_->advance_logs({{size.log, *end}, last_write});
+  logs.end = {size.log, *end};
+  logs.last_write = last_write;
+  auto error = mark_->advance_logs(logs);
   // Durable before anything in the new log is promised: what follows the log of a mark that lags behind may
   // be dropped.
   if (!error && is_new) error = mark_->sync();
@@ -206,7 +219,9 @@ void Database::manifest_synced(const std::string& path) {
 // RocksDB makes tables of what is in memory and goes on in a new log. With nothing in memory it would go on
 // in the torn log, and that ends in an assertion of its own.
 bool Database::recover() {
-  if (!db_->Resume().ok()) return false;
+  const bool resumed = db_->Resume().ok();
+  await_deletions();
+  if (!resumed) return false;
   std::unique_ptr<rocksdb::LogFile> log;
   if (!db_->GetCurrentWalFile(&log).ok()) return false;
   if (log->LogNumber() == torn_log_)

@@ -42,8 +42,8 @@ struct DatabaseOptions {
   uint64_t object_cache_bytes = 32ull << 20;  // of each shard's store (storage/object_cache.h); 0: none
   uint64_t write_buffer_bytes = 64ull << 20;  // all memtables together; logs take at most twice as much
   rocksdb::Env* env = nullptr;  // the files; borrowed, outlives the database. nullptr: the real ones
-  // The simulator's way, repeatable: no thread for syncs (whoever uses it calls sync()) and no compaction of
-  // its own.
+  // The simulator's way, repeatable: no thread for syncs (whoever uses it calls sync() and recover()) and no
+  // compaction of its own.
   bool deterministic = false;
   // Called with the reason, on any thread, when the database cannot go on. Empty: prints it and aborts, as a
   // server must: after a failed fsync nobody knows what is on the disk, and asking again gives a false
@@ -76,8 +76,12 @@ class Database {
   [[nodiscard]] Result<Done, StoreError> close();
   // Writes the memtables out as tables and waits for it. For tests, and for the simulator's repeatable runs.
   [[nodiscard]] Result<Done, StoreError> flush();
+  // After a full disk: tries to take writes again. False: there is still no space. The sync thread does this
+  // by itself.
+  bool recover();
 
-  uint64_t syncs() const;  // how many there have been, for metrics
+  uint64_t last_write() const;  // RocksDB's number of it; one for each operation of a batch
+  uint64_t syncs() const;       // how many there have been, for metrics
   // What opening found in the unsynced end of the log and dropped. Worth a warning in the server's log.
   const std::vector<std::string>& notes() const { return notes_; }
 
@@ -87,7 +91,7 @@ class Database {
   std::optional<StoreError> check_files();
   std::optional<StoreError> open_files();
   bool sync_logs();
-  bool recover();
+  void await_deletions();
   void fail(const std::string& reason);
   void damaged(const std::string& what);
   // The status as an error, its damage told.

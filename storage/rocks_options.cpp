@@ -36,13 +36,17 @@ class SyncWatch final : public rocksdb::EventListener {
     *auto_recovery = false;
   }
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    if (status->IsCorruption()) events_.damaged(status->ToString());
+    if (status->IsCorruption()) {
+      events_.damaged(status->ToString());
+    } else if (status->severity() >= rocksdb::Status::Severity::kFatalError) {
+      events_.failed("RocksDB cannot go on: " + status->ToString());
+    }
   }
   void OnIOError(const rocksdb::IOErrorInfo& info) override {
     using rocksdb::FileOperationType;
     if (info.operation == FileOperationType::kSync || info.operation == FileOperationType::kFsync ||
         info.operation == FileOperationType::kRangeSync)
-      events_.sync_failed("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
+      events_.failed("fsync of " + info.file_path + " failed: " + info.io_status.ToString());
     if (info.operation == FileOperationType::kAppend && info.io_status.IsNoSpace())
       for (const uint64_t log : log_numbers({info.file_path.substr(info.file_path.rfind('/') + 1)}))
         events_.log_torn(log);
@@ -108,7 +112,8 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options, FileEvents e
   // A column that is seldom written must not keep old logs for long: they are read at each start.
   db.max_total_wal_size = 2 * options.write_buffer_bytes;
   // Ends a cursor without deleting files in a shard's thread.
-  db.avoid_unnecessary_blocking_io = true;
+  db.avoid_unnecessary_blocking_io = !options.deterministic;
+  if (options.deterministic) db.db_host_id.clear();
   db.max_background_jobs = 2;
   // A table's background writes go out as they are made and not in one flood before its fsync.
   db.bytes_per_sync = 1 << 20;

@@ -19,7 +19,7 @@ struct RocksSetup {
 
 // Called on any thread.
 struct FileEvents {
-  std::function<void(const std::string& reason)> sync_failed;  // of any of the database's files
+  std::function<void(const std::string& reason)> failed;  // a sync of any file, or for good
   std::function<void(const std::string& path)>
       manifest_synced;                                   // and not written to again before this returns
   std::function<void(uint64_t log)> log_torn;            // by a full disk

@@ -6,6 +6,7 @@
 
 #include "replication/store.h"
 #include "storage/durability.h"
+#include "tests/sim/random.h"
 
 namespace covey::sim {
 
@@ -14,15 +15,24 @@ class Disk {
   virtual ~Disk() = default;
   virtual Store& store() = 0;
   virtual Lsn written() const = 0;
-  virtual Lsn synced() const = 0;  // what a crash of the machine can't take
-  virtual void sync_to(Lsn lsn) = 0;
-  // Keeps what is synced and the oldest `survivors` of the other writes.
-  virtual void crash(uint64_t survivors) = 0;
+  virtual Lsn synced() const = 0;     // what a crash of the machine can't take
+  virtual void sync_to(Lsn lsn) = 0;  // at least
+  // Keeps what is synced and, if it keeps some, maybe the oldest of the other writes. The answer is the
+  // newest that is left. From then on a store counts anew, as that of a new process does.
+  virtual Lsn crash(bool keeps_some, Random& random) = 0;
+  virtual void close_in_order() {}  // after a sync of everything; then as after a crash
   virtual std::unique_ptr<Disk> clone() = 0;
   virtual void fail_next_write(bool fails) = 0;
   virtual void set_full(bool full) = 0;
+  // A process with this disk has to end: the store cannot go on.
+  virtual bool has_ended() const { return false; }
+  // Changes a bit of what is synced, for a process that is not running. True: this was noticed, and the disk
+  // is of no use any more. Otherwise nothing is lost by it.
+  virtual bool rot(Random&) { return false; }
 };
 
 std::unique_ptr<Disk> make_memory_disk(Durability durability);
+// RocksDB itself, and all that storage/ does around it, on simulated files.
+std::unique_ptr<Disk> make_rocks_disk(Durability durability);
 
 }  // namespace covey::sim

@@ -48,6 +48,8 @@ class Generator {
     setup_.partitions = random_.pick(std::vector<uint32_t>{2, 4, 4, 8});
     setup_.durability =
         random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
+    // Drawn apart, so that it changes nothing else of a seed.
+    setup_.rocksdb = Random(options_.seed).one_in(20);
     if (random_.one_in(8)) setup_.siblings_max = static_cast<uint32_t>(random_.between(2, 6));
     if (random_.one_in(4)) setup_.log_entries_max = random_.between(4, 40);
     if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));
@@ -215,6 +217,11 @@ class Generator {
   void draw_disk_fault(uint64_t t) {
     std::string who = node();
     uint64_t later = soon(t, 2'000'000);
+    if (setup_.rocksdb && random_.one_in(5)) {
+      at(t, "disk " + who + " rots");
+      at(soon(t, 1'000'000), "restart " + who);
+      return;
+    }
     switch (random_.below(7)) {
       case 0:
         at(t, "disk " + who + " fails");

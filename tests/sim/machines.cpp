@@ -8,6 +8,10 @@
 
 namespace covey::sim {
 
+namespace {
+constexpr uint64_t restart_us = 200'000;  // of a process that ended by itself
+}
+
 Machine& World::machine(const std::string& name) {
   for (Machine& machine : machines_) {
     if (machine.id.name == name) return machine;
@@ -45,6 +49,8 @@ void World::start(Machine& machine) {
   ++machine.run;
   for (uint32_t i = 0; i < shards; ++i) {
     ShardState& shard = machine.shards[i];
+    // A start before this one may have failed, and its store with it.
+    if (shard.disk->has_ended()) (void)shard.disk->crash(true, random_);
     shard.watched = std::make_unique<WatchedStore>(shard.disk->store());
     shard.core = std::make_unique<Core>(core_options(machine, i), *shard.watched);
     bool goes_on = record.clean || (bug(Bug::reuse_dot_after_crash) && !record.fresh);
@@ -122,20 +128,24 @@ void World::crash(Machine& machine, bool keeps_some) {
   note(machine.id.name + " crashes");
   take_down(machine);
   for (ShardState& shard : machine.shards) {
-    uint64_t unsynced = shard.disk->written().value - shard.disk->synced().value;
-    uint64_t survivors = keeps_some && unsynced > 0 ? random_.between(0, unsynced) : 0;
-    if (unsynced > survivors) totals.add("fault: unsynced writes lost", unsynced - survivors);
-    uint64_t kept = shard.disk->synced().value + survivors;
+    const Lsn written = shard.disk->written();
+    const Lsn kept = shard.disk->crash(keeps_some, random_);
+    if (written > kept) totals.add("fault: unsynced writes lost", written.value - kept.value);
     for (const auto& pending : shard.pending) {
-      if (pending.lsn.value <= kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
+      if (pending.lsn <= kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
     }
     shard.pending.clear();
-    shard.disk->crash(survivors);
   }
 }
 
 void World::stop(Machine& machine) {
   if (!machine.up) return;
+  for (ShardState& shard : machine.shards) shard.disk->sync_to(shard.disk->written());
+  if (std::any_of(machine.shards.begin(), machine.shards.end(),
+                  [](const ShardState& shard) { return shard.disk->has_ended(); })) {
+    end_by_itself(machine);
+    return;
+  }
   totals.add("fault: orderly stop");
   note(machine.id.name + " stops in order");
   for (ShardState& shard : machine.shards) {
@@ -143,10 +153,10 @@ void World::stop(Machine& machine) {
   }
   take_down(machine);
   for (ShardState& shard : machine.shards) {
-    shard.disk->sync_to(shard.disk->written());
     for (const auto& pending : shard.pending)
       oracle_.learned(machine.index, oracle_.event(pending.event), true);
     shard.pending.clear();
+    shard.disk->close_in_order();
   }
   machine.record.clean = true;
   machine.seems_untouched = false;
@@ -180,7 +190,7 @@ void World::wipe(Machine& machine) {
   machine.shards.clear();
   machine.shards.resize(setup_.shards[machine.index]);
   for (ShardState& shard : machine.shards) {
-    shard.disk = make_memory_disk(setup_.durability);
+    shard.disk = setup_.rocksdb ? make_rocks_disk(setup_.durability) : make_memory_disk(setup_.durability);
     shard.clocks.resize(setup_.partitions);
     shard.voids.resize(setup_.partitions);
     shard.minted.resize(setup_.partitions);
@@ -284,6 +294,30 @@ void World::fail_next_write(Machine& machine) {
   totals.add("fault: write fails");
   note(machine.id.name + " disk: the next write fails");
   machine.shards[random_.below(machine.shards.size())].disk->fail_next_write(true);
+}
+
+// Noticed damage makes room for a fresh start, as the server does by setting the directory aside.
+void World::rot(Machine& machine) {
+  if (asks_for_its_past(machine)) return;
+  if (machine.up) crash(machine, true);
+  totals.add("fault: a bit flips");
+  bool noticed = false;
+  for (ShardState& shard : machine.shards) noticed |= shard.disk->rot(random_);
+  note(machine.id.name +
+       (noticed ? " finds its disk damaged" : " disk: a bit flips where it does not matter"));
+  if (!noticed) return;
+  totals.add("sometimes: damage of a disk was noticed");
+  wipe(machine);
+}
+
+// The process ends, as its store cannot go on; somebody starts it again.
+void World::end_by_itself(Machine& machine) {
+  note(machine.id.name + " ends: its store cannot go on");
+  totals.add("sometimes: a store could not go on");
+  crash(machine, true);
+  queue_.after(restart_us, [this, &machine, run = machine.run] {
+    if (machine.run == run) start(machine);
+  });
 }
 
 void World::set_slow(Machine& machine, uint64_t delay_us) {

@@ -16,9 +16,11 @@ class MemoryDisk final : public Disk {
     store_->sync_to(lsn);
     synced_ = std::max(synced_, lsn);
   }
-  void crash(uint64_t survivors) override {
-    store_->crash(survivors);
+  Lsn crash(bool keeps_some, Random& random) override {
+    const uint64_t unsynced = written().value - synced_.value;
+    store_->crash(keeps_some && unsynced > 0 ? random.between(0, unsynced) : 0);
     synced_ = store_->written();
+    return synced_;
   }
   std::unique_ptr<Disk> clone() override { return std::make_unique<MemoryDisk>(store_->clone(), synced_); }
   void fail_next_write(bool fails) override {

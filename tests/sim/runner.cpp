@@ -168,8 +168,10 @@ class Runner {
       world.set_stalled(machine, false);
     else if (what == "fails")
       world.fail_next_write(machine);
+    else if (what == "rots")
+      world.rot(machine);
     else
-      throw ScenarioError("disk: full, space, stalls, runs or fails");
+      throw ScenarioError("disk: full, space, stalls, runs, fails or rots");
   }
 
   static void clock_step(World& world, Machine& machine, const Arguments& arguments) {

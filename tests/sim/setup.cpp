@@ -60,6 +60,9 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
       setup.durability = Durability::none;
     else
       throw ScenarioError("durability: sync, interval or none");
+  } else if (name == "storage") {
+    if (value != "memory" && value != "rocksdb") throw ScenarioError("storage: memory or rocksdb");
+    setup.rocksdb = value == "rocksdb";
   } else if (name == "siblings") {
     setup.siblings_max = static_cast<uint32_t>(in_range(value, 1, 1000));
   } else if (name == "log") {
@@ -83,6 +86,7 @@ std::vector<std::string> setup_lines(const Setup& setup) {
           "replicas " + std::to_string(setup.replicas),
           "partitions " + std::to_string(setup.partitions),
           std::string("durability ") + durability_text(setup.durability),
+          std::string("storage ") + (setup.rocksdb ? "rocksdb" : "memory"),
           "siblings " + std::to_string(setup.siblings_max),
           "log " + std::to_string(setup.log_entries_max),
           "message-bytes " + std::to_string(setup.message_bytes_max),

@@ -18,6 +18,7 @@ struct Setup {
   uint32_t replicas = 3;
   uint32_t partitions = 8;
   Durability durability = Durability::sync;
+  bool rocksdb = false;  // the stores are RocksDB itself, on simulated files; else in memory
   uint32_t siblings_max = 100;
   uint64_t log_entries_max = 1'000'000;
   uint32_t message_bytes_max = 256 * 1024;

@@ -97,6 +97,11 @@ void World::after_input(Machine& machine, ShardState& shard) {
   oracle_.saw_wall(now(machine).wall_ms);
   observe(machine, shard);
   if (shard.disk->synced() < shard.disk->written()) schedule_sync(machine, shard);
+  if (shard.disk->has_ended()) {
+    queue_.after(0, [this, &machine, run = machine.run] {
+      if (machine.run == run) end_by_itself(machine);
+    });
+  }
   for (auto& alarm : output.alarms) {
     totals.add("alarms");
     note(machine.id.name + " alarm: " + alarm);
@@ -144,7 +149,7 @@ void World::finish_sync(Machine& machine, ShardState& shard, Lsn lsn) {
   shard.sync_scheduled = false;
   if (machine.stalled) return;  // set_stalled schedules it again
   shard.disk->sync_to(lsn);
-  while (!shard.pending.empty() && shard.pending.front().lsn <= lsn) {
+  while (!shard.pending.empty() && shard.pending.front().lsn <= shard.disk->synced()) {
     oracle_.learned(machine.index, oracle_.event(shard.pending.front().event), true);
     shard.pending.pop_front();
   }

@@ -59,6 +59,7 @@ class World {
   void set_stalled(Machine& machine, bool stalled);
   void set_full(Machine& machine, bool full);
   void fail_next_write(Machine& machine);
+  void rot(Machine& machine);  // a bit of its disk flips; a node that runs crashes first
   void heal(Machine& machine);  // ends its faults; does not start it
   void set_slow(Machine& machine, uint64_t delay_us);
   uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
@@ -123,6 +124,7 @@ class World {
   Now now(const Machine& machine) const;
   CoreOptions core_options(const Machine& machine, uint32_t shard);
   void take_down(Machine& machine);
+  void end_by_itself(Machine& machine);
   void schedule_tick(Machine& machine, uint64_t delay_us);
   void check_deadlines(Machine& machine);
   void schedule_sync(Machine& machine, ShardState& shard);

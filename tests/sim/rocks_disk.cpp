@@ -1,0 +1,203 @@
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <utility>
+
+#include "storage/rocks_database.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/failure.h"
+#include "tests/sim/simulated_env.h"
+
+namespace covey::sim {
+namespace {
+
+constexpr uint64_t syncs_for_tables = 40;   // so often what is in memory becomes tables
+constexpr uint64_t changes_at_start = 120;  // about so many changes of files a start makes
+
+// The writes of one process: what it has counted up to, and which of RocksDB's numbers each ends with.
+struct Writes {
+  Lsn newest;
+  Lsn synced;
+  uint64_t synced_number = 0;
+  std::deque<std::pair<Lsn, uint64_t>> unsynced;
+};
+
+class CountedStore final : public Store {
+ public:
+  CountedStore(Database& database, Writes& writes)
+      : database_(database), inner_(database.shard()), writes_(writes) {}
+
+  Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override {
+    return inner_->get(column, key);
+  }
+  Result<Lsn, StoreError> write(const StoreBatch& batch) override {
+    auto written = inner_->write(batch);
+    if (!written) return written;
+    writes_.newest = *written;
+    writes_.unsynced.emplace_back(*written, database_.last_write());
+    return written;
+  }
+  Lsn durable() const override { return inner_->durable(); }
+  std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
+                                      const StoreSnapshot* snapshot = nullptr) override {
+    return inner_->cursor(column, lower, upper, snapshot);
+  }
+  std::unique_ptr<StoreSnapshot> snapshot() override { return inner_->snapshot(); }
+
+ private:
+  Database& database_;
+  std::unique_ptr<Store> inner_;
+  Writes& writes_;
+};
+
+class RocksDisk final : public Disk {
+ public:
+  RocksDisk(Durability durability, std::shared_ptr<SimulatedFiles> files)
+      : durability_(durability), files_(std::move(files)) {}
+  ~RocksDisk() override { close(); }
+
+  Store& store() override {
+    open_or_fail();
+    return *store_;
+  }
+  Lsn written() const override { return writes_.newest; }
+  Lsn synced() const override { return writes_.synced; }
+
+  void sync_to(Lsn) override {
+    if (!database_ || has_ended_) return;
+    if (files_->is_full()) (void)database_->recover();  // the server tries too, in vain
+    if (!database_->sync()) return;
+    writes_.synced = writes_.newest;
+    writes_.synced_number = database_->last_write();
+    writes_.unsynced.clear();
+    if (++syncs_ % syncs_for_tables == 0 && !files_->is_full()) (void)database_->flush().ok();
+  }
+
+  Lsn crash(bool keeps_some, Random& random) override {
+    const Loss loss = !keeps_some ? Loss::all : random.one_in(2) ? Loss::some : Loss::nothing;
+    const Writes before = writes_;
+    auto left = files_->after_crash(loss, random);
+    close();
+    files_ = std::move(left);
+    while (random.one_in(3)) die_while_starting(random);
+    open_or_fail();
+    return what_is_left(before);
+  }
+
+  void close_in_order() override {
+    if (!database_) return;
+    const Writes before = writes_;
+    store_.reset();
+    require(database_->close().ok(), "RocksDB does not close");
+    close();
+    open_or_fail();
+    require(what_is_left(before) == before.newest, "RocksDB lost writes in an orderly close");
+  }
+
+  std::unique_ptr<Disk> clone() override {
+    Random unused(0);
+    return std::make_unique<RocksDisk>(durability_, files_->after_crash(Loss::nothing, unused));
+  }
+  void fail_next_write(bool fails) override { files_->fail_next_log_append(fails); }
+  void set_full(bool full) override {
+    const bool has_space_again = files_->is_full() && !full;
+    files_->set_full(full);
+    if (has_space_again && database_ && !has_ended_) (void)database_->recover();
+  }
+  bool has_ended() const override { return has_ended_; }
+
+  bool rot(Random& random) override {
+    static const std::vector<std::string> kinds = {".log", "MANIFEST", "CURRENT", "SYNCED"};
+    open_or_fail();
+    const Writes before = writes_;
+    close();
+    if (!files_->flip_bit(random.pick(kinds), random)) return false;
+    if (auto error = open()) return true;
+    what_is_left(before);
+    return false;
+  }
+
+ private:
+  std::optional<StoreError> open() {
+    env_ = make_simulated_env(files_);
+    has_ended_ = false;
+    writes_ = {};
+    auto opened = Database::open({.path = "/db",
+                                  .durability = durability_,
+                                  .block_cache_bytes = 1 << 20,
+                                  .write_buffer_bytes = 1 << 20,
+                                  .env = env_.get(),
+                                  .deterministic = true,
+                                  .on_failure = [this](const std::string&) { has_ended_ = true; }});
+    if (!opened) return opened.error();
+    database_ = std::move(*opened);
+    store_ = std::make_unique<CountedStore>(*database_, writes_);
+    writes_.synced_number = database_->last_write();
+    return std::nullopt;
+  }
+
+  void open_or_fail() {
+    if (database_) return;
+    const bool full = files_->is_full();
+    if (full) {
+      auto error = open();
+      require(!error || error->kind == StoreError::Kind::full,
+              "a full disk's directory is refused: " + (error ? error->message : ""));
+      close();
+    }
+    files_->set_full(false);  // who starts a node there makes some room
+    if (auto error = open()) fail("a directory is refused: " + error->message);
+    files_->set_full(full);
+  }
+
+  void close() {
+    store_.reset();
+    database_.reset();
+  }
+
+  void die_while_starting(Random& random) {
+    const bool full = files_->is_full();
+    files_->set_full(false);
+    files_->stop_after(random.between(0, changes_at_start));
+    auto error = open();
+    require(!error || error->kind != StoreError::Kind::corruption,
+            "a directory is refused: " + (error ? error->message : ""));
+    auto left = files_->after_crash(random.one_in(2) ? Loss::nothing : Loss::some, random);
+    close();
+    files_ = std::move(left);
+    files_->set_full(full);
+  }
+
+  // Of the writes of a process that is over, after the next start.
+  Lsn what_is_left(const Writes& before) const {
+    const uint64_t last = database_->last_write();
+    require(last >= before.synced_number, "synced writes are lost: there are " + std::to_string(last) +
+                                              " of " + std::to_string(before.synced_number));
+    Lsn newest = before.synced;
+    uint64_t end_of_newest = before.synced_number;
+    for (const auto& [lsn, end] : before.unsynced) {
+      if (end > last) break;
+      newest = lsn;
+      end_of_newest = end;
+    }
+    require(last == end_of_newest, "a part of a batch is left, or a write that was refused");
+    return newest;
+  }
+
+  const Durability durability_;
+  std::shared_ptr<SimulatedFiles> files_;
+  std::unique_ptr<rocksdb::Env> env_;
+  Writes writes_;
+  uint64_t syncs_ = 0;
+  std::atomic<bool> has_ended_{false};  // RocksDB's threads say so too
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Store> store_;  // last: it uses all of the above
+};
+
+}  // namespace
+
+std::unique_ptr<Disk> make_rocks_disk(Durability durability) {
+  return std::make_unique<RocksDisk>(durability, std::make_shared<SimulatedFiles>());
+}
+
+}  // namespace covey::sim

@@ -1,0 +1,179 @@
+#include "tests/sim/simulated_files.h"
+
+#include <algorithm>
+
+namespace covey::sim {
+
+// REQUIRES: mutex_ is held.
+SimulatedFiles::Answer SimulatedFiles::change() {
+  if (!changes_left_) return Answer::done;
+  if (*changes_left_ == 0) return Answer::failed;
+  --*changes_left_;
+  return Answer::done;
+}
+
+SimulatedFiles::FilePointer SimulatedFiles::find(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  auto found = names_.find(path);
+  return found == names_.end() ? nullptr : found->second;
+}
+
+SimulatedFiles::FilePointer SimulatedFiles::create(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (change() != Answer::done) return nullptr;
+  return names_[path] = std::make_shared<File>();
+}
+
+SimulatedFiles::Answer SimulatedFiles::remove(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (!names_.contains(path)) return Answer::missing;
+  if (auto answer = change(); answer != Answer::done) return answer;
+  names_.erase(path);
+  return Answer::done;
+}
+
+SimulatedFiles::Answer SimulatedFiles::rename(const std::string& from, const std::string& to) {
+  std::lock_guard lock(mutex_);
+  auto found = names_.find(from);
+  if (found == names_.end()) return Answer::missing;
+  if (auto answer = change(); answer != Answer::done) return answer;
+  names_[to] = found->second;
+  names_.erase(from);
+  return Answer::done;
+}
+
+std::vector<std::string> SimulatedFiles::names_in(const std::string& directory) {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [path, file] : names_) {
+    if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
+  }
+  return names;
+}
+
+SimulatedFiles::Answer SimulatedFiles::append(File& file, std::string_view bytes, bool is_log) {
+  std::lock_guard lock(mutex_);
+  if (auto answer = change(); answer != Answer::done) return answer;
+  const bool fails = is_log && next_log_append_fails_;
+  if (!full_ && !fails) {
+    file.bytes += bytes;
+    return Answer::done;
+  }
+  file.bytes += bytes.substr(0, bytes.size() / 2);  // as real disks do: some of it is written
+  if (!fails) return Answer::no_space;
+  next_log_append_fails_ = false;
+  return Answer::failed;
+}
+
+SimulatedFiles::Answer SimulatedFiles::overwrite(File& file, uint64_t at, std::string_view bytes) {
+  std::lock_guard lock(mutex_);
+  if (auto answer = change(); answer != Answer::done) return answer;
+  if (full_ && at + bytes.size() > file.bytes.size()) return Answer::no_space;
+  if (at + bytes.size() > file.bytes.size()) file.bytes.resize(at + bytes.size());
+  if (at < file.synced_bytes) {
+    const uint64_t old_bytes = std::min<uint64_t>(bytes.size(), file.synced_bytes - at);
+    file.overwrites.push_back({at, file.bytes.substr(at, old_bytes)});
+  }
+  file.bytes.replace(at, bytes.size(), bytes);
+  return Answer::done;
+}
+
+SimulatedFiles::Answer SimulatedFiles::sync(File& file) {
+  std::lock_guard lock(mutex_);
+  if (auto answer = change(); answer != Answer::done) return answer;
+  file.synced_bytes = file.bytes.size();
+  file.overwrites.clear();
+  return Answer::done;
+}
+
+SimulatedFiles::Answer SimulatedFiles::sync_names() {
+  std::lock_guard lock(mutex_);
+  if (auto answer = change(); answer != Answer::done) return answer;
+  synced_names_ = names_;
+  return Answer::done;
+}
+
+std::string SimulatedFiles::read(const File& file, uint64_t at, uint64_t bytes_max) {
+  std::lock_guard lock(mutex_);
+  return at < file.bytes.size() ? file.bytes.substr(at, bytes_max) : "";
+}
+
+uint64_t SimulatedFiles::size(const File& file) {
+  std::lock_guard lock(mutex_);
+  return file.bytes.size();
+}
+
+void SimulatedFiles::truncate(File& file, uint64_t size) {
+  std::lock_guard lock(mutex_);
+  if (change() != Answer::done) return;
+  file.bytes.resize(size);
+  file.synced_bytes = std::min(file.synced_bytes, size);
+}
+
+void SimulatedFiles::set_full(bool full) {
+  std::lock_guard lock(mutex_);
+  full_ = full;
+}
+
+bool SimulatedFiles::is_full() {
+  std::lock_guard lock(mutex_);
+  return full_;
+}
+
+void SimulatedFiles::fail_next_log_append(bool fails) {
+  std::lock_guard lock(mutex_);
+  next_log_append_fails_ = fails;
+}
+
+void SimulatedFiles::stop_after(std::optional<uint64_t> changes) {
+  std::lock_guard lock(mutex_);
+  changes_left_ = changes;
+}
+
+bool SimulatedFiles::flip_bit(const std::string& part, Random& random) {
+  std::lock_guard lock(mutex_);
+  std::vector<File*> candidates;
+  for (const auto& [path, file] : names_) {
+    if (path.find(part) != std::string::npos && file->synced_bytes > 0) candidates.push_back(file.get());
+  }
+  if (candidates.empty()) return false;
+  File& file = *random.pick(candidates);
+  file.bytes[random.below(file.synced_bytes)] ^= static_cast<char>(1 << random.below(8));
+  return true;
+}
+
+SimulatedFiles::FilePointer SimulatedFiles::left_of(const File& file, Loss loss, Random& random) {
+  auto left = std::make_shared<File>();
+  left->bytes = file.bytes;
+  if (loss != Loss::nothing) {
+    const uint64_t newer = file.overwrites.size();
+    const uint64_t kept = loss == Loss::some && newer > 0 ? random.between(0, newer) : 0;
+    for (uint64_t i = newer; i > kept; --i) {
+      const auto& overwrite = file.overwrites[i - 1];
+      // The oldest that is lost may have been written halfway.
+      const uint64_t written =
+          i == kept + 1 && loss == Loss::some ? random.below(overwrite.before.size()) : 0;
+      left->bytes.replace(overwrite.at + written, overwrite.before.size() - written, overwrite.before,
+                          written);
+    }
+    const uint64_t unsynced = file.bytes.size() - file.synced_bytes;
+    const uint64_t tail = loss == Loss::some && unsynced > 0 ? random.between(0, unsynced) : 0;
+    left->bytes.resize(file.synced_bytes + tail);
+    if (tail < unsynced && loss == Loss::some && random.one_in(3)) left->bytes.resize(file.bytes.size());
+  }
+  left->synced_bytes = left->bytes.size();
+  return left;
+}
+
+std::shared_ptr<SimulatedFiles> SimulatedFiles::after_crash(Loss loss, Random& random) {
+  std::lock_guard lock(mutex_);
+  auto left = std::make_shared<SimulatedFiles>();
+  const bool keeps_names = loss == Loss::nothing || (loss == Loss::some && random.one_in(2));
+  for (const auto& [path, file] : keeps_names ? names_ : synced_names_)
+    left->names_[path] = left_of(*file, loss, random);
+  left->synced_names_ = left->names_;
+  left->full_ = full_;
+  return left;
+}
+
+}  // namespace covey::sim
