@@ -37,6 +37,8 @@ enum class Bug {
   expiry_without_dot,        // expired versions are removed by each replica on its own
   stale_life_accepted,       // messages of a peer's earlier life are processed
   restored_is_ready,         // strict reads count a restored replica before it has been filled
+  log_sync_forgotten,        // the store's log counts as synced and is not
+  damage_is_dropped,         // damage in the synced part of a log is taken for an unsynced end
   count
 };
 
@@ -68,7 +70,9 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "write_ignores_context",
     "expiry_without_dot",
     "stale_life_accepted",
-    "restored_is_ready"};
+    "restored_is_ready",
+    "log_sync_forgotten",
+    "damage_is_dropped"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

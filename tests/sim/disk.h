@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "replication/store.h"
 #include "storage/durability.h"
@@ -26,9 +27,9 @@ class Disk {
   virtual void set_full(bool full) = 0;
   // A process with this disk has to end: the store cannot go on.
   virtual bool has_ended() const { return false; }
-  // Changes a bit of what is synced, for a process that is not running. True: this was noticed, and the disk
-  // is of no use any more. Otherwise nothing is lost by it.
-  virtual bool rot(Random&) { return false; }
+  // The process dies, and a bit of what was synced flips. The newest write that is left, which is not older
+  // than what was synced; nullopt: the next start has noticed it, and the disk is of no use any more.
+  virtual std::optional<Lsn> rot(Random&) { return written(); }
 };
 
 std::unique_ptr<Disk> make_memory_disk(Durability durability);

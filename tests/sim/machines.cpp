@@ -298,13 +298,20 @@ void World::fail_next_write(Machine& machine) {
 
 // Noticed damage makes room for a fresh start, as the server does by setting the directory aside.
 void World::rot(Machine& machine) {
-  if (asks_for_its_past(machine)) return;
-  if (machine.up) crash(machine, true);
+  if (!setup_.rocksdb || asks_for_its_past(machine)) return;
   totals.add("fault: a bit flips");
+  if (machine.up) take_down(machine);
   bool noticed = false;
-  for (ShardState& shard : machine.shards) noticed |= shard.disk->rot(random_);
+  for (ShardState& shard : machine.shards) {
+    const auto kept = shard.disk->rot(random_);
+    noticed |= !kept;
+    for (const auto& pending : shard.pending) {
+      if (kept && pending.lsn <= *kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
+    }
+    shard.pending.clear();
+  }
   note(machine.id.name +
-       (noticed ? " finds its disk damaged" : " disk: a bit flips where it does not matter"));
+       (noticed ? " dies and finds its disk damaged" : " dies; a bit flips where it does not matter"));
   if (!noticed) return;
   totals.add("sometimes: damage of a disk was noticed");
   wipe(machine);

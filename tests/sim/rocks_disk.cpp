@@ -106,15 +106,20 @@ class RocksDisk final : public Disk {
   }
   bool has_ended() const override { return has_ended_; }
 
-  bool rot(Random& random) override {
-    static const std::vector<std::string> kinds = {".log", "MANIFEST", "CURRENT", "SYNCED"};
-    open_or_fail();
+  std::optional<Lsn> rot(Random& random) override {
+    static const std::vector<std::string> kinds = {".log", ".log", "MANIFEST", "CURRENT", "SYNCED"};
+    open_or_fail();  // an older disk in its place has not been looked at
     const Writes before = writes_;
+    auto left = files_->after_crash(Loss::nothing, random);
+    left->flip_bit(random.pick(kinds), *files_, random);
     close();
-    if (!files_->flip_bit(random.pick(kinds), random)) return false;
-    if (auto error = open()) return true;
-    what_is_left(before);
-    return false;
+    files_ = std::move(left);
+    const bool full = files_->is_full();
+    files_->set_full(false);
+    const auto error = open();
+    files_->set_full(full);
+    if (error) return std::nullopt;
+    return what_is_left(before);
   }
 
  private:

@@ -130,16 +130,17 @@ void SimulatedFiles::stop_after(std::optional<uint64_t> changes) {
   changes_left_ = changes;
 }
 
-bool SimulatedFiles::flip_bit(const std::string& part, Random& random) {
-  std::lock_guard lock(mutex_);
-  std::vector<File*> candidates;
-  for (const auto& [path, file] : names_) {
-    if (path.find(part) != std::string::npos && file->synced_bytes > 0) candidates.push_back(file.get());
+void SimulatedFiles::flip_bit(const std::string& part, SimulatedFiles& before, Random& random) {
+  std::scoped_lock lock(mutex_, before.mutex_);
+  std::vector<std::string> candidates;
+  for (const auto& [path, file] : before.names_) {
+    const bool fits = path.find(part) != std::string::npos && file->synced_bytes > 0;
+    if (fits && names_.contains(path)) candidates.push_back(path);
   }
-  if (candidates.empty()) return false;
-  File& file = *random.pick(candidates);
-  file.bytes[random.below(file.synced_bytes)] ^= static_cast<char>(1 << random.below(8));
-  return true;
+  if (candidates.empty()) return;
+  const std::string& path = random.pick(candidates);
+  const uint64_t at = random.below(before.names_[path]->synced_bytes);
+  names_[path]->bytes[at] ^= static_cast<char>(1 << random.below(8));
 }
 
 SimulatedFiles::FilePointer SimulatedFiles::left_of(const File& file, Loss loss, Random& random) {

@@ -56,8 +56,9 @@ class SimulatedFiles {
   void fail_next_log_append(bool fails);
   // From so many changes on every change fails, as if the process had died there; nullopt: none does.
   void stop_after(std::optional<uint64_t> changes);
-  // Flips a bit of a file that was synced whole. False: there is none whose name has `part`.
-  bool flip_bit(const std::string& part, Random& random);
+  // Flips a bit of a file with `part` in its name, if there is one, where `before`, the same disk at an
+  // earlier moment, had synced it.
+  void flip_bit(const std::string& part, SimulatedFiles& before, Random& random);
 
   // The disk after a crash; this one stays as it is. No faults but for a full disk.
   std::shared_ptr<SimulatedFiles> after_crash(Loss loss, Random& random);
