@@ -59,7 +59,7 @@ class World {
   void set_stalled(Machine& machine, bool stalled);
   void set_full(Machine& machine, bool full);
   void fail_next_write(Machine& machine);
-  void rot(Machine& machine);  // a bit of its disk flips; a node that runs crashes first
+  void rot(Machine& machine);   // a bit of its disk flips; a node that runs crashes first
   void heal(Machine& machine);  // ends its faults; does not start it
   void set_slow(Machine& machine, uint64_t delay_us);
   uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
