@@ -26,11 +26,20 @@ uint32_t Gossip::flags_of(const Partition& partition) const {
          (shard_.replica.durable(partition) ? flag_durable : 0);
 }
 
-uint64_t Gossip::summary_with(const NodeId& peer) const {
-  uint64_t out = 0x73756d;
+// By class of partitions: those with the same remainder by the common multiple of all nodes' shards, which
+// lie in one shard on each node. Not known here: classes of other shards.
+std::map<uint32_t, Gossip::Summary> Gossip::summaries_with(const NodeId& peer) const {
+  std::map<uint32_t, Summary> out;
+  uint32_t classes = shard_.members.lives_classes();
+  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
+    out[residue] = {};
+  }
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     if (!both_own(peer, id)) continue;
-    out = hash_pair(hash_pair(out, id.value), hash_pair(partition.clock.hash(), partition.state_hash));
+    Summary& summary = out[id.value % classes];
+    summary.hash =
+        hash_pair(hash_pair(summary.hash, id.value), hash_pair(partition.clock.hash(), partition.state_hash));
+    summary.durable = summary.durable && shard_.replica.durable(partition);
   }
   return out;
 }
@@ -66,21 +75,23 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
   message.set_tables_hash(tables_.hash());
   message.set_answer(kind.answer);
   message.set_summary_only(kind.summary_only);
-  bool all_durable = true;
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     bool stands_in = !shard_.owns(id) && !partition.clock.empty();
     if (stands_in) message.add_standing_in(id.value);
     if (shard_.owns(id) && !partition.ready) message.add_filling(id.value);
     if (!shard_.members.owns(peer, id) || (!shard_.owns(id) && !stands_in)) continue;
-    all_durable = all_durable && shard_.replica.durable(partition);
     if (kind.summary_only && !stands_in) continue;
     message.add_partitions(id.value);
     message.add_clock_hashes(partition.clock.hash());
     message.add_state_hashes(partition.state_hash);
     message.add_flags(flags_of(partition));
   }
-  // Where there is no entry, the summary stands for it: then it has to be durable as a whole.
-  if (kind.summary_only && all_durable) message.set_summary(summary_with(peer));
+  // Where there is no entry, the summary stands for it: then its class has to be durable as a whole.
+  if (kind.summary_only) {
+    for (const auto& [residue, summary] : summaries_with(peer)) {
+      message.add_summaries(summary.durable ? summary.hash : 0);
+    }
+  }
   ++shard_.stats.gossip_digests_sent;
   shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
 }
@@ -127,19 +138,37 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);
   for (int i = 0; i < entries; ++i) compare(now, from, message, i);
   if (!message.summary_only()) return;
-  bool comparable = message.shards() == shard_.options.shards && message.shard() == shard_.options.shard;
-  if (message.shards() == shard_.options.shards && !comparable) return;  // another shard's: it answers
-  if (comparable && message.summary() == summary_with(from)) {
-    for (auto& [id, partition] : shard_.replica.partitions()) {
-      if (both_own(from, id)) note_equal(now, from, partition, true, lives_hash_in(message, id));
-    }
-    return;
-  }
-  if (message.answer()) return;
+  if (!differs_from(now, from, message) || message.answer()) return;
   uint64_t& answered_us = answered_us_[from];
   if (answered_us != 0 && now.tick_us < answered_us + shard_.options.gossip_interval_us / 2) return;
   answered_us = now.tick_us;
   send_digest(now, from, {.summary_only = false, .answer = true});
+}
+
+// Whether a class of partitions that this shard has differs, or can't be compared. Takes note of those that
+// are equal.
+bool Gossip::differs_from(Now now, const NodeId& from, const peer::Digest& message) {
+  uint32_t classes = shard_.members.lives_classes();
+  bool comparable = classes % message.shards() == 0 &&
+                    message.summaries_size() == static_cast<int>(classes / message.shards());
+  // While the nodes don't agree on the classes. Another shard's is for that one to answer.
+  if (!comparable)
+    return message.shards() != shard_.options.shards || message.shard() == shard_.options.shard;
+  bool differs = false;
+  std::set<uint32_t> equal;
+  for (const auto& [residue, summary] : summaries_with(from)) {
+    if (residue % message.shards() != message.shard()) continue;
+    if (message.summaries(static_cast<int>(residue / message.shards())) == summary.hash) {
+      equal.insert(residue);
+    } else {
+      differs = true;
+    }
+  }
+  for (auto& [id, partition] : shard_.replica.partitions()) {
+    if (!equal.contains(id.value % classes) || !both_own(from, id)) continue;
+    note_equal(now, from, partition, true, lives_hash_in(message, id));
+  }
+  return differs;
 }
 
 void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, int index) {

@@ -46,7 +46,12 @@ class Gossip {
   void send_digest(Now now, const NodeId& peer, DigestKind kind);
   bool may_tell(Now now, const NodeId& peer, Partition& partition);
   void tell_clock(const NodeId& peer, const Partition& partition, bool answer_wanted, uint64_t push_received);
-  uint64_t summary_with(const NodeId& peer) const;
+  struct Summary {
+    uint64_t hash = 0x73756d;
+    bool durable = true;
+  };
+  std::map<uint32_t, Summary> summaries_with(const NodeId& peer) const;
+  bool differs_from(Now now, const NodeId& from, const peer::Digest& message);
   uint32_t flags_of(const Partition& partition) const;
   bool both_own(const NodeId& peer, PartitionId id) const;
   void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash);

@@ -120,6 +120,7 @@ class Crash(harness.ClusterTest):
             time.sleep(0.5)
         node.start()
         self.assert_nothing_lost(cluster, more)
+        cluster.wait_filled()
         self.assertEqual(sum(p["ready"] for p in node.client.cluster()["ring"]), 16, "it is a full replica again")
 
     def test_disk_lost_under_load(self):

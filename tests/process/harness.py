@@ -170,9 +170,10 @@ class Cluster:
         told = {n: self.proxy.add_node(n, ports[n][1]) if proxied else ports[n][1] for n in names}
         seeds = [f"127.0.0.1:{told[n]}" for n in names]
         self.nodes = {}
-        for n in names:
+        for i, n in enumerate(names):
+            # Nodes need not have the same number of shards.
             config = {
-                "node": n, "data_dir": str(self.folder / n), "zone": "", "threads": 1,
+                "node": n, "data_dir": str(self.folder / n), "zone": "", "threads": 1 + (i + 1) % 3,
                 "listen": {"http": f"127.0.0.1:{ports[n][0]}", "peer": f"127.0.0.1:{ports[n][1]}"},
                 "advertise": {"peer": f"127.0.0.1:{told[n]}"},
                 "cluster": {"name": name, "partitions": 16, "replicas": replicas, "seeds": seeds},
