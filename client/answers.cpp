@@ -1,6 +1,5 @@
 #include "client/answers.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "client/encoding.h"

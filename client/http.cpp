@@ -13,7 +13,6 @@
 #include <boost/beast/http.hpp>
 #include <cerrno>
 #include <charconv>
-#include <optional>
 
 namespace covey::client {
 namespace {

@@ -1,5 +1,4 @@
 // Coordinator: reads and scans of one partition.
-#include <algorithm>
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
@@ -184,7 +183,7 @@ void Coordinator::read_progress(Now now, uint64_t id) {
       answer_read(now, operation);
     } else if (!awaits_more) {
       // Everyone asked has spoken and too few hold everything: known, and not a matter of time.
-      operation.response.received = static_cast<uint32_t>(operation.read.answers().size());
+      operation.response.received = operation.read.counted(operation.request.sloppy);
       fail(operation, Status::unavailable);
     }
   }

@@ -133,6 +133,7 @@ void Coordinator::expire(Now now, uint64_t id) {
         operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
       answer_read(now, operation);
     }
+    if (!operation.answered) operation.response.received = operation.read.counted(operation.request.sloppy);
     repair_readers(operation);
   }
   if (!operation.answered) fail(operation, no_room ? Status::overloaded : Status::timeout);

@@ -6,13 +6,16 @@
 
 namespace covey {
 
+uint32_t ReadState::counted(bool sloppy) const {
+  auto count = std::count_if(answers_.begin(), answers_.end(), [&](const ReadAnswer& answer) {
+    return sloppy || answer.counts_strictly || bug(Bug::read_from_unready);
+  });
+  return static_cast<uint32_t>(count);
+}
+
 bool ReadState::enough(uint32_t needed, bool sloppy, bool awaits_more) const {
   if (bug(Bug::read_quorum_off_by_one) && needed > 1) --needed;
-  auto strict = std::count_if(answers_.begin(), answers_.end(), [](const ReadAnswer& answer) {
-    return answer.counts_strictly || bug(Bug::read_from_unready);
-  });
-  if (static_cast<uint32_t>(strict) >= needed) return true;
-  return sloppy && !awaits_more && answers_.size() >= needed;
+  return counted(false) >= needed || (sloppy && !awaits_more && counted(true) >= needed);
 }
 
 Object ReadState::merged() const {

@@ -25,6 +25,9 @@ class ReadState {
   void add(ReadAnswer answer) { answers_.push_back(std::move(answer)); }
   const std::vector<ReadAnswer>& answers() const { return answers_; }
 
+  // Answers that count: strictly, of owners that are ready; sloppily, any.
+  uint32_t counted(bool sloppy) const;
+
   // Strictly: `needed` owners that are ready. Sloppily, once nobody is awaited any more: any that answered.
   bool enough(uint32_t needed, bool sloppy, bool awaits_more) const;
 

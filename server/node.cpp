@@ -6,7 +6,6 @@
 #include <boost/asio/post.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <future>
 
 #include "server/connect.h"
 #include "server/http_connection.h"

@@ -1,5 +1,6 @@
 #include "server/scan_api.h"
 
+#include <algorithm>
 #include <deque>
 #include <queue>
 #include <vector>
@@ -8,7 +9,6 @@
 #include "replication/context_token.h"
 #include "server/batch_line.h"
 #include "server/kv_api.h"
-#include "server/text.h"
 
 namespace covey::server {
 namespace {

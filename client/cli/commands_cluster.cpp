@@ -45,7 +45,9 @@ std::string divergence_text(const Json& cluster) {
 // Asks every member that the first answer names, and compares what the owners of each partition say of it.
 class ConvergenceCheck {
  public:
-  explicit ConvergenceCheck(Session& session) : session_(session) {}
+  // request_limit: for each node to answer.
+  ConvergenceCheck(Session& session, Milliseconds request_limit)
+      : session_(session), request_limit_(request_limit) {}
 
   // Whether all replicas are equal now; otherwise reason() says what is not.
   bool converged() {
@@ -72,7 +74,7 @@ class ConvergenceCheck {
 
  private:
   bool ask(const std::string& address, std::set<std::string>& addresses, std::set<std::string>& asked_nodes) {
-    auto client = session_.connect(address);
+    auto client = session_.connect(address, request_limit_);
     if (!client) return reason_ = client.error().message, code_ = exit_usage, false;
     auto cluster = client->cluster();
     if (!cluster) return reason_ = cluster.error().message, false;
@@ -98,6 +100,7 @@ class ConvergenceCheck {
   }
 
   Session& session_;
+  Milliseconds request_limit_;
   std::string reason_;
   ExitCode code_ = exit_unavailable;
   std::set<std::string> asked_;
@@ -164,7 +167,8 @@ int run(Session& session, const ClusterRingCommand&) try {
 
 int run(Session& session, const AwaitConvergedCommand& command) try {
   const auto start = std::chrono::steady_clock::now();
-  ConvergenceCheck check(session);
+  // A node that hangs must not outlast the whole wait.
+  ConvergenceCheck check(session, std::max(command.limit, Milliseconds{100}));
   const auto elapsed_ms = [&] {
     return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - start).count();
   };

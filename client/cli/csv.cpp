@@ -1,7 +1,6 @@
 #include "client/cli/csv.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "client/answers.h"
 #include "client/encoding.h"

@@ -115,9 +115,11 @@ std::vector<std::string> Session::nodes() const {
   return nodes;
 }
 
-Result<client::Client, Error> Session::connect(const std::string& node) const {
+Result<client::Client, Error> Session::connect(const std::string& node,
+                                               std::optional<Milliseconds> request_limit) const {
   client::ClientOptions options{.endpoints = node.empty() ? nodes() : std::vector<std::string>{node}};
   if (settings_.timeout) options.request_timeout = *settings_.timeout + std::chrono::seconds(1);
+  if (request_limit) options.request_timeout = std::min(options.request_timeout, *request_limit);
   return client::Client::open(std::move(options));
 }
 

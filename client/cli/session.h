@@ -1,7 +1,6 @@
 // What one command of the command line works with: its settings, its client and where it prints.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,7 +46,8 @@ class Session {
   // The nodes in the order in which they are tried.
   std::vector<std::string> nodes() const;
   // A client to those nodes (or to one of them alone), for another thread or as long as this command lasts.
-  Result<client::Client, Error> connect(const std::string& node = {}) const;
+  Result<client::Client, Error> connect(const std::string& node = {},
+                                        std::optional<Milliseconds> request_limit = {}) const;
   // The session's own client; prints and returns null when a node's address is malformed.
   client::Client* client();
 

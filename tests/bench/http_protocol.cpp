@@ -2,7 +2,6 @@
 #include <strings.h>
 
 #include <charconv>
-#include <optional>
 
 #include "tests/bench/protocol.h"
 

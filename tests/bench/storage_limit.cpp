@@ -4,7 +4,6 @@
 #include <rocksdb/write_batch.h>
 
 #include <chrono>
-#include <ctime>
 #include <stdexcept>
 
 #include "replication/core.h"

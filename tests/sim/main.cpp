@@ -1,6 +1,5 @@
 // covey-sim: seeded simulations of whole clusters, and scenario files (docs/simulator.md).
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <random>

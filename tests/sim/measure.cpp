@@ -3,7 +3,6 @@
 #ifdef COVEY_BUGS
 
 #include <cstdio>
-#include <iterator>
 
 #include "replication/bugs.h"
 #include "tests/sim/generate.h"

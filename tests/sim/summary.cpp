@@ -1,7 +1,6 @@
 #include "tests/sim/summary.h"
 
 #include <cstdio>
-#include <fstream>
 #include <vector>
 
 #include "replication/hash.h"

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
-#include <optional>
 
 #include "replication/codec.h"
 #include "replication/result.h"

@@ -87,6 +87,13 @@ TEST_CASE("await-converged asks every node and believes none alone", "[client]")
   CHECK_THAT(late.err, Catch::Contains("partition 0 differs"));
 }
 
+TEST_CASE("await-converged does not wait longer for a node that hangs than it was told to wait", "[client]") {
+  FakeHttpServer server([](const FakeRequest&) { return FakeReply{.way = FakeReply::Way::hang}; });
+  const Ran ran = run_line({"--node", server.endpoint(), "cluster", "await-converged", "--timeout", "200ms"});
+  CHECK(ran.code == 4);
+  CHECK_THAT(ran.err, !Catch::Contains("not converged after 10 s"));
+}
+
 TEST_CASE("status, ring and explain say what a person asks", "[client]") {
   FakeHttpServer server([](const FakeRequest& request) {
     if (request.target == "/v1/cluster") return FakeReply{.body = cluster_of("n1", 7102, "{}", 1)};

@@ -72,6 +72,19 @@ TEST_CASE("a read is told that replicas are busy, not that they do not answer", 
   CHECK(cluster.get("n1", "k", "all").status == Status::ok);
 }
 
+TEST_CASE("a read that too few answer in time tells how many did", "[flow]") {
+  SmallCluster cluster(3);
+  cluster.put("n1", "k", "v", {}, "all");
+  cluster.no_room = [](const std::string& from, const std::string&, const peer::Envelope& message) {
+    return from == "n3" && message.body_case() == Body::kFetchReply;  // its refusal too
+  };
+  for (bool sloppy : {false, true}) {
+    Response read = cluster.get("n1", "k", "all", sloppy);
+    CHECK(read.status == Status::timeout);
+    CHECK(read.received == 2);
+  }
+}
+
 TEST_CASE("a write that there is no room for is sent again within its time", "[flow]") {
   SmallCluster cluster(3);
   int refused = 0;

@@ -1,8 +1,6 @@
 #include "server/config.h"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
 
 using namespace covey;
 using namespace covey::server;

@@ -7,7 +7,6 @@
 #include <functional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/damage.h"
