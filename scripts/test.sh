@@ -2,15 +2,15 @@
 # Every test: installs what is missing, builds what is not built, runs all of it, and ends with one line
 # "N passed, N failed". Exit 1 if anything failed.
 #
-#   scripts/test.sh [release] [asan] [unit-asan] [tsan]      release and asan unless some are named
+#   scripts/test.sh [release] [asan] [tsan]      all three unless some are named
 #
 #   release  unit tests, tidy, kept fuzz inputs, scenarios, real processes, the simulator, the measurement of the
 #            simulator by deliberate bugs
-#   asan     the core, by fewer seeds of the simulator, with address and undefined behaviour checked
-#   unit-asan  unit tests and kept fuzz inputs with the same checks: ten minutes more of compiling
+#   asan     unit tests, kept fuzz inputs and fewer seeds of the simulator, with addresses and undefined behaviour
+#            checked
 #   tsan     unit tests and real processes, with data races checked
 #
-# SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 20, 60).
+# SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 200, 60).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 jobs=$(nproc)
@@ -89,21 +89,18 @@ run_release() {
   stage "build release" build release all covey-sim-bugs || return 0
   stage "unit tests" unit_tests release
   stage "tidy, kept fuzz inputs, scenarios" ctests release -LE '^(unit|process)$' -j "$jobs"
-  stage "simulator, ${SEEDS:=1000} fixed seeds" simulate build/release/bin/covey-sim --seed 1 --runs "$SEEDS" --jobs "$jobs"
-  stage "simulator, ${FRESH_SEEDS:=20} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
+  stage "simulator, ${SEEDS:=1000} fixed seeds" simulate build/release/bin/covey-sim --seed 1 --runs "$SEEDS" --jobs "$jobs" \
+    --demand-coverage
+  stage "simulator, ${FRESH_SEEDS:=200} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
     --runs "$FRESH_SEEDS" --jobs "$jobs"
   stage "simulator finds deliberate bugs" simulate build/release/bin/covey-sim-bugs --measure --jobs "$jobs"
   stage "real processes" ctests release -L '^process$'
 }
 
-run_unit_asan() {
-  stage "build asan, unit tests" build asan covey_tests covey_fuzz_programs || return 0
+run_asan() {
+  stage "build asan" build asan covey_tests covey_fuzz_programs covey-sim || return 0
   RC_PARAMS=$few_cases stage "unit tests, asan" unit_tests asan
   stage "kept fuzz inputs, asan" ctests asan -L '^fuzz$' -j "$jobs"
-}
-
-run_asan() {
-  stage "build asan" build asan covey-sim || return 0
   stage "simulator, ${ASAN_SEEDS:=60} seeds, asan" simulate build/asan/bin/covey-sim --seed 1 --runs "$ASAN_SEEDS" \
     --jobs "$jobs"
 }
@@ -115,11 +112,11 @@ run_tsan() {
 }
 
 scripts/setup.sh build test
-for part in "${@:-release asan}"; do
+for part in "${@:-release asan tsan}"; do
   for name in $part; do
     case $name in
-      release | asan | unit-asan | tsan) "run_${name//-/_}" || true ;; # failures are counted
-      *) fail "unknown part '$name': release, asan, unit-asan or tsan" ;;
+      release | asan | tsan) "run_$name" || true ;; # failures are counted
+      *) fail "unknown part '$name': release, asan or tsan" ;;
     esac
   done
 done

@@ -213,8 +213,13 @@ class Cluster:
             node.stop()
         if self.proxy:
             self.proxy.stop()
+        reports = [node.log.read_text(errors="replace") for node in self if node.log.exists()]
         if self.own_folder and not os.environ.get("COVEY_KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
+        for report in reports:  # also of nodes whose exit code nobody saw
+            begin = min((at for at in (report.find("Sanitizer:"), report.find("runtime error:")) if at >= 0), default=-1)
+            if begin >= 0:
+                raise AssertionError("a sanitizer found something: " + report[max(0, begin - 200):begin + 6000])
 
     # --- what the nodes say ---
 
