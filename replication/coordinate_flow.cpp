@@ -1,15 +1,12 @@
 // Coordinator: how much may be in flight, and what happens where there is no room.
 //
-// - A write is forgotten once its client is answered: its dot is in the log, and gossip brings it to whoever
-// has
-//   not acknowledged it.
-// - A read that is answered trails on, for the sake of read repair, until all whom it asked have answered or
-//   its time is over. Trailing reads count apart, and the oldest make room: gossip repairs what they would
-//   have.
+// - A write is forgotten once its client is answered: its dot is in the log, and gossip brings it to
+//   whoever has not acknowledged it.
+// - A read that is answered trails on, for the sake of read repair, until all whom it asked have answered
+//   or its time is over. Trailing reads count apart, and the oldest make room: gossip repairs the rest.
 // - What the reads in flight hold is bounded: beyond the bound new ones wait their turn within their time.
-// - What there is no room to send is sent again within the request's time: a write to a replica, a question
-// to
-//   one, and its answer, for which it says that it is busy.
+// - What there is no room to send is sent again within the request's time: a write to a replica, a
+//   question to one, and its answer, for which it says that it is busy.
 #include <algorithm>
 
 #include "replication/coordinator.h"
