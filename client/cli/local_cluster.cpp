@@ -25,6 +25,9 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr int exec_looks_max = 20;
+constexpr auto exec_pause = std::chrono::milliseconds(10);
+
 std::string beside_data(const NodeConfig& config, const char* ending) {
   const size_t end = config.data_dir.find_last_not_of('/');
   return config.data_dir.substr(0, end == std::string::npos ? end : end + 1) + ending;
@@ -35,8 +38,13 @@ std::string log_file(const NodeConfig& config) { return beside_data(config, ".lo
 // Whether that process still runs this node: a process id alone may have been given to another program since.
 bool runs_node(pid_t pid, const NodeConfig& config) {
   ::waitpid(pid, nullptr, WNOHANG);  // collects it if this very program started it and it has ended
-  std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary);
-  const std::string command{std::istreambuf_iterator<char>(in), {}};
+  std::string command;
+  // A process that has just been started has no command line for a moment.
+  for (int look = 0; command.empty() && look < exec_looks_max && ::kill(pid, 0) == 0; ++look) {
+    if (look > 0) std::this_thread::sleep_for(exec_pause);
+    std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary);
+    command.assign(std::istreambuf_iterator<char>(in), {});
+  }
   return command.find(config.file) != std::string::npos;
 }
 
