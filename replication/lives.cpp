@@ -182,15 +182,17 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
   welcomed_[from].insert(welcome.shard());
 }
 
+// One that fails must not leave those behind it ready: all are tried, and the first error is told.
 Result<Done, StoreError> Lives::refill_all() {
+  Result<Done, StoreError> all = Done{};
   for (auto& [id, partition] : shard_.replica.partitions()) {
     partition.synced_with.clear();
     Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
     edit.set_ready(false);
     auto done = edit.commit();
-    if (!done) return done.error();
+    if (!done && all) all = done.error();
   }
-  return Done{};
+  return all;
 }
 
 bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
