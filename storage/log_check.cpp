@@ -3,9 +3,7 @@
 #include <rocksdb/env.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "replication/bugs.h"
@@ -25,7 +23,12 @@ StoreError damaged(const std::string& what) { return {StoreError::Kind::corrupti
 // Goes through the logs in order and finds where what counts ends.
 class LogJudge {
  public:
-  explicit LogJudge(SyncedLogs synced) : synced_(synced) {}
+  // With nothing synced since the start the next write is known: a log that a crash has emptied is missed.
+  LogJudge(SyncedLogs synced, uint64_t first_live)
+      : synced_(synced),
+        next_write_(synced.end == LogPosition{synced.first_log, 0} && first_live <= synced.first_log
+                        ? synced.last_write + 1
+                        : 0) {}
 
   LogCheck check;
 
@@ -81,16 +84,16 @@ class LogJudge {
   }
 
   const SyncedLogs synced_;
-  uint64_t next_write_ = 0;  // the number after the last whole write; 0: none seen
-  bool is_torn_ = false;     // a log that must hold what was promised has a torn end after that write...
-  std::string tear_;         // ... there
-  bool is_over_ = false;     // from here on nothing counts
+  uint64_t next_write_;   // the number after the last whole write; 0: none seen
+  bool is_torn_ = false;  // a log that must hold what was promised has a torn end after that write...
+  std::string tear_;      // ... there
+  bool is_over_ = false;  // from here on nothing counts
 };
 
 }  // namespace
 
-LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced) {
-  LogJudge judge(synced);
+LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced, uint64_t first_live) {
+  LogJudge judge(synced, first_live);
   std::vector<std::string> names;
   const auto status = env.GetChildren(directory, &names);
   if (!status.ok()) {
@@ -104,7 +107,7 @@ LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs 
     return judge.check;
   }
   for (const uint64_t number : logs) {
-    if (number < synced.first_log) continue;
+    if (number < synced.first_log || number < first_live) continue;
     judge.take(number, scan_log(env, directory + "/" + log_file_name(number)));
     if (judge.check.damage) return judge.check;
   }
@@ -128,27 +131,6 @@ std::optional<StoreError> drop_unsynced(rocksdb::Env& env, const std::string& di
     if (!status.ok()) return to_store_error(status, path);
   }
   return std::nullopt;
-}
-
-std::optional<StoreError> check_manifest(rocksdb::Env& env, const std::string& directory,
-                                         LogPosition synced) {
-  std::string current;
-  const auto status = rocksdb::ReadFileToString(&env, directory + "/CURRENT", &current);
-  if (!status.ok()) return StoreError{StoreError::Kind::io, "CURRENT cannot be read: " + status.ToString()};
-  constexpr std::string_view prefix = "MANIFEST-";
-  if (!current.starts_with(prefix) || !current.ends_with('\n')) return damaged("CURRENT is damaged");
-  const std::string name = current.substr(0, current.size() - 1);
-  if (!env.FileExists(directory + "/" + name).ok()) return damaged(name + " is missing, which CURRENT names");
-
-  const LogScan scan = scan_log(env, directory + "/" + name);
-  if (scan.read_failed) return StoreError{StoreError::Kind::io, name + " cannot be read: " + scan.wrong};
-  // A manifest with a higher number has been synced and CURRENT not yet turned to it: then all of this one
-  // counts.
-  const bool is_marked = std::strtoull(name.c_str() + prefix.size(), nullptr, 10) == synced.log;
-  const bool is_short = is_marked ? scan.fragment_bytes < synced.bytes : !scan.wrong.empty();
-  if (!is_short) return std::nullopt;
-  return damaged(place(name, scan.fragment_bytes) + " is damaged (" +
-                 (scan.wrong.empty() ? "the file ends" : scan.wrong) + ")");
 }
 
 }  // namespace covey

@@ -1,4 +1,4 @@
-// Reads RocksDB's write-ahead logs and manifest before RocksDB does, and holds them against what was synced.
+// Reads RocksDB's write-ahead logs before RocksDB does, and holds them against what was synced.
 //
 // Why: no recovery mode of RocksDB 7.8 does both things that are needed. kAbsoluteConsistency refuses the
 // half-written last record that a killed process leaves lawfully. kPointInTimeRecovery (the default) opens
@@ -57,15 +57,14 @@ struct LogCheck {
 // RocksDB then gives up and may keep for long. Whether something promised is gone with it is seen from the
 // writes' numbers: either all up to the last synced one come before it, or the next log goes on with the very
 // next number.
-LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced);
+//
+// first_live: what logs with lower numbers hold is in tables, whatever is left of them
+// (storage/manifest_check.h).
+LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced, uint64_t first_live);
 
 // Overwrites what the check found to be unsynced by zeros, to the end of a block, and syncs that. RocksDB
 // passes over them. Cutting the file instead would not do: RocksDB may have noted its size in the manifest.
 std::optional<StoreError> drop_unsynced(rocksdb::Env& env, const std::string& directory,
                                         const LogCheck& check);
-
-// Checks the list of tables: the manifest that CURRENT names. `synced`: as for logs, in the manifest of that
-// number.
-std::optional<StoreError> check_manifest(rocksdb::Env& env, const std::string& directory, LogPosition synced);
 
 }  // namespace covey

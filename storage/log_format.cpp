@@ -6,6 +6,7 @@
 #include <charconv>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "storage/crc32c.h"
 
@@ -50,6 +51,8 @@ uint64_t skip_filler(uint64_t position) {
 // Takes the fragments of a file in order and puts the records together.
 class Scanner {
  public:
+  explicit Scanner(std::function<void(std::string_view)> on_record) : on_record_(std::move(on_record)) {}
+
   LogScan scan;
 
   void take_block(std::string_view block) {
@@ -90,11 +93,15 @@ class Scanner {
     const bool begins = type == Type::full || type == Type::first;
     if (begins && in_record_) return "a record has no end";
     if (!begins && !in_record_) return "a record has no beginning";
-    if (begins) batch_header_.clear();
-    batch_header_.append(bytes.substr(0, batch_header_size - batch_header_.size()));
+    if (begins) record_.clear();
+    const size_t wanted =
+        on_record_ ? bytes.size() : batch_header_size - std::min(batch_header_size, record_.size());
+    record_.append(bytes.substr(0, wanted));
     in_record_ = type == Type::first || type == Type::middle;
-    if (!in_record_ && batch_header_.size() == batch_header_size) {
-      const std::string_view header = batch_header_;
+    if (in_record_) return {};
+    if (on_record_) on_record_(record_);
+    if (record_.size() >= batch_header_size) {
+      const std::string_view header = record_;
       const uint64_t write = little_endian(header.substr(0, 8));
       if (!scan.first_write) scan.first_write = write;
       scan.next_write = write + little_endian(header.substr(8, 4));
@@ -102,8 +109,10 @@ class Scanner {
     return {};
   }
 
+  const std::function<void(std::string_view)> on_record_;
   bool in_record_ = false;
-  std::string batch_header_;  // of the record that is being put together, as much as there is of it
+  // The record that is being put together; a batch's header is enough of it if nobody wants it all.
+  std::string record_;
 };
 
 }  // namespace
@@ -125,8 +134,9 @@ std::vector<uint64_t> log_numbers(const std::vector<std::string>& file_names) {
   return numbers;
 }
 
-LogScan scan_log(rocksdb::Env& env, const std::string& path) {
-  Scanner scanner;
+LogScan scan_log(rocksdb::Env& env, const std::string& path,
+                 std::function<void(std::string_view)> on_record) {
+  Scanner scanner(std::move(on_record));
   std::unique_ptr<rocksdb::SequentialFile> file;
   auto status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
   std::string buffer(log_block_bytes, '\0');

@@ -9,8 +9,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rocksdb {
@@ -36,7 +38,9 @@ struct LogScan {
   bool read_failed = false;             // `wrong` tells why
 };
 
-LogScan scan_log(rocksdb::Env& env, const std::string& path);
+// on_record, if it is not empty, is given the bytes of each whole record, in order.
+LogScan scan_log(rocksdb::Env& env, const std::string& path,
+                 std::function<void(std::string_view)> on_record = {});
 
 // The end of the last fragment of this log that ends at or before `limit`, walking from the fragment's end
 // `from`. For a log that is being written, when bytes before `limit` may be those of a fragment not yet

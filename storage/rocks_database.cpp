@@ -14,6 +14,7 @@
 #include "storage/log_check.h"
 #include "storage/log_format.h"
 #include "storage/log_sync.h"
+#include "storage/manifest_check.h"
 #include "storage/rocks_options.h"
 #include "storage/rocks_status.h"
 #include "storage/rocks_store.h"
@@ -66,8 +67,9 @@ std::optional<StoreError> Database::check_files() {
   auto mark = DurableMark::open(*env_, options_.path);
   if (!mark) return mark.error();
   mark_ = std::move(*mark);
-  auto check = check_logs(*env_, options_.path, mark_->positions().logs);
-  if (auto damage = check_manifest(*env_, options_.path, mark_->positions().manifest)) check.damage = damage;
+  const auto manifest = check_manifest(*env_, options_.path, mark_->positions().manifest);
+  auto check = check_logs(*env_, options_.path, mark_->positions().logs, manifest.first_live_log);
+  if (manifest.damage) check.damage = manifest.damage;
   if (check.damage) {
     check.damage->message = options_.path + ": " + check.damage->message;
     return check.damage;

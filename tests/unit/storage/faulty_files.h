@@ -1,4 +1,4 @@
-// The real file system with faults: a disk that is full, and syncs that fail or are counted.
+// The real file system with faults: a disk that is full, syncs that fail or are counted, logs that stay.
 #pragma once
 
 #include <rocksdb/env.h>
@@ -15,6 +15,7 @@ struct Faults {
   std::atomic<int64_t> bytes_left{INT64_MAX};  // what may still be appended, to all files together
   std::atomic<bool> syncs_fail{false};
   std::atomic<int> log_syncs{0};
+  std::atomic<bool> logs_stay{false};  // as if the process died before it deletes them
 };
 
 class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -84,6 +85,11 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     const auto status = target()->NewRandomRWFile(name, options, file, debug);
     if (status.ok() && name.ends_with(".log")) *file = std::make_unique<FaultyLog>(std::move(*file), faults_);
     return status;
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (faults_.logs_stay && name.ends_with(".log")) return rocksdb::IOStatus::OK();
+    return target()->DeleteFile(name, options, debug);
   }
   // What is free is what the budget says: RocksDB asks before it goes on after a full disk.
   rocksdb::IOStatus GetFreeSpace(const std::string&, const rocksdb::IOOptions&, uint64_t* free_bytes,
