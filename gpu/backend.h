@@ -11,6 +11,7 @@
 
 #include "gpu/bitmap.h"
 #include "gpu/column_store.h"
+#include "gpu/cost_model.h"
 #include "gpu/partials.h"
 #include "gpu/plan.h"
 #include "gpu/result.h"
@@ -72,6 +73,8 @@ class Backend {
   virtual void evict(uint64_t bytes) = 0;
   // A store is gone: forget its tiles.
   virtual void forget(uint64_t store_id) = 0;
+  // Sets the model's constants of this device.
+  virtual void measure(CostModel&) {}
 };
 
 struct CpuOptions {

@@ -111,7 +111,11 @@ class ColumnStore {
   const Tile* tile(uint32_t column, uint32_t tile) const;
   // Row group's liveness, tile_rows bits; null where no row was ever live.
   const uint64_t* live(uint32_t tile) const;
+  uint32_t live_rows(uint32_t tile) const { return live_[tile].count; }
   uint64_t live_version(uint32_t tile) const { return live_[tile].version; }
+  // Rows that the row group's tiles have memory for: a power of two up to tile_rows(), 0 where no row was
+  // ever live. Rows beyond are dead.
+  uint32_t capacity(uint32_t tile) const { return live_[tile].capacity; }
   const Dictionary& dictionary(uint32_t column) const { return *columns_[column].dictionary; }
   const std::shared_ptr<Dictionary>& shared_dictionary(uint32_t column) const {
     return columns_[column].dictionary;
@@ -125,7 +129,7 @@ class ColumnStore {
   uint64_t column_bytes(uint32_t column) const;
 
  private:
-  friend class CheckpointReader;
+  friend class CheckpointReader;  // gpu/checkpoint.cpp
   struct Column {
     ColumnType type = ColumnType::kInt64;
     ColumnState state = ColumnState::kWhole;
@@ -134,21 +138,35 @@ class ColumnStore {
   };
   struct Live {
     ByteBlock bits;
-    uint32_t count = 0;
+    uint32_t count = 0;  // of live rows
+    uint32_t capacity = 0;
     uint64_t version = 0;
   };
-  struct Needs;
+  // What a batch needs before it can be applied without failing.
+  struct RowGroupNeeds {
+    uint32_t rows = 0;
+    uint64_t columns = 0;  // bits of the schema's columns that get a value
+  };
+  struct Needs {
+    std::map<uint32_t, RowGroupNeeds> row_groups;
+    std::vector<uint32_t> new_strings;  // of each column
+  };
 
   Status check(const UpdateBatch& batch, Needs& needs) const;
-  Status check_value(const Value& value, uint32_t column) const;
-  Status check_slot(Slot slot) const;
+  Status check_row(Slot slot, std::span<const Value> values, Needs& needs) const;
+  Status check_value(const Value& value, uint32_t column, Needs& needs) const;
   Status reserve(const Needs& needs);
-  Status reserve_row_group(uint32_t tile);
-  Tile* reserve_tile(uint32_t column, uint32_t tile);
+  bool reserve_row_group(uint32_t tile, const RowGroupNeeds& needs);
+  bool grow(Tile& tile, size_t bytes_each, uint32_t from, uint32_t to);
+  uint64_t missing_bytes(const Needs& needs) const;
   void put_row(Slot slot, int64_t time, std::span<const Value> values);
   void write(Slot slot, uint32_t column, const Value& value);
+  void clear_cell(Column& column, Tile& tile, uint32_t row);
   void erase_row(Slot slot);
+  void hold_strings(const std::vector<RowVersion>& versions, bool hold);
+  void drop_siblings(Slot slot);
   void free_column(Column& column);
+  Column& time() { return columns_.back(); }
 
   Schema schema_;
   ColumnStoreOptions options_;

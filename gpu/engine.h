@@ -39,7 +39,7 @@ class Engine {
 
   // A CPU back end, a CUDA one where there is a device, and measured constants: takes some tens of
   // milliseconds.
-  static Engine start(CpuOptions cpu = {}, CudaOptions cuda = {});
+  static std::unique_ptr<Engine> start(CpuOptions cpu = {}, CudaOptions cuda = {});
 
   // One pass; the errors of Backend::scan that are not a device's, and kNoDevice.
   Result<Partials> scan(const Plan& plan, std::span<const PartitionInput> inputs, DeviceChoice choice,

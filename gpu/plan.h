@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/needs.h"
 #include "gpu/query.h"
 #include "gpu/result.h"
 #include "gpu/value.h"
@@ -52,16 +53,6 @@ struct Selection {
   std::vector<uint32_t> group_by;
   uint64_t limit_groups = 0;       // the highest of its queries
   std::vector<uint32_t> measures;  // into Plan::measures()
-};
-
-enum Need : uint32_t {
-  kNeedSum = 1,
-  kNeedSquares = 2,
-  kNeedMinMax = 4,
-  kNeedSketch = 8,
-  kNeedDistinct = 16,
-  kNeedFirst = 32,
-  kNeedLast = 64,
 };
 
 // What is kept of one column for each group of one selection. Counts of valid and special values always are.

@@ -118,7 +118,14 @@ struct QuantileProgress {
   bool started = false;
   uint32_t round = 0;
   std::vector<Item> items;  // sorted by measure, group, wanted
+  // Null: not asked for.
+  const Item* find(uint32_t measure, const std::string& group, uint64_t wanted) const;
 };
+
+// Adds the groups of `from`, sorted by key as those of `into` are; failures win. Windows of sums are trimmed.
+void merge_selection(const Plan& plan, uint32_t selection, SelectionState& into, SelectionState&& from);
+Error too_many_groups(uint64_t limit);
+uint64_t state_bytes(const SelectionState& state);  // of memory, about
 
 // What holds for a fresh state of so many groups.
 void resize_states(const Plan& plan, uint32_t selection, SelectionState& state, size_t groups);

@@ -1,0 +1,289 @@
+#include "gpu/column_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+
+#include "gpu/order.h"
+
+namespace covey::agg {
+
+namespace {
+
+uint64_t next_id() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+bool test_bit(const ByteBlock& bits, uint32_t row) {
+  return ((reinterpret_cast<const uint64_t*>(bits.get())[row / 64] >> (row % 64)) & 1) != 0;
+}
+
+void set_bit(ByteBlock& bits, uint32_t row) {
+  reinterpret_cast<uint64_t*>(bits.get())[row / 64] |= uint64_t{1} << (row % 64);
+}
+
+void clear_bit(ByteBlock& bits, uint32_t row) {
+  reinterpret_cast<uint64_t*>(bits.get())[row / 64] &= ~(uint64_t{1} << (row % 64));
+}
+
+}  // namespace
+
+ColumnStore::ColumnStore(Schema schema, ColumnStoreOptions options, Dictionaries dictionaries)
+    : schema_(std::move(schema)), options_(options), id_(next_id()) {
+  COVEY_AGG_ASSERT(schema_.columns.size() <= kColumnsMax);
+  COVEY_AGG_ASSERT(std::has_single_bit(options_.tile_rows) && options_.tile_rows >= kTileRowsMin &&
+                   options_.tile_rows <= kTileRows);
+  dictionaries.resize(schema_.columns.size());
+  for (size_t i = 0; i < schema_.columns.size(); ++i) {
+    Column& column = columns_.emplace_back();
+    column.type = schema_.columns[i].type;
+    if (column.type != ColumnType::kString) continue;
+    column.dictionary = dictionaries[i] ? dictionaries[i] : std::make_shared<Dictionary>();
+  }
+  columns_.emplace_back().type = ColumnType::kInt64;
+}
+
+ColumnStore::~ColumnStore() {
+  for (auto& [slot, versions] : siblings_) hold_strings(versions, false);
+  for (Column& column : columns_) free_column(column);
+}
+
+ColumnStore::ColumnStore(ColumnStore&&) noexcept = default;
+
+ColumnStore& ColumnStore::operator=(ColumnStore&& other) noexcept {
+  std::swap(schema_, other.schema_);
+  std::swap(options_, other.options_);
+  std::swap(columns_, other.columns_);
+  std::swap(live_, other.live_);
+  std::swap(siblings_, other.siblings_);
+  std::swap(rows_, other.rows_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(id_, other.id_);
+  return *this;
+}
+
+Status ColumnStore::apply(const UpdateBatch& batch) {
+  Needs needs;
+  if (Status checked = check(batch, needs); !checked) return checked;
+  if (Status reserved = reserve(needs); !reserved) return reserved;
+  for (const UpdateBatch::Change& change : batch.changes_) {
+    const std::span<const Value> values(batch.values_.data() + change.first, change.count);
+    switch (change.kind) {
+      case UpdateBatch::Kind::kPut:
+        drop_siblings(change.slot);
+        put_row(change.slot, change.time, values);
+        break;
+      case UpdateBatch::Kind::kSiblings: {
+        const std::vector<RowVersion>& versions = batch.siblings_[change.count];
+        hold_strings(versions, true);
+        drop_siblings(change.slot);
+        put_row(change.slot, versions.back().time, versions.back().values);
+        siblings_[change.slot] = versions;
+        break;
+      }
+      case UpdateBatch::Kind::kSet:
+        write(change.slot, change.column, values[0]);
+        break;
+      case UpdateBatch::Kind::kErase:
+        drop_siblings(change.slot);
+        erase_row(change.slot);
+        break;
+    }
+  }
+  return Done{};
+}
+
+void ColumnStore::put_row(Slot slot, int64_t time, std::span<const Value> values) {
+  Live& live = live_[slot / options_.tile_rows];
+  const uint32_t row = slot % options_.tile_rows;
+  if (!test_bit(live.bits, row)) {
+    set_bit(live.bits, row);
+    ++live.count;
+    ++rows_;
+    ++live.version;
+  }
+  for (uint32_t column = 0; column < values.size(); ++column) write(slot, column, values[column]);
+  write(slot, time_column(), time);
+}
+
+void ColumnStore::clear_cell(Column& column, Tile& tile, uint32_t row) {
+  if (!test_bit(tile.validity, row)) return;
+  clear_bit(tile.validity, row);
+  --tile.zone.count;
+  ++tile.version;
+  if (column.type == ColumnType::kString) {
+    uint32_t& code = reinterpret_cast<uint32_t*>(tile.values.get())[row];
+    column.dictionary->release(code);
+    code = 0;
+  } else {
+    reinterpret_cast<uint64_t*>(tile.values.get())[row] = 0;
+  }
+}
+
+void ColumnStore::write(Slot slot, uint32_t index, const Value& value) {
+  Column& column = columns_[index];
+  if (column.state == ColumnState::kAbsent) return;
+  const uint32_t group = slot / options_.tile_rows;
+  const uint32_t row = slot % options_.tile_rows;
+  Tile* tile = group < column.tiles.size() ? column.tiles[group].get() : nullptr;
+  if (tile == nullptr) {
+    COVEY_AGG_ASSERT(is_null(value));
+    return;
+  }
+  uint32_t code = 0;
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    code = column.dictionary->acquire(*text);
+    COVEY_AGG_ASSERT(code != Dictionary::kNone);
+  }
+  clear_cell(column, *tile, row);
+  if (is_null(value)) return;
+  set_bit(tile->validity, row);
+  ++tile->zone.count;
+  ++tile->version;
+  auto* words = reinterpret_cast<uint64_t*>(tile->values.get());
+  if (const auto* integer = std::get_if<int64_t>(&value)) {
+    if (column.type == ColumnType::kInt64) {
+      words[row] = static_cast<uint64_t>(*integer);
+      tile->zone.add_int(*integer);
+      return;
+    }
+  }
+  if (column.type == ColumnType::kString) {
+    reinterpret_cast<uint32_t*>(tile->values.get())[row] = code;
+    return;
+  }
+  const double number = std::get<double>(value) + 0.0;  // -0 becomes 0
+  words[row] = number != number ? kNanBits : bits_of(number);
+  tile->zone.add_float(number);
+}
+
+void ColumnStore::erase_row(Slot slot) {
+  if (!is_live(slot)) return;
+  const uint32_t group = slot / options_.tile_rows;
+  for (uint32_t column = 0; column < columns_.size(); ++column) write(slot, column, Value());
+  clear_bit(live_[group].bits, slot % options_.tile_rows);
+  --live_[group].count;
+  ++live_[group].version;
+  --rows_;
+}
+
+void ColumnStore::hold_strings(const std::vector<RowVersion>& versions, bool hold) {
+  for (const RowVersion& version : versions) {
+    for (size_t i = 0; i < version.values.size(); ++i) {
+      const auto* text = std::get_if<std::string>(&version.values[i]);
+      if (text == nullptr) continue;
+      Dictionary& dictionary = *columns_[i].dictionary;
+      if (hold) {
+        COVEY_AGG_ASSERT(dictionary.acquire(*text) != Dictionary::kNone);
+      } else {
+        dictionary.release(dictionary.find(*text));
+      }
+    }
+  }
+}
+
+void ColumnStore::drop_siblings(Slot slot) {
+  if (siblings_.empty()) return;
+  const auto found = siblings_.find(slot);
+  if (found == siblings_.end()) return;
+  hold_strings(found->second, false);
+  siblings_.erase(found);
+}
+
+void ColumnStore::free_column(Column& column) {
+  for (uint32_t group = 0; group < column.tiles.size(); ++group) {
+    Tile* tile = column.tiles[group].get();
+    if (tile == nullptr) continue;
+    const uint32_t capacity = live_[group].capacity;
+    if (column.type == ColumnType::kString) {
+      for (uint32_t row = 0; row < capacity; ++row) clear_cell(column, *tile, row);
+    }
+    bytes_ -= uint64_t{capacity} * value_bytes(column.type) + capacity / 8;
+  }
+  column.tiles.clear();
+}
+
+Status ColumnStore::add_column(ColumnSpec spec, std::shared_ptr<Dictionary> dictionary) {
+  if (schema_.columns.size() >= kColumnsMax) {
+    return Error{ErrorCode::kBadQuery, "a table has at most 64 columns: drop one first", spec.name};
+  }
+  if (schema_.find(spec.name) >= 0)
+    return Error{ErrorCode::kBadQuery, "the column exists already", spec.name};
+  Column column;
+  column.type = spec.type;
+  column.state = ColumnState::kFilling;
+  if (spec.type == ColumnType::kString) {
+    column.dictionary = dictionary ? std::move(dictionary) : std::make_shared<Dictionary>();
+  }
+  columns_.insert(columns_.end() - 1, std::move(column));
+  schema_.columns.push_back(std::move(spec));
+  for (auto& [slot, versions] : siblings_) {
+    for (RowVersion& version : versions) version.values.emplace_back();
+  }
+  return Done{};
+}
+
+void ColumnStore::set_state(uint32_t column, ColumnState state) {
+  COVEY_AGG_ASSERT(column < schema_.columns.size());
+  if (state == ColumnState::kAbsent) free_column(columns_[column]);
+  columns_[column].state = columns_[column].state == ColumnState::kAbsent && state == ColumnState::kWhole
+                               ? ColumnState::kFilling
+                               : state;
+}
+
+bool ColumnStore::is_live(Slot slot) const {
+  const uint32_t group = slot / options_.tile_rows;
+  const uint32_t row = slot % options_.tile_rows;
+  return group < live_.size() && row < live_[group].capacity && test_bit(live_[group].bits, row);
+}
+
+Value ColumnStore::value(Slot slot, uint32_t index) const {
+  const Column& column = columns_[index];
+  const uint32_t group = slot / options_.tile_rows;
+  const uint32_t row = slot % options_.tile_rows;
+  const Tile* tile = this->tile(index, group);
+  if (tile == nullptr || row >= live_[group].capacity || !test_bit(tile->validity, row)) return {};
+  switch (column.type) {
+    case ColumnType::kInt64:
+      return tile->ints()[row];
+    case ColumnType::kFloat64:
+      return tile->floats()[row];
+    case ColumnType::kString:
+      return column.dictionary->text(tile->codes()[row]);
+  }
+  return {};
+}
+
+int64_t ColumnStore::time(Slot slot) const {
+  const Value time = value(slot, time_column());
+  return is_null(time) ? 0 : std::get<int64_t>(time);
+}
+
+std::span<const RowVersion> ColumnStore::siblings(Slot slot) const {
+  const auto found = siblings_.find(slot);
+  if (found == siblings_.end()) return {};
+  return found->second;
+}
+
+const Tile* ColumnStore::tile(uint32_t column, uint32_t tile) const {
+  const auto& tiles = columns_[column].tiles;
+  return tile < tiles.size() ? tiles[tile].get() : nullptr;
+}
+
+const uint64_t* ColumnStore::live(uint32_t tile) const {
+  return reinterpret_cast<const uint64_t*>(live_[tile].bits.get());
+}
+
+uint64_t ColumnStore::column_bytes(uint32_t index) const {
+  uint64_t bytes = 0;
+  const Column& column = columns_[index];
+  for (uint32_t group = 0; group < column.tiles.size(); ++group) {
+    if (column.tiles[group])
+      bytes += uint64_t{live_[group].capacity} * value_bytes(column.type) + live_[group].capacity / 8;
+  }
+  return bytes;
+}
+
+}  // namespace covey::agg

@@ -1,0 +1,48 @@
+// From a row's group_by values to the number of its group, for one thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gpu/cpu_bind.h"
+
+namespace covey::agg {
+
+// The selected rows of a block: all of them, or those listed.
+struct RowList {
+  uint32_t rows = 0;                 // of the block
+  uint32_t count = 0;                // selected
+  const uint16_t* listed = nullptr;  // null: all rows
+};
+
+class GroupIndexer {
+ public:
+  explicit GroupIndexer(const GroupLayout& layout) : layout_(layout) {}
+
+  // Fills numbers[row] for the selected rows of a block that starts at `first`. False: more than groups_max
+  // groups.
+  bool assign(const BoundScan& scan, const BoundScan::Unit& unit, uint32_t first, const RowList& rows,
+              uint64_t groups_max, uint32_t* numbers);
+  // One past the highest number given, or that can be.
+  uint64_t size() const { return layout_.dense ? layout_.groups : hashes_.size(); }
+  void append_key(uint32_t number, std::string& key) const;
+  uint64_t bytes() const { return (table_.capacity() + hashes_.capacity() * 2) * 4 + words_.capacity() * 8; }
+
+ private:
+  void assign_column(const GroupColumn& column, size_t place, const BoundScan& scan,
+                     const BoundScan::Unit& unit, uint32_t first, const RowList& rows, uint32_t* numbers);
+  void read_words(const GroupColumn& column, size_t place, const BoundScan& scan, const BoundScan::Unit& unit,
+                  uint32_t first, const RowList& rows);
+  uint32_t enter(const uint64_t* words);
+  void grow();
+  void append_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) const;
+
+  const GroupLayout& layout_;
+  // Not dense: open addressing over (column words..., bits of nulls).
+  std::vector<uint32_t> table_;   // number + 1; 0: free
+  std::vector<uint64_t> hashes_;  // of each group
+  std::vector<uint64_t> words_;   // of each group
+  std::vector<uint64_t> block_;   // of the block's selected rows
+};
+
+}  // namespace covey::agg

@@ -1,0 +1,107 @@
+// What one thread keeps of one measure while it scans.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "gpu/cpu_bind.h"
+#include "gpu/cpu_groups.h"
+#include "gpu/kernels.h"
+#include "gpu/states.h"
+
+namespace covey::agg {
+
+// Counts by bucket of one group: open addressing.
+class SketchTable {
+ public:
+  void add(uint32_t bucket, uint64_t count) {
+    if (slots_.size() < 2 * (used_ + 1)) grow();
+    size_t at = place(bucket);
+    while (slots_[at].count != 0 && slots_[at].bucket != bucket) at = (at + 1) & (slots_.size() - 1);
+    used_ += slots_[at].count == 0;
+    slots_[at].bucket = bucket;
+    slots_[at].count += count;
+  }
+  SketchState sorted() const;
+  uint64_t bytes() const { return slots_.capacity() * sizeof(SketchBin); }
+
+ private:
+  size_t place(uint32_t bucket) const { return (bucket * 0x9e3779b1u >> 7) & (slots_.size() - 1); }
+  void grow();
+  std::vector<SketchBin> slots_;
+  size_t used_ = 0;
+};
+
+// The rows of one block that one selection has chosen.
+struct BlockRows {
+  BoundScan::Unit unit;
+  uint32_t first = 0;
+  RowList list;
+  const uint64_t* mask = nullptr;     // null: all
+  const uint32_t* numbers = nullptr;  // group of each selected row; null: one group
+};
+
+class ThreadMeasure {
+ public:
+  ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure, bool grouped);
+
+  void begin_unit(const BoundScan::Unit& unit);
+  void add(const BlockRows& rows);
+  void end_unit();
+  // So many groups are known now.
+  void resize(size_t groups);
+
+  // Everything carried out into mergeable states. `rows` are those of each group.
+  MeasureState finish(const std::vector<uint64_t>& rows);
+  uint64_t bytes() const;
+
+ private:
+  bool need(uint32_t what) const { return (measure_.needs & what) != 0; }
+  // The valid, finite ones of the chosen rows as a mask; counts nulls and specials.
+  const uint64_t* usable(const BlockRows& rows, const Tile& tile, bool& all);
+  void count_nulls(const BlockRows& rows, uint32_t word, uint64_t bits);
+  void count_special(const BlockRows& rows, const Tile& tile, uint32_t word, uint64_t bits);
+  void add_sums(const BlockRows& rows, const Tile& tile, const uint64_t* mask);
+  void add_float_sums(const double* values, uint32_t rows, const uint64_t* mask);
+  void add_int_sums(const int64_t* values, uint32_t rows, const uint64_t* mask);
+  void add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void add_grouped_units(const BlockRows& rows, const double* values, const RowList& list);
+  void add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void add_others(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void add_distinct(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void add_timed(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void carry_units();
+  uint64_t key_of(const Tile& tile, uint32_t row) const;
+
+  const BoundScan& scan_;
+  const Kernels& kernels_;
+  const Measure& measure_;
+  const bool grouped_;
+  size_t groups_ = 0;
+  std::vector<uint64_t> nulls_;
+  MeasureState state_;
+
+  // One group: a row group's sums in the units of its own zone map.
+  Folds sum_folds_, square_folds_;
+  FloatSums unit_sums_;
+  IntSums int_unit_sums_;
+  bool fast_ = false;  // the row group's range suits the kernels
+  // Many groups: units of the whole scan, groups * folds.
+  Folds group_folds_;
+  std::vector<int64_t> group_units_;
+  uint64_t unit_rows_ = 0;  // since the units were carried
+  // Sketches: dense by bucket where all groups' buckets are few, else a table for each.
+  uint32_t first_bucket_ = 0;
+  uint32_t buckets_ = 0;  // dense: of one group
+  std::vector<uint64_t> bucket_counts_;
+  std::vector<SketchTable> sketch_tables_;
+  // Scratch of a block.
+  uint64_t mask_[kBlockRows / 64];
+  uint16_t listed_[kBlockRows];
+  std::vector<int64_t> units_;
+};
+
+// The rows of a mask as a list.
+uint32_t list_rows(const uint64_t* mask, uint32_t rows, uint16_t* into);
+
+}  // namespace covey::agg

@@ -1,0 +1,158 @@
+// What a thread does for each row rather than for each block: states of many groups, sketches, distinct
+// values, times.
+#include <algorithm>
+
+#include "gpu/cpu_measure.h"
+#include "gpu/mix.h"
+#include "gpu/order.h"
+
+namespace covey::agg {
+
+void add_exactly(WideSums* sum, WideSums* squares, size_t group, double value);
+
+namespace {
+
+template <class Action>
+void for_rows(const RowList& rows, Action action) {
+  if (rows.listed == nullptr) {
+    for (uint32_t row = 0; row < rows.rows; ++row) action(row);
+  } else {
+    for (uint32_t i = 0; i < rows.count; ++i) action(rows.listed[i]);
+  }
+}
+
+template <int kFolds>
+void add_units(const RowList& list, const uint32_t* numbers, const int64_t* units, int64_t* into) {
+  for_rows(list, [&](uint32_t row) {
+    int64_t* at = into + size_t{numbers[row]} * kFolds;
+    for (int f = 0; f < kFolds; ++f) at[f] += units[static_cast<size_t>(f) * kBlockRows + row];
+  });
+}
+
+}  // namespace
+
+void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* values, const RowList& list) {
+  kernels_.float_units(values, list.rows, group_folds_, units_.data());
+  unit_rows_ += list.count;
+  switch (group_folds_.count) {
+    case 1:
+      return add_units<1>(list, rows.numbers, units_.data(), group_units_.data());
+    case 2:
+      return add_units<2>(list, rows.numbers, units_.data(), group_units_.data());
+    default:
+      return add_units<3>(list, rows.numbers, units_.data(), group_units_.data());
+  }
+}
+
+void ThreadMeasure::carry_units() {
+  if (unit_rows_ == 0) return;
+  unit_rows_ = 0;
+  for (size_t group = 0; group < groups_; ++group) {
+    for (int f = 0; f < group_folds_.count; ++f) {
+      int64_t& units = group_units_[group * static_cast<size_t>(group_folds_.count) + static_cast<size_t>(f)];
+      state_.sum.add(group, units, group_folds_.unit(f));
+      units = 0;
+    }
+  }
+}
+
+void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  const uint32_t* numbers = rows.numbers;
+  if (measure_.type == ColumnType::kInt64) {
+    const int64_t* values = tile.ints() + rows.first;
+    for_rows(list, [&](uint32_t row) {
+      const Int128 value = values[row];
+      if (need(kNeedSum)) state_.sum.add(numbers[row], value, 0);
+      if (need(kNeedSquares)) state_.squares.add(numbers[row], value * value, 0);
+    });
+  } else {
+    const double* values = tile.floats() + rows.first;
+    const bool by_units = need(kNeedSum) && group_folds_.count > 0;
+    if (by_units) add_grouped_units(rows, values, list);
+    WideSums* const sum = need(kNeedSum) && !by_units ? &state_.sum : nullptr;
+    WideSums* const squares = need(kNeedSquares) ? &state_.squares : nullptr;
+    if (sum != nullptr || squares != nullptr) {
+      for_rows(list, [&](uint32_t row) { add_exactly(sum, squares, numbers[row], values[row]); });
+    }
+  }
+  if (!need(kNeedMinMax)) return;
+  for_rows(list, [&](uint32_t row) {
+    const uint64_t key = key_of(tile, rows.first + row);
+    uint64_t& least = state_.min[numbers[row]];
+    uint64_t& most = state_.max[numbers[row]];
+    least = key < least ? key : least;
+    most = key > most ? key : most;
+  });
+}
+
+void ThreadMeasure::add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  const bool ints = measure_.type == ColumnType::kInt64;
+  const auto bucket = [&](uint32_t row) {
+    return ints ? bucket_of_int(tile.ints()[rows.first + row])
+                : bucket_of_float(tile.floats()[rows.first + row]);
+  };
+  const auto number = [&](uint32_t row) { return rows.numbers == nullptr ? 0 : rows.numbers[row]; };
+  if (!sketch_tables_.empty()) {
+    for_rows(list, [&](uint32_t row) { sketch_tables_[number(row)].add(bucket(row), 1); });
+  } else if (rows.numbers == nullptr && !ints) {
+    const double* values = tile.floats() + rows.first;
+    uint64_t* counts = bucket_counts_.data();
+    for_rows(list, [&](uint32_t row) { ++counts[bucket_of_float(values[row]) - first_bucket_]; });
+  } else {
+    for_rows(list, [&](uint32_t row) {
+      ++bucket_counts_[size_t{number(row)} * buckets_ + bucket(row) - first_bucket_];
+    });
+  }
+}
+
+void ThreadMeasure::add_distinct(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  const auto number = [&](uint32_t row) { return rows.numbers == nullptr ? 0 : rows.numbers[row]; };
+  if (measure_.type == ColumnType::kString) {
+    const Dictionary& dictionary = scan_.inputs[rows.unit.input].store->dictionary(measure_.column);
+    const uint32_t* codes = tile.codes() + rows.first;
+    for_rows(list, [&](uint32_t row) { state_.distinct[number(row)].add(dictionary.hash(codes[row])); });
+    return;
+  }
+  for_rows(list,
+           [&](uint32_t row) { state_.distinct[number(row)].add(mix64(key_of(tile, rows.first + row))); });
+}
+
+void ThreadMeasure::add_timed(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  const ColumnStore& store = *scan_.inputs[rows.unit.input].store;
+  const Tile* times = store.tile(store.time_column(), rows.unit.tile);
+  if (times == nullptr) return;
+  const auto earlier = [](const TimedValue& a, const TimedValue& b) {
+    return a.time != b.time ? a.time < b.time : a.value < b.value;
+  };
+  // One group: a row group whose times can't matter is passed over.
+  if (rows.numbers == nullptr) {
+    const bool first = need(kNeedFirst) &&
+                       (!state_.first[0].present || int_from_order(times->zone.min) <= state_.first[0].time);
+    const bool last = need(kNeedLast) &&
+                      (!state_.last[0].present || int_from_order(times->zone.max) >= state_.last[0].time);
+    if (!first && !last) return;
+  }
+  for_rows(list, [&](uint32_t row) {
+    const uint32_t group = rows.numbers == nullptr ? 0 : rows.numbers[row];
+    const TimedValue value{times->ints()[rows.first + row], key_of(tile, rows.first + row), true};
+    if (need(kNeedFirst) && (!state_.first[group].present || earlier(value, state_.first[group])))
+      state_.first[group] = value;
+    if (need(kNeedLast) && (!state_.last[group].present || earlier(state_.last[group], value)))
+      state_.last[group] = value;
+  });
+}
+
+void ThreadMeasure::add_others(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  for (size_t h = 0; h < measure_.edges.size(); ++h) {
+    const std::vector<uint64_t>& edges = measure_.edges[h];
+    uint64_t* counts = state_.histograms[h].data();
+    const size_t width = edges.size() + 1;
+    for_rows(list, [&](uint32_t row) {
+      const uint64_t key = key_of(tile, rows.first + row);
+      const auto bin = static_cast<size_t>(std::upper_bound(edges.begin(), edges.end(), key) - edges.begin());
+      ++counts[(rows.numbers == nullptr ? 0 : rows.numbers[row]) * width + bin];
+    });
+  }
+}
+
+}  // namespace covey::agg

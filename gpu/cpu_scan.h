@@ -1,0 +1,52 @@
+// One thread's part of a scan, and how the parts become one.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "gpu/cpu_bind.h"
+#include "gpu/cpu_groups.h"
+#include "gpu/cpu_mask.h"
+#include "gpu/cpu_measure.h"
+#include "gpu/kernels.h"
+#include "gpu/partials.h"
+
+namespace covey::agg {
+
+// One selection of one thread.
+class ThreadSelection {
+ public:
+  ThreadSelection(const BoundScan& scan, const Kernels& kernels, uint32_t selection);
+  void begin_unit(const BoundScan::Unit& unit, uint32_t threads);
+  bool active() const { return !filter_.skipped && !failed_; }
+  void scan_block(const BoundScan::Unit& unit, uint32_t first, uint32_t rows);
+  void end_unit();
+  // The states as a partial, groups sorted by key.
+  SelectionState finish();
+  const std::optional<Error>& failed() const { return failed_; }
+
+ private:
+  void count_rows(const RowList& list);
+  void check_bytes(uint32_t threads);
+
+  const BoundScan& scan_;
+  const Kernels& kernels_;
+  const uint32_t index_;
+  const Selection& selection_;
+  const bool grouped_;
+  UnitFilter filter_;
+  GroupIndexer groups_;
+  std::vector<uint64_t> rows_;  // of each group
+  std::vector<std::unique_ptr<ThreadMeasure>> measures_;
+  std::optional<Error> failed_;
+  uint64_t next_check_ = 0;
+  uint64_t units_ = 0;
+  uint64_t mask_[kBlockWords];
+  uint16_t listed_[kBlockRows];
+  uint32_t numbers_[kBlockRows];
+};
+
+// Bytes of the plan's columns in a row group.
+uint64_t unit_bytes(const BoundScan& scan, const BoundScan::Unit& unit);
+
+}  // namespace covey::agg

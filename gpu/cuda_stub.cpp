@@ -1,0 +1,14 @@
+// Stands in for the CUDA back end where it was not built.
+#include "gpu/backend.h"
+
+#ifndef COVEY_AGG_CUDA
+
+namespace covey::agg {
+
+Result<std::unique_ptr<Backend>> make_cuda_backend(CudaOptions) {
+  return Error{ErrorCode::kNoDevice, "this program was built without CUDA", ""};
+}
+
+}  // namespace covey::agg
+
+#endif

@@ -1,0 +1,234 @@
+// Included by each kernels_*.cpp, which defines the vector type `V` of its instruction set before, in an
+// unnamed namespace: nothing here may be merged with another instruction set's copy.
+//
+// V has: lanes; F (doubles), I (64-bit integers), M (a mask of lanes); and the few operations used below.
+
+template <int kCount>
+inline void carry_out(const V::F (&sums)[kCount], const V::F (&anchors)[kCount], int64_t* into) {
+  for (int f = 0; f < kCount; ++f) into[f] += V::total(V::subi(V::bits(sums[f]), V::bits(anchors[f])));
+}
+
+// One value into one set of folds from fold kFrom on; what the last fold leaves is zero.
+template <int kFrom, int kCount>
+inline void deposit(V::F value, V::F (&sums)[kCount]) {
+  for (int f = kFrom; f < kCount; ++f) {
+    const V::F total = V::add(sums[f], value);
+    if (f + 1 < kCount) value = V::sub(value, V::sub(total, sums[f]));
+    sums[f] = total;
+  }
+}
+
+template <int kFolds, bool kSum, bool kSquares, bool kMinMax, bool kMasked>
+void floats_loop(const double* values, size_t rows, const uint64_t* mask, const Folds& sum_folds,
+                 const Folds& square_folds, FloatSums& into) {
+  constexpr int kChains = kSquares ? 2 : 4;  // independent ones, to hide the latency of additions
+  V::F anchors[kFolds];
+  V::F square_anchors[2 * kFolds];
+  for (int f = 0; f < kFolds; ++f) anchors[f] = V::set(sum_folds.anchors[f]);
+  for (int f = 0; f < 2 * kFolds; ++f) square_anchors[f] = V::set(kSquares ? square_folds.anchors[f] : 0);
+  V::F sums[kChains][kFolds];
+  V::F squares[kChains][2 * kFolds];
+  V::F least[kChains];
+  V::F most[kChains];
+  for (int c = 0; c < kChains; ++c) {
+    for (int f = 0; f < kFolds; ++f) sums[c][f] = anchors[f];
+    for (int f = 0; f < 2 * kFolds; ++f) squares[c][f] = square_anchors[f];
+    least[c] = V::set(into.min);
+    most[c] = V::set(into.max);
+  }
+  for (size_t word = 0; word < rows / 64; ++word) {
+    if (kMasked && mask[word] == 0) continue;
+    for (size_t at = 0; at < 64; at += V::lanes * kChains) {
+      for (int c = 0; c < kChains; ++c) {
+        const size_t row = word * 64 + at + static_cast<size_t>(c) * V::lanes;
+        V::F x;
+        if constexpr (kMasked) {
+          const V::M m = V::mask(mask, row);
+          x = V::load(m, values + row);
+          if constexpr (kMinMax) {
+            least[c] = V::min(m, least[c], x);
+            most[c] = V::max(m, most[c], x);
+          }
+        } else {
+          x = V::load(values + row);
+          if constexpr (kMinMax) {
+            least[c] = V::min(least[c], x);
+            most[c] = V::max(most[c], x);
+          }
+        }
+        if constexpr (kSum) deposit<0>(x, sums[c]);
+        if constexpr (kSquares) {
+          const V::F product = V::mul(x, x);
+          const V::F rest = V::fms(x, x, product);  // exact: x * x = product + rest
+          deposit<0>(product, squares[c]);
+          deposit<1>(rest, squares[c]);
+        }
+      }
+    }
+  }
+  for (int c = 0; c < kChains; ++c) {
+    if constexpr (kSum) carry_out(sums[c], anchors, into.sum);
+    if constexpr (kSquares) carry_out(squares[c], square_anchors, into.squares);
+    if constexpr (kMinMax) {
+      into.min = V::least(least[c]) < into.min ? V::least(least[c]) : into.min;
+      into.max = V::most(most[c]) > into.max ? V::most(most[c]) : into.max;
+    }
+  }
+}
+
+template <int kFolds, bool kMasked>
+void floats_folds(const double* values, size_t rows, const uint64_t* mask, uint32_t needs,
+                  const Folds& sum_folds, const Folds& square_folds, FloatSums& into) {
+  if (needs & kNeedSquares) {
+    floats_loop<kFolds, true, true, true, kMasked>(values, rows, mask, sum_folds, square_folds, into);
+  } else if (!(needs & kNeedMinMax)) {
+    floats_loop<kFolds, true, false, false, kMasked>(values, rows, mask, sum_folds, square_folds, into);
+  } else if (needs & kNeedSum) {
+    floats_loop<kFolds, true, false, true, kMasked>(values, rows, mask, sum_folds, square_folds, into);
+  } else {
+    floats_loop<kFolds, false, false, true, kMasked>(values, rows, mask, sum_folds, square_folds, into);
+  }
+}
+
+void floats(const double* values, size_t rows, const uint64_t* mask, uint32_t needs, const Folds& sum_folds,
+            const Folds& square_folds, FloatSums& into) {
+  const auto loop = [&]<int kFolds>() {
+    mask == nullptr ? floats_folds<kFolds, false>(values, rows, mask, needs, sum_folds, square_folds, into)
+                    : floats_folds<kFolds, true>(values, rows, mask, needs, sum_folds, square_folds, into);
+  };
+  switch (sum_folds.count) {
+    case 1:
+      return loop.template operator()<1>();
+    case 2:
+      return loop.template operator()<2>();
+    default:
+      return loop.template operator()<3>();
+  }
+}
+
+template <int kFolds>
+void units_loop(const double* values, size_t rows, const Folds& folds, int64_t* into) {
+  V::F anchors[kFolds];
+  for (int f = 0; f < kFolds; ++f) anchors[f] = V::set(folds.anchors[f]);
+  for (size_t row = 0; row < rows; row += V::lanes) {
+    V::F x = V::load(values + row);
+    for (int f = 0; f < kFolds; ++f) {
+      const V::F total = V::add(anchors[f], x);
+      V::store(into + static_cast<size_t>(f) * kBlockRows + row,
+               V::subi(V::bits(total), V::bits(anchors[f])));
+      if (f + 1 < kFolds) x = V::sub(x, V::sub(total, anchors[f]));
+    }
+  }
+}
+
+void float_units(const double* values, size_t rows, const Folds& folds, int64_t* into) {
+  switch (folds.count) {
+    case 1:
+      return units_loop<1>(values, rows, folds, into);
+    case 2:
+      return units_loop<2>(values, rows, folds, into);
+    default:
+      return units_loop<3>(values, rows, folds, into);
+  }
+}
+
+template <bool kSquares, bool kMinMax, bool kMasked>
+void ints_loop(const int64_t* values, size_t rows, const uint64_t* mask, IntSums& into) {
+  constexpr int kChains = 4;
+  V::I sums[kChains];
+  V::I squares[kChains];
+  V::I least[kChains];
+  V::I most[kChains];
+  for (int c = 0; c < kChains; ++c) {
+    sums[c] = squares[c] = V::seti(0);
+    least[c] = V::seti(into.min);
+    most[c] = V::seti(into.max);
+  }
+  for (size_t word = 0; word < rows / 64; ++word) {
+    if (kMasked && mask[word] == 0) continue;
+    for (size_t at = 0; at < 64; at += V::lanes * kChains) {
+      for (int c = 0; c < kChains; ++c) {
+        const size_t row = word * 64 + at + static_cast<size_t>(c) * V::lanes;
+        V::I x;
+        if constexpr (kMasked) {
+          const V::M m = V::mask(mask, row);
+          x = V::loadi(m, values + row);
+          if constexpr (kMinMax) {
+            least[c] = V::mini(m, least[c], x);
+            most[c] = V::maxi(m, most[c], x);
+          }
+        } else {
+          x = V::loadi(values + row);
+          if constexpr (kMinMax) {
+            least[c] = V::mini(V::all(), least[c], x);
+            most[c] = V::maxi(V::all(), most[c], x);
+          }
+        }
+        sums[c] = V::addi(sums[c], x);
+        if constexpr (kSquares) squares[c] = V::addi(squares[c], V::square(x));
+      }
+    }
+  }
+  for (int c = 0; c < kChains; ++c) {
+    into.sum += V::total(sums[c]);
+    if constexpr (kSquares) into.squares += V::total(squares[c]);
+    if constexpr (kMinMax) {
+      into.min = V::leasti(least[c]) < into.min ? V::leasti(least[c]) : into.min;
+      into.max = V::mosti(most[c]) > into.max ? V::mosti(most[c]) : into.max;
+    }
+  }
+}
+
+void ints(const int64_t* values, size_t rows, const uint64_t* mask, uint32_t needs, IntSums& into) {
+  const bool masked = mask != nullptr;
+  if (needs & kNeedSquares) {
+    masked ? ints_loop<true, true, true>(values, rows, mask, into)
+           : ints_loop<true, true, false>(values, rows, mask, into);
+  } else if (needs & kNeedMinMax) {
+    masked ? ints_loop<false, true, true>(values, rows, mask, into)
+           : ints_loop<false, true, false>(values, rows, mask, into);
+  } else {
+    masked ? ints_loop<false, false, true>(values, rows, mask, into)
+           : ints_loop<false, false, false>(values, rows, mask, into);
+  }
+}
+
+void float_range(const double* values, size_t rows, double lo, double hi, bool inside, uint64_t* mask) {
+  const V::F low = V::set(lo);
+  const V::F high = V::set(hi);
+  const uint64_t flip = inside ? 0 : ~uint64_t{0};
+  for (size_t word = 0; word < rows / 64; ++word) {
+    if (mask[word] == 0) continue;
+    uint64_t bits = 0;
+    for (size_t at = 0; at < 64; at += V::lanes) {
+      bits |= V::between(V::load(values + word * 64 + at), low, high) << at;
+    }
+    mask[word] &= bits ^ flip;
+  }
+}
+
+void int_range(const int64_t* values, size_t rows, int64_t lo, int64_t hi, bool inside, uint64_t* mask) {
+  const V::I low = V::seti(lo);
+  const V::I high = V::seti(hi);
+  const uint64_t flip = inside ? 0 : ~uint64_t{0};
+  for (size_t word = 0; word < rows / 64; ++word) {
+    if (mask[word] == 0) continue;
+    uint64_t bits = 0;
+    for (size_t at = 0; at < 64; at += V::lanes) {
+      bits |= V::betweeni(V::loadi(values + word * 64 + at), low, high) << at;
+    }
+    mask[word] &= bits ^ flip;
+  }
+}
+
+void finite(const double* values, size_t rows, uint64_t* mask) {
+  float_range(values, rows, -__DBL_MAX__, __DBL_MAX__, true, mask);
+}
+
+void code_equal(const uint32_t* codes, size_t rows, uint32_t code, bool equal, uint64_t* mask) {
+  const uint64_t flip = equal ? 0 : ~uint64_t{0};
+  for (size_t word = 0; word < rows / 64; ++word) {
+    if (mask[word] == 0) continue;
+    mask[word] &= V::equal_codes(codes + word * 64, code) ^ flip;
+  }
+}
