@@ -1,5 +1,6 @@
 // Coordinator: writes and deletes.
 #include <algorithm>
+#include <utility>
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
@@ -9,9 +10,16 @@ namespace covey {
 namespace {
 
 constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
+// Of one batch: enough to share its cost, and few enough not to keep others waiting.
+constexpr size_t staged_max = 256;
+constexpr size_t staged_bytes_max = 1 << 20;
 
 bool live(const Version& version, Now now) {
   return version.expires_ms == 0 || version.expires_ms > now.wall_ms;
+}
+
+Status status_of(const StoreError& error) {
+  return error.kind == StoreError::Kind::full ? Status::disk_full : Status::storage_failed;
 }
 
 // What the request may not do to the object that is there. ok: nothing speaks against it.
@@ -58,25 +66,59 @@ void Coordinator::start_write(Now now, OperationState operation) {
   ++shard_.stats.writes_coordinated;
   if (stands_in) ++shard_.stats.stand_in_writes;
 
-  Result<Status, StoreError> outcome = Status::ok;
   Object filled;
-  Lsn lsn;
-  write_here(now, operation, outcome, filled, lsn);
+  auto outcome = stage(now, operation, filled);
+  bool others_staged = !staged_writes_.empty() || !staged_merges_.empty();
+  if (outcome && *outcome != Status::ok && others_staged) {
+    // Refused for what is staged: that may still fail.
+    write_staged();
+    outcome = stage(now, operation, filled);
+  }
+  if (!outcome) shard_.store_failed(outcome.error());
   if (!outcome || *outcome != Status::ok) {
-    Status refused = outcome                                          ? *outcome
-                     : outcome.error().kind == StoreError::Kind::full ? Status::disk_full
-                                                                      : Status::storage_failed;
-    if (!outcome) shard_.store_failed(outcome.error());
-    fail(operation, refused);
+    fail(operation, outcome ? *outcome : status_of(outcome.error()));
     return;
   }
+  size_t bytes = operation.request.value.size();
+  operation.request.value = {};  // it is in `filled`
+  staged_writes_.push_back({std::move(operation), std::move(who), std::move(filled)});
+  staged_one(bytes);
+}
+
+void Coordinator::staged_one(size_t bytes) {
+  staged_bytes_ += bytes;
+  if (staged_writes_.size() + staged_merges_.size() >= staged_max || staged_bytes_ >= staged_bytes_max)
+    write_staged();
+}
+
+void Coordinator::write_staged() {
+  if (!group_.open()) return;
+  auto written = group_.commit();
+  if (!written) shard_.store_failed(written.error());
+  Refusal refusal = written ? Refusal::none : refusal_of(written.error());
+  staged_bytes_ = 0;
+  for (const StagedMerge& merge : std::exchange(staged_merges_, {})) acknowledge(merge, refusal);
+  for (StagedWrite& staged : std::exchange(staged_writes_, {})) {
+    if (written) {
+      write_others(std::move(staged));
+    } else {
+      fail(staged.operation, status_of(written.error()));
+    }
+  }
+  durable();
+}
+
+// The write is stored here: now the other owners, or who stands in for them.
+void Coordinator::write_others(StagedWrite&& staged) {
+  OperationState& operation = staged.operation;
+  if (staged.filled.versions.size() > 1) ++shard_.stats.siblings_made;
   std::vector<NodeId> others;
-  for (const auto* list : {&who.owners, &who.stand_ins}) {
+  for (const auto* list : {&staged.who.owners, &staged.who.stand_ins}) {
     for (const NodeId& node : *list) {
       if (!shard_.members.is_self(node)) others.push_back(node);
     }
   }
-  for (const OwnerOutcome& absent : who.absent) operation.outcomes[absent.node] = absent.state;
+  for (const OwnerOutcome& absent : staged.who.absent) operation.outcomes[absent.node] = absent.state;
   operation.outcomes[shard_.members.self()] = "not durable yet";
   operation.waiting.insert(shard_.members.self());
   for (const NodeId& node : others) {
@@ -86,34 +128,24 @@ void Coordinator::start_write(Now now, OperationState operation) {
   TableKey key{operation.request.table, operation.request.key};
   PartitionId partition = operation.partition;
   DotSet settled{operation.response.dot};
-  operation.request.value = {};  // it is in `filled`
   uint64_t id = begin(std::move(operation));
-  for (const NodeId& node : others) replicate(node, id, partition, key, filled, settled);
+  for (const NodeId& node : others) replicate(node, id, partition, key, staged.filled, settled);
+  Lsn lsn = shard_.replica.at(partition).last_write;
   own_writes_.emplace_back(shard_.outbox.waits_for_durable() ? lsn : Lsn{0}, id);
-  durable(now);
 }
 
-void Coordinator::write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome,
-                             Object& filled, Lsn& lsn) {
+// Decides about the write and adds it to the group. ok: it is staged. Anything else: nothing was.
+Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation, Object& filled) {
   const Request& request = operation.request;
-  if (shard_.writes_refused) {
-    outcome = Status::disk_full;
-    return;
-  }
-  Partition& partition = shard_.replica.at(operation.partition);
-  Replica::Edit edit(shard_.replica, partition, shard_.placing(operation.partition));
+  if (shard_.writes_refused) return Status::disk_full;
+  Replica::Edit& edit =
+      group_.edit(shard_.replica.at(operation.partition), shard_.placing(operation.partition));
   TableKey key{request.table, request.key};
   auto object = edit.read(key);
-  if (!object) {
-    outcome = object.error();
-    return;
-  }
+  if (!object) return object.error();
   filled = std::move(*object);
   Status allowed = check_conditions(request, filled, now);
-  if (allowed != Status::ok) {
-    outcome = allowed;
-    return;
-  }
+  if (allowed != Status::ok) return allowed;
   Hlc newest_seen;
   for (const Version& version : filled.versions) newest_seen = std::max(newest_seen, version.time);
   Context covers = request.context.value_or(Context{});
@@ -126,10 +158,7 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
   for (const Version& version : filled.versions) bytes += version.value.size();
   bool too_many = filled.versions.size() >= shard_.options.siblings_max ||
                   (!filled.versions.empty() && bytes > shard_.options.object_bytes_max);
-  if (request.operation == Operation::put && too_many) {
-    outcome = Status::too_many_siblings;
-    return;
-  }
+  if (request.operation == Operation::put && too_many) return Status::too_many_siblings;
   Actor actor = lives_.mint_actor();
   Dot dot = edit.mint(actor);
   Hlc time = shard_.next_time(now, newest_seen);
@@ -141,20 +170,13 @@ void Coordinator::write_here(Now now, OperationState& operation, Result<Status, 
   bool forgets = bug(Bug::delete_forgets_dot) && request.operation == Operation::erase;
   if (!forgets) filled.context.add(dot);
   edit.put(key, filled, DotSet{dot});
-  auto written = edit.commit();
-  if (!written) {
-    outcome = written.error();
-    return;
-  }
-  if (filled.versions.size() > 1) ++shard_.stats.siblings_made;
-  lsn = partition.last_write;
   operation.response.dot = dot;
   operation.response.siblings = static_cast<uint32_t>(filled.versions.size());
   // What the client has seen now: what it said, and its own write. Siblings that it has not read stay
   // siblings.
   operation.response.context = request.context.value_or(Context{});
   operation.response.context.add(dot);
-  outcome = Status::ok;
+  return Status::ok;
 }
 
 void Coordinator::replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
@@ -185,28 +207,27 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
   }
   object->context.join_bases(*base);
   TableKey key{message.item().table(), message.item().key()};
-  Refusal refusal = Refusal::none;
-  Partition& partition = shard_.replica.at(id);
-  if (shard_.writes_refused) {
-    refusal = Refusal::disk_full;
-  } else {
-    for (const Version& version : object->versions) shard_.heard_time(now, version.time);
-    Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
-    auto merged = shard_.replica.merge_into(edit, key, *object, *settled);
-    Result<bool, StoreError> done = merged ? edit.commit() : Result<bool, StoreError>(merged.error());
-    if (!done) {
-      shard_.store_failed(done.error());
-      refusal = refusal_of(done.error());
-    } else {
-      ++(*done ? shard_.stats.merges_applied : shard_.stats.merges_without_effect);
-    }
+  const StagedMerge merge{from, message.operation(), id};
+  if (shard_.writes_refused) return acknowledge(merge, Refusal::disk_full);
+  for (const Version& version : object->versions) shard_.heard_time(now, version.time);
+  Replica::Edit& edit = group_.edit(shard_.replica.at(id), shard_.placing(id));
+  auto changes = shard_.replica.merge_into(edit, key, *object, *settled);
+  if (!changes) {
+    shard_.store_failed(changes.error());
+    return acknowledge(merge, refusal_of(changes.error()));
   }
-  if (message.operation() == 0) return;
+  ++(*changes ? shard_.stats.merges_applied : shard_.stats.merges_without_effect);
+  staged_merges_.push_back(merge);
+  staged_one(message.item().object().size());
+}
+
+void Coordinator::acknowledge(const StagedMerge& merge, Refusal refusal) {
+  if (merge.operation == 0) return;
   // What was there already may still wait for its sync: hence the partition's newest write.
-  auto& envelope = shard_.outbox.to_after(from, refusal == Refusal::none ? partition.last_write : Lsn{0},
-                                          shard_.store.durable());
-  envelope.mutable_replicate_ack()->set_operation(message.operation());
-  envelope.mutable_replicate_ack()->set_refusal(static_cast<uint32_t>(refusal));
+  Lsn lsn = refusal == Refusal::none ? shard_.replica.at(merge.partition).last_write : Lsn{0};
+  auto& ack = *shard_.outbox.to_after(merge.from, lsn, shard_.store.durable()).mutable_replicate_ack();
+  ack.set_operation(merge.operation);
+  ack.set_refusal(static_cast<uint32_t>(refusal));
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& message) {
@@ -253,6 +274,7 @@ void Coordinator::erase_own(Now now, PartitionId id, const TableKey& key, const 
   operation.response.needed = 1;
   operation.response.owners = shard_.options.replicas;
   start_write(now, std::move(operation));
+  write_staged();  // the caller looks at the next key
 }
 
 }  // namespace covey

@@ -61,6 +61,7 @@ void Coordinator::start(Now now, Asker asker, Request request) {
       break;
     case Operation::get:
     case Operation::scan:
+      write_staged();
       start_read(now, std::move(operation));
       break;
   }
@@ -140,7 +141,7 @@ void Coordinator::expire(Now now, uint64_t id) {
   drop(at);
 }
 
-void Coordinator::durable(Now) {
+void Coordinator::durable() {
   Lsn durable = shard_.store.durable();
   while (!own_writes_.empty() && own_writes_.front().first <= durable) {
     uint64_t id = own_writes_.front().second;

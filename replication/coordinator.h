@@ -1,5 +1,8 @@
 // Runs clients' requests: on this replica, with the other owners and stand-ins, or by forwarding. One write
 // path and one read path for all levels: the level decides only when to answer.
+//
+// Writes of clients and of peers are staged and go into the store together, in one batch: a batch costs as
+// much as two or three of the writes in it. All else that looks at the replica calls write_staged() first.
 #pragma once
 
 #include <deque>
@@ -18,11 +21,14 @@ class Coordinator {
   // Operation numbers begin anywhere: a late answer to an earlier life of this node must not meet its own
   // number.
   Coordinator(Shard& shard, Lives& lives)
-      : shard_(shard), lives_(lives), next_operation_(shard.random.next() >> 24) {}
+      : shard_(shard),
+        lives_(lives),
+        next_operation_(shard.random.next() >> 24),
+        group_(shard.replica) {}
 
   void request(Now now, RequestId client, Request request);
   void tick(Now now);
-  void durable(Now now);
+  void durable();
 
   // A message of this core was not sent for lack of room.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
@@ -39,8 +45,11 @@ class Coordinator {
   // A delete by this node itself (expiry, a dropped table), of what it sees; replicated like any other.
   void erase_own(Now now, PartitionId id, const TableKey& key, const Context& context);
 
-  size_t unanswered() const { return operations_.size() - trailing_.size(); }
-  bool idle() const { return operations_.empty(); }
+  // Writes what is staged, then sends and answers what follows from it.
+  void write_staged();
+
+  size_t unanswered() const { return operations_.size() - trailing_.size() + staged_writes_.size(); }
+  bool idle() const { return operations_.empty() && staged_writes_.empty() && staged_merges_.empty(); }
 
  private:
   // Who asked: a client here, or a peer that forwarded.
@@ -75,14 +84,29 @@ class Coordinator {
     size_t counted(bool sloppy) const { return owners.size() + (sloppy ? stand_ins.size() : 0); }
   };
 
+  // A write of a client, not stored yet.
+  struct StagedWrite {
+    OperationState operation;
+    Targets who;
+    Object filled;
+  };
+  // A peer's write, not stored yet.
+  struct StagedMerge {
+    NodeId from;
+    uint64_t operation;  // 0: it asks for no answer
+    PartitionId partition;
+  };
+
   Targets targets(Now now, PartitionId id, bool sloppy) const;
   void start(Now now, Asker asker, Request request);
   void start_write(Now now, OperationState operation);
   void forward(Now now, OperationState operation, const NodeId& target);
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation, const Targets& who);
-  void write_here(Now now, OperationState& operation, Result<Status, StoreError>& outcome, Object& filled,
-                  Lsn& lsn);
+  Result<Status, StoreError> stage(Now now, OperationState& operation, Object& filled);
+  void write_others(StagedWrite&& staged);
+  void acknowledge(const StagedMerge& merge, Refusal refusal);
+  void staged_one(size_t bytes);
   void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
                  const Object& filled, const DotSet& settled);
 
@@ -126,6 +150,10 @@ class Coordinator {
   std::set<std::tuple<uint64_t, uint64_t, NodeId>> ask_again_;  // (when us, operation, who was busy)
   std::set<std::pair<uint64_t, uint64_t>> deadlines_;           // (deadline us, operation)
   std::deque<std::pair<Lsn, uint64_t>> own_writes_;  // operations whose own write is not durable yet, by lsn
+  Replica::Group group_;  // the edits of what is staged
+  std::vector<StagedWrite> staged_writes_;
+  std::vector<StagedMerge> staged_merges_;
+  size_t staged_bytes_ = 0;
 };
 
 }  // namespace covey

@@ -6,6 +6,24 @@
 
 namespace covey {
 
+namespace {
+
+// Whether the message may be taken while writes are staged: it is one itself, or does not look at the replica.
+bool joins_staged(const peer::Envelope& message) {
+  using Body = peer::Envelope::BodyCase;
+  switch (message.body_case()) {
+    case Body::kReplicate:
+    case Body::kReplicateAck:
+    case Body::kForward:
+    case Body::kForwardReply:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 Core::Core(CoreOptions options, Store& store) {
   COVEY_ASSERT(std::has_single_bit(options.partitions));
   COVEY_ASSERT(options.replicas >= 1 && options.shards >= 1 && options.shard < options.shards);
@@ -34,8 +52,8 @@ Result<Done, StoreError> Core::start(Now now, const Identity& identity, const st
 }
 
 void Core::tick(Now now) {
-  parts_->shard.outbox.release(parts_->shard.store.durable());
-  parts_->coordinator.durable(now);
+  parts_->coordinator.write_staged();
+  durable(now);
   parts_->coordinator.tick(now);
   parts_->lives.tick(now);
   parts_->repair.tick(now);
@@ -44,9 +62,9 @@ void Core::tick(Now now) {
   if (!parts_->shard.writes_refused) parts_->tables.tick(now);
 }
 
-void Core::durable(Now now) {
+void Core::durable(Now) {
   parts_->shard.outbox.release(parts_->shard.store.durable());
-  parts_->coordinator.durable(now);
+  parts_->coordinator.durable();
 }
 
 void Core::request(Now now, RequestId id, Request request) {
@@ -64,6 +82,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome)
     shard.members.heard(now, from);
   auto& [own, lives, coordinator, repair, tables, gossip, upkeep] = *parts_;
+  if (!joins_staged(message)) coordinator.write_staged();
   switch (message.body_case()) {
     case Body::kHello:
       lives.receive(now, from, message.incarnation(), message.hello());
@@ -123,6 +142,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
 }
 
 void Core::link(Now now, const NodeId& peer, bool up) {
+  parts_->coordinator.write_staged();
   parts_->shard.members.link(now, peer, up);
   if (!up) return;
   parts_->lives.link_up(peer);
@@ -130,24 +150,34 @@ void Core::link(Now now, const NodeId& peer, bool up) {
 }
 
 void Core::unsent(Now now, const NodeId& to, const peer::Envelope& message) {
+  parts_->coordinator.write_staged();
   parts_->coordinator.unsent(now, to, message);
 }
 
 void Core::add_member(Now, const Member& member) {
+  parts_->coordinator.write_staged();
   if (parts_->shard.members.add(member)) parts_->shard.outbox.members_changed();
 }
 
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 
 Result<Done, StoreError> Core::put_table(Now now, const Table& table) {
+  parts_->coordinator.write_staged();
   return parts_->tables.put(now, table);
 }
-Result<Done, StoreError> Core::declare_table(const Table& table) { return parts_->tables.declare(table); }
+Result<Done, StoreError> Core::declare_table(const Table& table) {
+  parts_->coordinator.write_staged();
+  return parts_->tables.declare(table);
+}
 Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) {
+  parts_->coordinator.write_staged();
   return parts_->tables.drop(now, name);
 }
 
-Output Core::drain() { return parts_->shard.outbox.drain(); }
+Output Core::drain() {
+  parts_->coordinator.write_staged();
+  return parts_->shard.outbox.drain();
+}
 
 std::vector<Table> Core::tables() const { return parts_->tables.all(); }
 bool Core::purging(const std::string& table) const { return parts_->tables.purging(table); }

@@ -6,7 +6,8 @@
 // checked after every step. Answers and messages that promise durability are held back inside until the store
 // has told it, so a performer can't get the order wrong.
 //
-// Used by one thread. Call drain() after every input and perform all it gives, in order.
+// Used by one thread. Call drain() after every input, or after several that came together, and perform all it
+// gives, in order. What clients and peers wrote between two drains is one write to the store.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
-// Replica::Edit: one step's changes to a partition, and the storage batch that holds them.
+// Replica::Edit and Replica::Group: changes to partitions, and the storage batch that holds them.
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
@@ -66,10 +67,28 @@ Dot Edit::mint(Actor actor) {
   return {actor, {last + 1}};
 }
 void Edit::set_ready(bool ready) { ready_ = ready; }
-void Edit::erase_log(const std::vector<std::string>& dot_keys) { log_erased_ = dot_keys; }
 void Edit::drop_everything() { drop_ = true; }
 
 namespace {
+
+constexpr uint64_t erased_as_range = 32;  // fewer are cheaper one by one than as a range that reads must look at
+
+// How many they are.
+uint64_t write_log_erased(PartitionId id, const DotSet& dots, StoreBatch& batch) {
+  for (const auto& entry : dots.entries()) {
+    for (const auto& run : DotSet::runs_of(entry)) {
+      if (run.last - run.first + 1 >= erased_as_range) {
+        batch.erase_range(Column::dots, dot_key(id, {entry.actor, {run.first}}),
+                          dot_key(id, {entry.actor, {run.last}}) + '\0');
+        continue;
+      }
+      for (uint64_t counter = run.first; counter <= run.last; ++counter) {
+        batch.erase(Column::dots, dot_key(id, {entry.actor, {counter}}));
+      }
+    }
+  }
+  return dots.count();
+}
 
 void index_expiry(PartitionId id, const TableKey& key, const Object& before, const Object& after,
                   StoreBatch& batch) {
@@ -117,55 +136,84 @@ void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& b
   next.objects -= before.versions.empty() ? 0 : 1;
 }
 
-Result<bool, StoreError> Edit::commit() {
-  StoreBatch batch;
-  PartitionRecord next = partition_;
-  next.clock = clock_;
-  next.voids.join(voids_);
-  if (minted_) std::tie(next.minted_actor, next.minted) = *minted_;
-  next.ready = ready_.value_or(partition_.ready);
+bool Edit::prepare(StoreBatch& batch) {
+  next_ = partition_;
+  next_.clock = clock_;
+  next_.voids.join(voids_);
+  if (minted_) std::tie(next_.minted_actor, next_.minted) = *minted_;
+  next_.ready = ready_.value_or(partition_.ready);
+  const size_t others = batch.operations().size();
   if (drop_) {
-    std::string lower = partition_key(next.id);
+    std::string lower = partition_key(next_.id);
     std::string upper = after_prefix(lower);
     if (upper.empty()) upper = std::string(16, '\xff');
     for (Column column : {Column::objects, Column::dots, Column::residual, Column::expiry}) {
       batch.erase_range(column, lower, upper);
     }
-    if (!bug(Bug::stand_in_keeps_clock)) next.clock.clear();
-    next.voids.clear();
-    next.state_hash = next.objects = next.log = next.residual = 0;
-    next.ready = false;
+    if (!bug(Bug::stand_in_keeps_clock)) next_.clock.clear();
+    next_.voids.clear();
+    next_.state_hash = next_.objects = next_.log = next_.residual = 0;
+    next_.ready = false;
   } else {
     for (const auto& [key, staged] : staged_) {
-      if (staged.after) write_object(key, staged, batch, next);
+      if (staged.after) write_object(key, staged, batch, next_);
     }
     if (placing_.keeps_log) {
       for (const auto& [dot, key] : logged_) {
-        batch.put(Column::dots, dot_key(next.id, dot), dot_value(key.table, key.key));
+        batch.put(Column::dots, dot_key(next_.id, dot), dot_value(key.table, key.key));
       }
-      next.log += logged_.size();
+      next_.log += logged_.size();
     }
-    for (const std::string& key : log_erased_) batch.erase(Column::dots, key);
-    next.log -= std::min<uint64_t>(next.log, log_erased_.size());
+    next_.log -= std::min(next_.log, write_log_erased(next_.id, log_erased_, batch));
   }
-  if (batch.empty() && next.clock == partition_.clock && next.voids == partition_.voids && !minted_ &&
-      next.ready == partition_.ready) {
+  if (batch.operations().size() == others && next_.clock == partition_.clock &&
+      next_.voids == partition_.voids && !minted_ && next_.ready == partition_.ready) {
     return false;
   }
-  batch.put(Column::partitions, partition_key(next.id), encode_partition(next));
+  batch.put(Column::partitions, partition_key(next_.id), encode_partition(next_));
+  return true;
+}
+
+void Edit::apply(Lsn written) {
+  static_cast<PartitionRecord&>(partition_) = std::move(next_);
+  partition_.last_write = written;
+  if (!drop_) return;
+  partition_.settled.clear();
+  partition_.settling.clear();
+  partition_.collected.clear();
+  partition_.durable_clock.clear();
+  partition_.becoming_durable.reset();
+  partition_.copies.clear();
+}
+
+Result<bool, StoreError> Edit::commit() {
+  COVEY_ASSERT(!replica_.grouping_);
+  StoreBatch batch;
+  if (!prepare(batch)) return false;
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
-  static_cast<PartitionRecord&>(partition_) = std::move(next);
-  partition_.last_write = *written;
-  if (drop_) {
-    partition_.settled.clear();
-    partition_.settling.clear();
-    partition_.collected.clear();
-    partition_.durable_clock.clear();
-    partition_.becoming_durable.reset();
-    partition_.copies.clear();
-  }
+  apply(*written);
   return true;
+}
+
+Edit& Replica::Group::edit(Partition& partition, Placing placing) {
+  replica_.grouping_ = true;
+  return edits_.try_emplace(partition.id, replica_, partition, placing).first->second;
+}
+
+Result<Done, StoreError> Replica::Group::commit() {
+  replica_.grouping_ = false;
+  auto edits = std::exchange(edits_, {});
+  StoreBatch batch;
+  std::vector<Edit*> changed;
+  for (auto& [id, edit] : edits) {
+    if (edit.prepare(batch)) changed.push_back(&edit);
+  }
+  if (changed.empty()) return Done{};
+  auto written = replica_.store_.write(batch);
+  if (!written) return written.error();
+  for (Edit* edit : changed) edit->apply(*written);
+  return Done{};
 }
 
 }  // namespace covey

@@ -46,6 +46,7 @@ struct Partition : PartitionRecord {
   Clock settling;
   uint64_t settling_since_us = 0;
   Clock collected;         // dots that the log was already searched for
+  uint64_t log_since_us = 0;  // tick since which the log has entries or was collected last; 0: it has none
   Clock stripped_at;       // bases when residual contexts were stripped last
   std::string strip_from;  // where that goes on; empty: from the first
   std::map<NodeId, PeerCopy> copies;

@@ -53,12 +53,13 @@ Result<Object, StoreError> Replica::read_stored(const Partition& partition, cons
 }
 
 Result<Object, StoreError> Replica::read(const Partition& partition, const TableKey& key) {
+  COVEY_ASSERT(!grouping_);
   auto stored = read_stored(partition, key);
   if (!stored) return stored.error();
   return fill(std::move(*stored), partition.clock);
 }
 
-Result<Done, StoreError> Replica::merge_into(Edit& edit, const TableKey& key, const Object& theirs,
+Result<bool, StoreError> Replica::merge_into(Edit& edit, const TableKey& key, const Object& theirs,
                                              const DotSet& settled) {
   auto mine = edit.read(key);
   if (!mine) return mine.error();
@@ -67,8 +68,9 @@ Result<Done, StoreError> Replica::merge_into(Edit& edit, const TableKey& key, co
   DotSet dots = settled;
   // Also those that merging dropped again: this replica has seen them now.
   for (const Version& version : theirs.versions) dots.add(version.dot);
+  const bool changes = merged != *mine || !edit.knows(dots);
   edit.put(key, std::move(merged), dots);
-  return Done{};
+  return changes;
 }
 
 Result<Done, StoreError> Replica::walk_log(const Partition& partition, const DotSet& wanted,
@@ -102,18 +104,16 @@ Result<bool, StoreError> Replica::collect_log(Partition& partition, const Clock&
   DotSet fresh = known_to_all;
   fresh.subtract(partition.collected);
   if (fresh.empty()) return false;
-  std::vector<std::string> keys;
-  DotSet searched;
+  DotSet logged;
+  size_t count = 0;
   bool more = false;
   auto walked = walk_log(
       partition, fresh,
       [&](Dot dot, const TableKey&) {
-        if (keys.size() >= limit) {
-          more = true;
-          return false;
-        }
-        keys.push_back(dot_key(partition.id, dot));
-        searched.add(dot);
+        more = count == limit;
+        if (more) return false;
+        logged.add(dot);
+        ++count;
         return true;
       },
       nullptr);
@@ -121,30 +121,34 @@ Result<bool, StoreError> Replica::collect_log(Partition& partition, const Clock&
   DotSet voids = partition.voids;
   voids.subtract(known_to_all);
   bool voids_done = voids != partition.voids && !more;
-  if (!keys.empty() || voids_done) {
+  const DotSet searched = more ? logged : std::move(fresh);
+  if (!logged.empty() || voids_done) {
     Edit edit(*this, partition, {});
-    edit.erase_log(keys);
+    edit.erase_log(std::move(logged));
     auto done = edit.commit();
     if (!done) return done.error();
   }
   if (voids_done) partition.voids = std::move(voids);  // told to all; persisted with the next write
-  partition.collected.join(more ? searched : fresh);
+  partition.collected.join(searched);
   return more;
 }
 
 Result<Done, StoreError> Replica::cut_log(Partition& partition, size_t limit) {
   if (partition.log <= options_.log_entries_max) return Done{};
-  std::vector<std::string> keys;
+  DotSet oldest;
+  size_t count = 0;
   std::string lower = partition_key(partition.id);
   auto cursor = store_.cursor(Column::dots, lower, after_prefix(lower));
-  for (; cursor->valid() && keys.size() < limit && keys.size() * 2 < partition.log; cursor->next()) {
-    keys.emplace_back(cursor->key());
+  for (; cursor->valid() && count < limit && count * 2 < partition.log; cursor->next(), ++count) {
+    auto at = decode_dot_key(cursor->key());
+    if (!at) return StoreError{StoreError::Kind::corruption, "an entry of the dot log is unreadable"};
+    oldest.add(at->dot);
   }
   if (auto error = cursor->error()) return *error;
   cursor.reset();
-  if (keys.empty()) return Done{};
+  if (oldest.empty()) return Done{};
   Edit edit(*this, partition, {});
-  edit.erase_log(keys);
+  edit.erase_log(std::move(oldest));
   auto done = edit.commit();
   if (!done) return done.error();
   ++stats_.log_cuts;

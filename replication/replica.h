@@ -38,6 +38,8 @@ class Replica {
   // Filled.
   [[nodiscard]] Result<Object, StoreError> read(const Partition& partition, const TableKey& key);
 
+  class Group;
+
   // An edit of one partition: all of it is written in one batch or none of it.
   class Edit {
    public:
@@ -50,22 +52,29 @@ class Replica {
     // REQUIRES: the key was read in this edit.
     void put(const TableKey& key, Object filled, const DotSet& settled);
     void join_clock(const DotSet& dots) { clock_.join(dots); }
+    bool knows(const DotSet& dots) const { return clock_.contains(dots); }
     void join_voids(const DotSet& dots);
     // The actor's next dot in this partition.
     Dot mint(Actor actor);
     void set_ready(bool ready);
-    void erase_log(const std::vector<std::string>& dot_keys);
+    // REQUIRES: the log has each of them.
+    void erase_log(DotSet logged) { log_erased_ = std::move(logged); }
     // Nothing kept but the next counter: a stand-in's copy that its owners have.
     void drop_everything();
     PartitionId partition() const { return partition_.id; }
-    // False: nothing had changed, nothing was written.
+    // False: nothing had changed, nothing was written. REQUIRES: not an edit of a group.
     [[nodiscard]] Result<bool, StoreError> commit();
 
    private:
+    friend class Group;
     struct Staged {
       Object before;                // stored
       std::optional<Object> after;  // filled
     };
+    // Adds all that changed to the batch; false: nothing. Memory stays as it is until the batch is written:
+    // one that fails leaves nothing to undo.
+    bool prepare(StoreBatch& batch);
+    void apply(Lsn written);
     void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;
@@ -73,15 +82,32 @@ class Replica {
     Clock clock_;
     DotSet voids_;
     std::vector<std::pair<Dot, TableKey>> logged_;
-    std::vector<std::string> log_erased_;
+    DotSet log_erased_;
     std::map<TableKey, Staged> staged_;
     std::optional<std::pair<Actor, uint64_t>> minted_;
     std::optional<bool> ready_;
     bool drop_ = false;
+    PartitionRecord next_;  // as the prepared batch holds it
   };
 
-  // Merges an object that a peer sent (filled) into the edit.
-  [[nodiscard]] Result<Done, StoreError> merge_into(Edit& edit, const TableKey& key, const Object& theirs,
+  // Edits of any partitions that are written together, in one batch. From the first edit until the commit
+  // nothing else may read or edit objects of this replica: it would not see what is to be written.
+  class Group {
+   public:
+    explicit Group(Replica& replica) : replica_(replica) {}
+    bool open() const { return replica_.grouping_; }
+    // The group's one edit of the partition.
+    Edit& edit(Partition& partition, Placing placing);
+    // Leaves the group empty, whatever comes of it.
+    [[nodiscard]] Result<Done, StoreError> commit();
+
+   private:
+    Replica& replica_;
+    std::map<PartitionId, Edit> edits_;
+  };
+
+  // Merges an object that a peer sent (filled) into the edit. False: all of it was known here.
+  [[nodiscard]] Result<bool, StoreError> merge_into(Edit& edit, const TableKey& key, const Object& theirs,
                                                     const DotSet& settled);
 
   // Calls `found` with each logged dot of `wanted` and its key, in order, until it answers false. Dots that
@@ -106,6 +132,7 @@ class Replica {
   Store& store_;
   CoreStats& stats_;
   std::map<PartitionId, Partition> partitions_;
+  bool grouping_ = false;  // a group has edits that are not written
 };
 
 }  // namespace covey

@@ -11,6 +11,9 @@ namespace {
 constexpr uint64_t slow_interval_us = 1'000'000;
 constexpr uint64_t ask_others_first_us = 1'000'000;  // for a dot that one log no longer has, before a repair
 constexpr size_t collected_a_round = 5'000;
+// A short log waits, so that its end goes as ranges of dots and not one by one.
+constexpr uint64_t collected_together = 512;
+constexpr uint64_t collected_after_us = 2'000'000;
 constexpr size_t stripped_a_round = 1'000;
 constexpr size_t expired_a_round = 100;
 
@@ -25,7 +28,7 @@ void Upkeep::tick(Now now) {
     shard_.replica.observe(now, partition);
     if (shard_.writes_refused) continue;
     become_ready(partition);
-    collect(partition);
+    collect(now, partition);
     auto stripped = shard_.replica.strip_residual(partition, stripped_a_round);
     if (!stripped) shard_.store_failed(stripped.error());
     auto cut = shard_.replica.cut_log(partition, collected_a_round);
@@ -54,8 +57,14 @@ void Upkeep::become_ready(Partition& partition) {
   partition.synced_with.clear();
 }
 
-void Upkeep::collect(Partition& partition) {
-  if ((partition.log == 0 && partition.voids.empty()) || !shard_.owns(partition.id)) return;
+void Upkeep::collect(Now now, Partition& partition) {
+  if (partition.log == 0 && partition.voids.empty()) {
+    partition.log_since_us = 0;
+    return;
+  }
+  if (partition.log_since_us == 0) partition.log_since_us = now.tick_us;
+  if (partition.log < collected_together && now.tick_us < partition.log_since_us + collected_after_us) return;
+  if (!shard_.owns(partition.id)) return;
   std::vector<NodeId> owners = shard_.members.owners(partition.id);
   if (owners.size() < shard_.options.replicas) return;
   Clock known_to_all = partition.durable_clock;
@@ -70,6 +79,7 @@ void Upkeep::collect(Partition& partition) {
   }
   auto done = shard_.replica.collect_log(partition, known_to_all, collected_a_round);
   if (!done) shard_.store_failed(done.error());
+  partition.log_since_us = now.tick_us;
 }
 
 void Upkeep::drop_if_handed_over(Partition& partition) {

@@ -17,7 +17,7 @@ class Upkeep {
 
  private:
   void become_ready(Partition& partition);
-  void collect(Partition& partition);
+  void collect(Now now, Partition& partition);
   void drop_if_handed_over(Partition& partition);
   void repair_unlogged(Now now, Partition& partition);
   void expire(Now now, Partition& partition);

@@ -86,7 +86,6 @@ void ShardLoop::stop() {
 
 void ShardLoop::close_store() {
   pending_.clear();
-  inputs_.clear();
   links_.reset();
   core_.reset();
   store_.reset();
@@ -105,22 +104,30 @@ void ShardLoop::durable_event() {
   });
 }
 
-// Every input goes through here: the action gives the core one input, then all that it says is performed,
-// then the requests that arose meanwhile get their turn, one by one. Not nested: answers come from a loop,
-// not from a stack.
+// Every input of the core goes through here.
 template <class Action>
 void ShardLoop::step(Action&& action) {
-  COVEY_ASSERT(!stepping_);
-  stepping_ = true;
   action();
-  while (perform(core_->drain())) continue;
-  while (!inputs_.empty()) {
-    Input input = std::move(inputs_.front());
-    inputs_.pop_front();
-    core_->request(now(), input.id, std::move(input.request));
+  fed_ = true;
+  end_pass_later();
+}
+
+void ShardLoop::end_pass_later() {
+  if (!std::exchange(end_posted_, true)) asio::post(io_, [this] { end_pass(); });
+}
+
+// Once all that was ready to run has run: what came together is one write to the store, and all that is sent
+// to one receiver goes out together.
+void ShardLoop::end_pass() {
+  if (std::exchange(fed_, false)) {
     while (perform(core_->drain())) continue;
   }
-  stepping_ = false;
+  std::vector<std::shared_ptr<Flushable>> unflushed;
+  unflushed.swap(unflushed_);
+  for (auto& flushable : unflushed) flushable->flush();
+  end_posted_ = false;
+  // Answers make connections read on: their next requests are in the core already.
+  if (fed_ || !unflushed_.empty()) end_pass_later();
 }
 
 // true: the core was told of messages that there was no room for, and has more to say.
@@ -211,8 +218,8 @@ void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, 
   ++pending_count_;
   bool writes = request.operation == Operation::put || request.operation == Operation::erase;
   if (writes && unsynced_since_us_ == 0) unsynced_since_us_ = now().tick_us;
-  inputs_.push_back({RequestId{static_cast<uint64_t>(pending.generation) << 32 | place}, std::move(request)});
-  if (!stepping_) step([] {});
+  RequestId id{static_cast<uint64_t>(pending.generation) << 32 | place};
+  step([&] { core_->request(now(), id, std::move(request)); });
 }
 
 void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelope> message) {
@@ -306,16 +313,8 @@ void ShardLoop::drain_connections() {
 }
 
 void ShardLoop::flush_later(std::shared_ptr<Flushable> flushable) {
-  if (unflushed_.empty()) {
-    asio::post(io_, [this] { flush_all(); });
-  }
   unflushed_.push_back(std::move(flushable));
-}
-
-void ShardLoop::flush_all() {
-  std::vector<std::shared_ptr<Flushable>> ready;
-  ready.swap(unflushed_);
-  for (auto& flushable : ready) flushable->flush();
+  end_pass_later();
 }
 
 Metrics ShardLoop::collect() {

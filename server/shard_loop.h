@@ -7,7 +7,6 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -95,10 +94,6 @@ class ShardLoop {
     uint32_t generation = 0;  // of this place, so that an old id finds nothing
     Operation operation = Operation::get;
   };
-  struct Input {
-    RequestId id;
-    Request request;
-  };
 
   template <class Action>
   void step(Action&& action);
@@ -106,8 +101,9 @@ class ShardLoop {
   void answer(const Output::Answer& id, Response&& response);
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
   void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home);
+  void end_pass_later();
+  void end_pass();
   void tick();
-  void flush_all();
   void check_connections(Now time);
   void refresh_tables();
   void durable_event();
@@ -122,8 +118,8 @@ class ShardLoop {
   std::unique_ptr<PeerLinks> links_;
   std::atomic<bool> durable_posted_{false};
 
-  bool stepping_ = false;
-  std::deque<Input> inputs_;  // asked while stepping; bounded by pending_
+  bool end_posted_ = false;  // end_pass() is to come
+  bool fed_ = false;         // the core was given something since its last drain
   std::vector<Pending> pending_;
   std::vector<uint32_t> pending_free_;
   size_t pending_count_ = 0;

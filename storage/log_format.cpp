@@ -154,11 +154,8 @@ LogScan scan_log(rocksdb::Env& env, const std::string& path,
   return std::move(scanner.scan);
 }
 
-std::optional<uint64_t> last_fragment_end(rocksdb::Env& env, const std::string& path, uint64_t from,
-                                          uint64_t limit) {
-  std::unique_ptr<rocksdb::RandomAccessFile> file;
-  if (!env.NewRandomAccessFile(path, &file, rocksdb::EnvOptions()).ok()) return std::nullopt;
-  std::string buffer(log_block_bytes, '\0');
+std::optional<uint64_t> last_fragment_end(const rocksdb::RandomRWFile& log, uint64_t from, uint64_t limit) {
+  std::string buffer;
   uint64_t end = from;
   uint64_t window_start = 0;  // the part of the file that `window` holds
   rocksdb::Slice window;
@@ -167,7 +164,8 @@ std::optional<uint64_t> last_fragment_end(rocksdb::Env& env, const std::string& 
     if (start + header_size > limit) return end;
     if (start < window_start || start + header_size > window_start + window.size()) {
       const uint64_t wanted = std::min(limit - start, log_block_bytes - start % log_block_bytes);
-      if (!file->Read(start, wanted, &window, buffer.data()).ok() || window.size() < header_size)
+      buffer.resize(wanted);
+      if (!log.Read(start, wanted, &window, buffer.data()).ok() || window.size() < header_size)
         return std::nullopt;
       window_start = start;
     }

@@ -17,7 +17,8 @@
 
 namespace rocksdb {
 class Env;
-}
+class RandomRWFile;
+}  // namespace rocksdb
 
 namespace covey {
 
@@ -44,8 +45,7 @@ LogScan scan_log(rocksdb::Env& env, const std::string& path,
 
 // The end of the last fragment of this log that ends at or before `limit`, walking from the fragment's end
 // `from`. For a log that is being written, when bytes before `limit` may be those of a fragment not yet
-// complete. nullopt: the file is gone (its contents are in tables by now) or cannot be read.
-std::optional<uint64_t> last_fragment_end(rocksdb::Env& env, const std::string& path, uint64_t from,
-                                          uint64_t limit);
+// complete. nullopt: it cannot be read.
+std::optional<uint64_t> last_fragment_end(const rocksdb::RandomRWFile& log, uint64_t from, uint64_t limit);
 
 }  // namespace covey

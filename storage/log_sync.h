@@ -30,6 +30,8 @@ class LogSync {
   // Makes durable all that has been written to logs up to and with the number `newest`, the one now written
   // to.
   std::optional<StoreError> sync(uint64_t newest);
+  // The log that was synced last. nullptr: it has become tables already.
+  const rocksdb::RandomRWFile* file() const { return file_.get(); }
 
  private:
   std::optional<StoreError> change_log(uint64_t newest);

@@ -194,8 +194,8 @@ bool Database::sync_logs() {
 std::optional<StoreError> Database::mark_synced(LogPosition size, uint64_t last_write) {
   SyncedLogs logs = mark_->positions().logs;
   const bool is_new = size.log != logs.end.log;
-  const std::string path = options_.path + "/" + log_file_name(size.log);
-  const auto end = last_fragment_end(*env_, path, is_new ? 0 : logs.end.bytes, size.bytes);
+  if (log_sync_->file() == nullptr) return std::nullopt;
+  const auto end = last_fragment_end(*log_sync_->file(), is_new ? 0 : logs.end.bytes, size.bytes);
   if (!end) return std::nullopt;
   logs.end = {size.log, *end};
   logs.last_write = last_write;

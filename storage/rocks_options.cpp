@@ -56,6 +56,19 @@ class SyncWatch final : public rocksdb::EventListener {
   const FileEvents events_;
 };
 
+// The first bytes of keys of one size; others have no hint.
+class HintPrefix final : public rocksdb::SliceTransform {
+ public:
+  HintPrefix(size_t key_bytes, size_t prefix_bytes) : key_bytes_(key_bytes), prefix_bytes_(prefix_bytes) {}
+  const char* Name() const override { return "covey.HintPrefix"; }
+  bool InDomain(const rocksdb::Slice& key) const override { return key.size() == key_bytes_; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override { return {key.data(), prefix_bytes_}; }
+
+ private:
+  const size_t key_bytes_;
+  const size_t prefix_bytes_;
+};
+
 rocksdb::CompressionType first_supported(std::initializer_list<rocksdb::CompressionType> wanted) {
   const auto supported = rocksdb::GetSupportedCompressions();
   for (const auto type : wanted)
@@ -73,9 +86,9 @@ void speed_up_memtable(Column which, rocksdb::ColumnFamilyOptions& column) {
   }
   // A partition's row is written with each of its writes, and its dots come in order: the place is beside the
   // last one with the same beginning (partition; partition and actor).
-  const size_t hint_bytes = which == Column::partitions ? 4 : which == Column::dots ? 12 : 0;
-  if (hint_bytes > 0) {
-    column.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(hint_bytes));
+  if (const size_t bytes = hinted_key_bytes(which); bytes > 0) {
+    const size_t prefix_bytes = which == Column::dots ? 12 : bytes;
+    column.memtable_insert_with_hint_prefix_extractor = std::make_shared<HintPrefix>(bytes, prefix_bytes);
   }
 }
 
@@ -151,6 +164,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_options(const DatabaseOption
 }
 
 }  // namespace
+
+size_t hinted_key_bytes(Column column) {
+  return column == Column::partitions ? 4 : column == Column::dots ? 20 : 0;
+}
 
 RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events) {
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "storage/rocks_options.h"
 #include "storage/rocks_status.h"
 
 namespace covey {
@@ -100,12 +101,7 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
   }
   rocksdb::WriteBatch writes(bytes);
   for (const auto& operation : batch.operations()) {
-    auto* column = database_.columns_[static_cast<size_t>(operation.column)];
-    const auto status = operation.value ? writes.Put(column, operation.key, *operation.value)
-                        : operation.range_end.empty()
-                            ? writes.Delete(column, operation.key)
-                            : writes.DeleteRange(column, operation.key, operation.range_end);
-    if (!status.ok()) return to_store_error(status, "writing");
+    if (auto failed = add(operation, writes)) return *failed;
   }
   const auto status = database_.db_->Write(rocksdb::WriteOptions(), &writes);
   if (!status.ok()) {
@@ -121,6 +117,24 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
     database_.commit_->wrote(*progress_, written_.value);
   }
   return written_;
+}
+
+std::optional<StoreError> RocksStore::add(const StoreBatch::Operation& operation,
+                                          rocksdb::WriteBatch& writes) const {
+  auto* column = database_.columns_[static_cast<size_t>(operation.column)];
+  rocksdb::Status status;
+  if (operation.value) {
+    status = writes.Put(column, operation.key, *operation.value);
+  } else if (operation.range_end.empty()) {
+    status = writes.Delete(column, operation.key);
+  } else if (operation.key.size() == hinted_key_bytes(operation.column)) {
+    status = writes.Delete(column, operation.key);
+    if (status.ok()) status = writes.DeleteRange(column, operation.key + '\0', operation.range_end);
+  } else {
+    status = writes.DeleteRange(column, operation.key, operation.range_end);
+  }
+  if (!status.ok()) return to_store_error(status, "writing");
+  return std::nullopt;
 }
 
 void RocksStore::remember(const StoreBatch& batch) {

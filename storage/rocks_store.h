@@ -3,11 +3,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "replication/store.h"
 #include "storage/group_commit.h"
 #include "storage/object_cache.h"
 #include "storage/rocks_database.h"
+
+namespace rocksdb {
+class WriteBatch;
+}
 
 namespace covey {
 
@@ -24,6 +29,7 @@ class RocksStore final : public Store {
   std::unique_ptr<StoreSnapshot> snapshot() override;
 
  private:
+  std::optional<StoreError> add(const StoreBatch::Operation& operation, rocksdb::WriteBatch& writes) const;
   void remember(const StoreBatch& batch);
 
   Database& database_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "replication/codec.h"
 #include "storage/memory_store.h"
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/temporary_directory.h"
@@ -104,6 +105,30 @@ TEMPLATE_TEST_CASE("of two changes of a key in one batch the last stands", "[sto
   REQUIRE(fixture.store.write(batch));
   CHECK(get(fixture.store, Column::dots, "a") == "<none>");
   CHECK(get(fixture.store, Column::dots, "b") == "2");
+}
+
+// RocksDB gives dots a place by their beginning; a range of them goes into another list of its memory.
+TEMPLATE_TEST_CASE("ranges of dots are erased between writes of dots", "[storage]", MemoryFixture,
+                   RocksFixture) {
+  TestType fixture;
+  const PartitionId partition{7};
+  auto key = [&](uint64_t counter) { return dot_key(partition, {{1}, {counter}}); };
+  for (uint64_t first = 1; first < 2'000; first += 100) {
+    StoreBatch batch;
+    for (uint64_t i = first; i < first + 100; ++i) batch.put(Column::dots, key(i), "v");
+    REQUIRE(fixture.store.write(batch));
+    batch.clear();
+    batch.erase_range(Column::dots, key(first), key(first + 97) + '\0');
+    REQUIRE(fixture.store.write(batch));
+  }
+  size_t left = 0;
+  auto cursor = fixture.store.cursor(Column::dots, "", "");
+  for (; cursor->valid(); cursor->next(), ++left) {
+    auto at = decode_dot_key(cursor->key());
+    REQUIRE(at);
+    CHECK((at->dot.counter.value % 100 == 99 || at->dot.counter.value % 100 == 0));
+  }
+  CHECK(left == 40);
 }
 
 TEMPLATE_TEST_CASE("keys and values are any bytes", "[storage]", MemoryFixture, RocksFixture) {
