@@ -89,10 +89,15 @@ size_t World::submit(ClientOperation given, const std::string& context_name) {
             : partition_of(waiting.request.table, waiting.request.key, setup_.partitions).value;
     waiting.wall_ms = now(machine).wall_ms;
     waiting.deadline_us = now_us() + uint64_t{waiting.request.timeout_ms} * 1000;
-    current_operation_ = &waiting;
-    input(machine, machine.shards[partition % machine.shards.size()],
-          [&](Core& core, Now time) { core.request(time, RequestId{number + 1}, waiting.request); });
-    current_operation_ = nullptr;
+    const Request& asked = waiting.request;
+    ShardState& shard = machine.shards[partition % machine.shards.size()];
+    auto ask = [&](Core& core, Now time) { core.request(time, RequestId{number + 1}, asked); };
+    if (asked.operation == Operation::put || asked.operation == Operation::erase) {
+      stage(machine, shard, {asked.table, asked.key}, &waiting);
+      input_of_pass(machine, shard, ask);
+    } else {
+      input_at_once(machine, shard, ask);
+    }
   });
   return number;
 }

@@ -50,6 +50,8 @@ class Generator {
         random_.one_in(6) ? (random_.one_in(2) ? Durability::interval : Durability::none) : Durability::sync;
     // Drawn apart, so that it changes nothing else of a seed.
     setup_.rocksdb = Random(options_.seed).one_in(20);
+    Random pass(~options_.seed);
+    if (pass.one_in(2)) setup_.pass_us = pass.pick(std::vector<uint64_t>{200, 1'000, 5'000, 20'000});
     if (random_.one_in(8)) setup_.siblings_max = static_cast<uint32_t>(random_.between(2, 6));
     if (random_.one_in(4)) setup_.log_entries_max = random_.between(4, 40);
     if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,6 +14,8 @@
 #include "tests/sim/watched_store.h"
 
 namespace covey::sim {
+
+struct ClientOperation;
 
 // One core with its store, and what was last seen of it.
 struct ShardState {
@@ -28,6 +31,10 @@ struct ShardState {
   std::vector<DotSet> voids;    // by partition
   std::vector<Dot> minted;      // by partition: the last dot that it gave out
   std::deque<Pending> pending;  // events that are written and not yet synced
+  // Keys written by inputs of this pass, and whose request it is; nullptr: a peer's.
+  std::map<TableKey, const ClientOperation*> staged;
+  bool fed = false;             // inputs were given and what they lead to was not performed yet
+  bool pass_scheduled = false;  // its end
 };
 
 // What the data directory says beside the stores.

@@ -116,6 +116,8 @@ void World::take_down(Machine& machine) {
     shard.core.reset();
     shard.watched.reset();
     shard.sync_scheduled = false;
+    shard.staged.clear();
+    shard.fed = shard.pass_scheduled = false;
   }
   for (Machine& peer : machines_) {
     if (peer.index != machine.index) disconnect(machine.index, peer.index);

@@ -161,6 +161,8 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
   auto by_partition = [&](uint32_t partition) { return static_cast<size_t>(partition % to.shards.size()); };
   auto by_operation = [&](uint64_t operation) { return static_cast<size_t>(operation % to.shards.size()); };
   std::optional<size_t> target;
+  std::optional<TableKey> staged;
+  const ClientOperation* operation = nullptr;
   switch (message.body_case()) {
     case Body::kHello:
     case Body::kWelcome:
@@ -176,6 +178,7 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
       break;
     case Body::kReplicate:
       target = by_partition(message.replicate().partition());
+      staged = {message.replicate().item().table(), message.replicate().item().key()};
       break;
     case Body::kFetch:
       target = by_partition(message.fetch().partition());
@@ -195,7 +198,8 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
     case Body::kForward: {
       const auto& forward = message.forward();
       target = by_partition(partition_of(forward.table(), forward.key(), setup_.partitions).value);
-      current_operation_ = tagged(forward.content_type());
+      staged = {forward.table(), forward.key()};
+      operation = tagged(forward.content_type());
       break;
     }
     case Body::kReplicateAck:
@@ -211,11 +215,22 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
       target = by_operation(message.forward_reply().operation());
       break;
   }
+  auto kind = message.body_case();
+  bool answers = kind == Body::kReplicateAck || kind == Body::kForwardReply;
+  bool reads = kind == Body::kFetch || kind == Body::kScan;
   for (size_t i = 0; i < to.shards.size(); ++i) {
     if (target && *target != i) continue;
-    input(to, to.shards[i], [&](Core& core, Now time) { core.receive(time, from, message); });
+    ShardState& shard = to.shards[i];
+    auto receive = [&](Core& core, Now time) { core.receive(time, from, message); };
+    if (staged) stage(to, shard, *staged, operation);
+    if (staged || answers) {
+      input_of_pass(to, shard, receive);
+    } else if (reads) {
+      input_at_once(to, shard, receive);
+    } else {
+      input(to, shard, receive);
+    }
   }
-  current_operation_ = nullptr;
 }
 
 // What a decoder must refuse: the message cut short, or one of its fields with its end cut off.

@@ -122,11 +122,16 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
     if (!key && logged == dot_key(partition, dot)) key = decode_dot_value(value);
   }
   if (!key && change.objects.size() == 1) key = decode_object_key(change.objects[0].key);
-  const ClientOperation* operation = version != nullptr ? tagged(version->content_type) : current_operation_;
-  if (!key && operation != nullptr) key = TableKey{operation->request.table, operation->request.key};
+  ShardState& shard = machine.shards[partition.value % machine.shards.size()];
+  if (!key && shard.staged.size() == 1) key = shard.staged.begin()->first;
+  const ClientOperation* operation = nullptr;
+  if (version != nullptr) {
+    operation = tagged(version->content_type);
+  } else if (key && shard.staged.contains(*key)) {
+    operation = shard.staged.at(*key);
+  }
   if (!key && operation == nullptr && std::popcount(oracle_.owners(partition)) == 1) return nullptr;
   require(key.has_value(), machine.id.name + " gave a dot for no key");
-  ShardState& shard = machine.shards[partition.value % machine.shards.size()];
   std::optional<Object> stored;  // if it did change
   std::vector<Version> removed;
   for (size_t i = 0; i < change.objects.size(); ++i) {

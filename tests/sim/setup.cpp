@@ -71,6 +71,8 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
     setup.message_bytes_max = static_cast<uint32_t>(in_range(value, 64, 1 << 24));
   } else if (name == "gossip") {
     setup.gossip_interval_us = parse_duration_us(value);
+  } else if (name == "pass") {
+    setup.pass_us = parse_duration_us(value);
   } else {
     return false;
   }
@@ -90,7 +92,8 @@ std::vector<std::string> setup_lines(const Setup& setup) {
           "siblings " + std::to_string(setup.siblings_max),
           "log " + std::to_string(setup.log_entries_max),
           "message-bytes " + std::to_string(setup.message_bytes_max),
-          "gossip " + duration_text(setup.gossip_interval_us)};
+          "gossip " + duration_text(setup.gossip_interval_us),
+          "pass " + duration_text(setup.pass_us)};
 }
 
 }  // namespace covey::sim

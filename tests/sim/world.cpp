@@ -94,8 +94,10 @@ void World::when_running(Machine& machine, std::function<void()> action) {
 // Performs what the core wants done; the oracle sees what changed before anybody is told of it.
 void World::after_input(Machine& machine, ShardState& shard) {
   Output output = shard.core->drain();
+  shard.fed = false;
   oracle_.saw_wall(now(machine).wall_ms);
   observe(machine, shard);
+  shard.staged.clear();
   if (shard.disk->synced() < shard.disk->written()) schedule_sync(machine, shard);
   if (shard.disk->has_ended()) {
     queue_.after(0, [this, &machine, run = machine.run] {
@@ -109,6 +111,29 @@ void World::after_input(Machine& machine, ShardState& shard) {
   for (auto& one : output.sends) send(machine, one);
   for (auto& one : output.answers) answer(machine, one);
   if (++steps_ % check_everything_each_steps == 0) check_everything();
+}
+
+void World::stage(Machine& machine, ShardState& shard, const TableKey& key,
+                  const ClientOperation* operation) {
+  if (shard.staged.contains(key)) {
+    totals.add("sometimes: a write waited for one of its key");
+    after_input(machine, shard);
+  }
+  shard.staged[key] = operation;
+  if (shard.staged.size() > 1) totals.add("sometimes: several writes were stored together");
+}
+
+void World::end_pass_later(Machine& machine, ShardState& shard) {
+  // One owner keeps no log that would tell the keys of deletes.
+  if (setup_.pass_us == 0 || setup_.replicas == 1) return after_input(machine, shard);
+  if (std::exchange(shard.pass_scheduled, true)) return;
+  queue_.after(setup_.pass_us, [this, &machine, &shard, run = machine.run] {
+    if (machine.run != run) return;
+    when_running(machine, [this, &machine, &shard] {
+      shard.pass_scheduled = false;
+      if (shard.fed) after_input(machine, shard);
+    });
+  });
 }
 
 void World::schedule_tick(Machine& machine, uint64_t delay_us) {
@@ -155,7 +180,7 @@ void World::finish_sync(Machine& machine, ShardState& shard, Lsn lsn) {
   }
   if (shard.disk->synced() < shard.disk->written()) schedule_sync(machine, shard);
   when_running(machine, [this, &machine, &shard] {
-    input(machine, shard, [](Core& core, Now time) { core.durable(time); });
+    input_of_pass(machine, shard, [](Core& core, Now time) { core.durable(time); });
   });
 }
 

@@ -131,8 +131,17 @@ class World {
   void finish_sync(Machine& machine, ShardState& shard, Lsn lsn);
   // Runs now, or once the machine is no longer paused; not at all if it ends before.
   void when_running(Machine& machine, std::function<void()> action);
+  // Gives the core an input, after those of the pass have been dealt with.
   template <class Action>
   void input(Machine& machine, ShardState& shard, Action action);
+  // One that is dealt with together with those of the pass, at its end or at once.
+  template <class Action>
+  void input_at_once(Machine& machine, ShardState& shard, Action action);
+  template <class Action>
+  void input_of_pass(Machine& machine, ShardState& shard, Action action);
+  // A write of the key. Two of one key do not meet in a pass: the oracle could not tell them apart.
+  void stage(Machine& machine, ShardState& shard, const TableKey& key, const ClientOperation* operation);
+  void end_pass_later(Machine& machine, ShardState& shard);
   void after_input(Machine& machine, ShardState& shard);
 
   void observe(Machine& machine, ShardState& shard);
@@ -183,7 +192,6 @@ class World {
   };
   std::map<std::string, Token> tokens_;
   TokenKey token_key_;
-  const ClientOperation* current_operation_ = nullptr;  // whose request is being handed to a core
   std::map<std::string, uint64_t> messages_by_kind_;
   std::vector<std::string> trace_;
   uint64_t digest_ = 0;
@@ -192,8 +200,21 @@ class World {
 
 template <class Action>
 void World::input(Machine& machine, ShardState& shard, Action action) {
+  if (shard.fed) after_input(machine, shard);
+  input_at_once(machine, shard, action);
+}
+
+template <class Action>
+void World::input_at_once(Machine& machine, ShardState& shard, Action action) {
   action(*shard.core, now(machine));
   after_input(machine, shard);
+}
+
+template <class Action>
+void World::input_of_pass(Machine& machine, ShardState& shard, Action action) {
+  shard.fed = true;
+  action(*shard.core, now(machine));
+  end_pass_later(machine, shard);
 }
 
 }  // namespace covey::sim
