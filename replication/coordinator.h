@@ -21,10 +21,7 @@ class Coordinator {
   // Operation numbers begin anywhere: a late answer to an earlier life of this node must not meet its own
   // number.
   Coordinator(Shard& shard, Lives& lives)
-      : shard_(shard),
-        lives_(lives),
-        next_operation_(shard.random.next() >> 24),
-        group_(shard.replica) {}
+      : shard_(shard), lives_(lives), next_operation_(shard.random.next() >> 24), group_(shard.replica) {}
 
   void request(Now now, RequestId client, Request request);
   void tick(Now now);
@@ -150,7 +147,7 @@ class Coordinator {
   std::set<std::tuple<uint64_t, uint64_t, NodeId>> ask_again_;  // (when us, operation, who was busy)
   std::set<std::pair<uint64_t, uint64_t>> deadlines_;           // (deadline us, operation)
   std::deque<std::pair<Lsn, uint64_t>> own_writes_;  // operations whose own write is not durable yet, by lsn
-  Replica::Group group_;  // the edits of what is staged
+  Replica::Group group_;                             // the edits of what is staged
   std::vector<StagedWrite> staged_writes_;
   std::vector<StagedMerge> staged_merges_;
   size_t staged_bytes_ = 0;

@@ -8,7 +8,8 @@ namespace covey {
 
 namespace {
 
-// Whether the message may be taken while writes are staged: it is one itself, or does not look at the replica.
+// Whether the message may be taken while writes are staged: it is one itself, or does not look at the
+// replica.
 bool joins_staged(const peer::Envelope& message) {
   using Body = peer::Envelope::BodyCase;
   switch (message.body_case()) {

@@ -71,7 +71,8 @@ void Edit::drop_everything() { drop_ = true; }
 
 namespace {
 
-constexpr uint64_t erased_as_range = 32;  // fewer are cheaper one by one than as a range that reads must look at
+constexpr uint64_t erased_as_range =
+    32;  // fewer are cheaper one by one than as a range that reads must look at
 
 // How many they are.
 uint64_t write_log_erased(PartitionId id, const DotSet& dots, StoreBatch& batch) {

@@ -45,10 +45,10 @@ struct Partition : PartitionRecord {
   Clock settled;  // dots known here for at least one gossip interval: in nobody's send queue any more
   Clock settling;
   uint64_t settling_since_us = 0;
-  Clock collected;         // dots that the log was already searched for
+  Clock collected;            // dots that the log was already searched for
   uint64_t log_since_us = 0;  // tick since which the log has entries or was collected last; 0: it has none
-  Clock stripped_at;       // bases when residual contexts were stripped last
-  std::string strip_from;  // where that goes on; empty: from the first
+  Clock stripped_at;          // bases when residual contexts were stripped last
+  std::string strip_from;     // where that goes on; empty: from the first
   std::map<NodeId, PeerCopy> copies;
   std::set<NodeId> synced_with;  // owners whose copy this one has had all of, since it began not ready
   std::set<NodeId> stand_ins;    // nodes that told of holding this partition without owning it

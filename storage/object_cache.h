@@ -1,8 +1,9 @@
 // Recently used objects of one shard, as they are stored. Each write reads its object first, and a search in
 // RocksDB (memtable, then tables) costs several times as much as a look here.
 //
-// Set-associative: a key has eight places to stand in, found by a few bits of its hash; a new key takes a free
-// one, or one of the eight in turn. No order of use to maintain, no chains, and nothing that depends on time.
+// Set-associative: a key has eight places to stand in, found by a few bits of its hash; a new key takes a
+// free one, or one of the eight in turn. No order of use to maintain, no chains, and nothing that depends on
+// time.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,8 @@ struct Setup {
   uint64_t log_entries_max = 1'000'000;
   uint32_t message_bytes_max = 256 * 1024;
   uint64_t gossip_interval_us = 200'000;
-  uint64_t pass_us = 0;  // inputs of so much time are taken in one pass, as a busy event loop does; 0: each alone
+  uint64_t pass_us =
+      0;  // inputs of so much time are taken in one pass, as a busy event loop does; 0: each alone
 
   uint32_t nodes() const { return static_cast<uint32_t>(shards.size()); }
 };
