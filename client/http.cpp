@@ -231,6 +231,7 @@ class HttpConnection::State {
     COVEY_ASSERT(waiting_ > 0);
     http::response_parser<http::string_body> parser;
     parser.body_limit(response_bytes_max);
+    parser.header_limit(header_bytes_max);
     socket_.begin(deadline);
     error_code error;
     http::read(socket_, buffer_, parser, error);

@@ -68,6 +68,7 @@ class HttpConnection {
   const Endpoint& endpoint() const;
 
   static constexpr size_t response_bytes_max = size_t{256} << 20;
+  static constexpr uint32_t header_bytes_max = 64 << 10;  // of a response: a context of the longest fits
 
  private:
   class State;

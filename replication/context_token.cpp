@@ -9,7 +9,8 @@ namespace covey {
 namespace {
 
 constexpr uint8_t token_format = 1;
-constexpr size_t token_bytes_max = 48 * 1024;
+constexpr size_t tag_bytes = 8;
+constexpr size_t body_bytes_max = token_bytes_max / 4 * 3 - tag_bytes - 1;  // of a dot set, before base64
 
 uint64_t tag_of(const TokenKey& secret, std::string_view table, std::string_view key, std::string_view body) {
   std::string bound;
@@ -22,6 +23,21 @@ uint64_t tag_of(const TokenKey& secret, std::string_view table, std::string_view
   return keyed_tag(secret.first, secret.second, bound);
 }
 
+std::string encoded_within(const Context& context, size_t bytes_max, const std::function<DotSet()>& needed) {
+  std::string whole = encode(context);
+  if (whole.size() <= bytes_max) return whole;
+  const DotSet kept = needed();
+  const auto& entries = context.entries();
+  for (size_t others = entries.size();; others /= 2) {
+    Context cut = kept;
+    for (size_t i = 0; i < others; ++i)
+      if (entries[i].base > 0) cut.add(entries[i].actor, {1, entries[i].base});
+    std::string bytes = encode(cut);
+    if (bytes.size() <= bytes_max) return bytes;
+    if (others == 0) return encode(Context{});  // more siblings than any key may gather: covers nothing
+  }
+}
+
 }  // namespace
 
 TokenKey token_key(std::string_view secret) {
@@ -29,11 +45,11 @@ TokenKey token_key(std::string_view secret) {
 }
 
 std::string seal_context(const TokenKey& secret, std::string_view table, std::string_view key,
-                         const Context& context) {
+                         const Context& context, const std::function<DotSet()>& needed) {
   std::string body;
   Writer out(body);
   out.u8(token_format);
-  encode(out, context);
+  out.raw(encoded_within(context, body_bytes_max, needed));
   uint64_t tag = tag_of(secret, table, key, body);
   out.u64(tag);
   return base64_encode(body, Base64::url);
@@ -43,8 +59,8 @@ std::optional<Context> open_context(const TokenKey& secret, std::string_view tab
                                     std::string_view token) {
   if (token.size() > token_bytes_max) return std::nullopt;
   auto bytes = base64_decode(token, Base64::url);
-  if (!bytes || bytes->size() < 9) return std::nullopt;
-  std::string_view body = std::string_view(*bytes).substr(0, bytes->size() - 8);
+  if (!bytes || bytes->size() < tag_bytes + 1) return std::nullopt;
+  std::string_view body = std::string_view(*bytes).substr(0, bytes->size() - tag_bytes);
   Reader tag(std::string_view(*bytes).substr(body.size()));
   if (tag.u64() != tag_of(secret, table, key, body)) return std::nullopt;
   Reader in(body);

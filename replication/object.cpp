@@ -81,6 +81,12 @@ const Version* newest(const Object& object) {
   return at == object.versions.end() ? nullptr : &*at;
 }
 
+DotSet dots_of(const Object& object) {
+  DotSet dots;
+  for (const Version& version : object.versions) dots.add(version.dot);
+  return dots;
+}
+
 bool same_versions(const Object& a, const Object& b) {
   return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
                     [](const Version& x, const Version& y) { return x.dot == y.dot; });

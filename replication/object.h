@@ -57,6 +57,7 @@ void resolve(Object& filled, Conflicts conflicts);
 // The version a reader of one value is given: highest (time, dot). nullptr: none.
 const Version* newest(const Object& object);
 
+DotSet dots_of(const Object& object);                  // of its versions
 bool same_versions(const Object& a, const Object& b);  // by dots
 
 // Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,

@@ -166,7 +166,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
       append_versions(entry.result, shard, response.object);
     }
     entry.result.append(",\"context\":\"");
-    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context))
+    const auto needed = [&] { return reading ? dots_of(response.object) : DotSet{response.dot}; };
+    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context, needed))
         .append("\"}\n");
   }
 

@@ -15,6 +15,8 @@ namespace asio = boost::asio;
 constexpr size_t requests_max = 256;
 constexpr size_t unsent_bytes_max = 4 * 1024 * 1024;
 constexpr size_t body_bytes_max = 4 * 1024 * 1024;
+constexpr size_t held_bytes_max = 4 * 1024 * 1024;
+constexpr size_t input_bytes_first = 16 * 1024;  // more once a header needs it
 constexpr size_t stream_pause_bytes = 256 * 1024;
 constexpr size_t kept_bytes_max = 256 * 1024;
 constexpr uint64_t header_us_max = 10'000'000;
@@ -36,7 +38,7 @@ HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket, s
       socket_(std::move(socket)),
       count_(count),
       parser_(limits_of(shard.node().config)),
-      input_(limits_of(shard.node().config).header_bytes + 1024) {}
+      input_(input_bytes_first) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -66,7 +68,8 @@ void HttpConnection::touch() { last_progress_us_ = now().tick_us; }
 size_t HttpConnection::unsent() const { return out_.size() + writing_.size() - written_; }
 
 bool HttpConnection::blocked() const {
-  return slots_.size() >= requests_max || unsent() >= unsent_bytes_max || body_bytes_ >= body_bytes_max;
+  return slots_.size() >= requests_max || unsent() >= unsent_bytes_max || body_bytes_ >= body_bytes_max ||
+         held_bytes_ >= held_bytes_max;
 }
 
 void HttpConnection::close() {
@@ -77,6 +80,7 @@ void HttpConnection::close() {
   // What is still asked for is answered to a slot that does not exist any more.
   first_slot_ += slots_.size();
   slots_.clear();
+  held_bytes_ = 0;
   out_.clear();
   --shard_.metrics().connections_open;
   --count_;
@@ -100,6 +104,10 @@ void HttpConnection::read() {
               input_.begin() + static_cast<ptrdiff_t>(input_end_), input_.begin());
     input_end_ -= input_begin_;
     input_begin_ = 0;
+  }
+  if (input_end_ == input_.size()) {
+    const size_t most = limits_of(shard_.node().config).header_bytes + 1024;
+    input_.resize(std::min(2 * input_.size(), most));
   }
   reading_ = true;
   socket_.async_read_some(asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
@@ -206,7 +214,27 @@ KeyCall* HttpConnection::key_call(uint64_t slot) {
 }
 
 void HttpConnection::answered(uint64_t slot, Response&& response) {
-  if (Slot* found = find(slot)) reply_to_key_call(*this, slot, found->call, response);
+  Slot* found = find(slot);
+  if (found == nullptr) return;
+  if (has_no_room(slot, found->call, response)) {
+    found->again = true;
+    return;
+  }
+  reply_to_key_call(*this, slot, found->call, response);
+}
+
+bool HttpConnection::has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const {
+  if (slot == first_slot_ || call.operation != Operation::get) return false;
+  size_t bytes = held_bytes_;
+  for (const Version& version : response.object.versions) bytes += version.value.size();
+  return bytes > held_bytes_max;
+}
+
+void HttpConnection::count_held(uint64_t number) {
+  Slot* slot = find(number);
+  if (slot == nullptr || number == first_slot_) return;
+  held_bytes_ += slot->bytes.size() - slot->held_bytes;
+  slot->held_bytes = slot->bytes.size();
 }
 
 // The first slot writes straight into the connection's buffer, later ones wait in their own.
@@ -235,6 +263,7 @@ void HttpConnection::reply(uint64_t number, const ReplyHead& head, std::string_v
   append_number(out, body.size());
   out.append("\r\n\r\n");
   if (!slot->head_only) out.append(body);
+  count_held(number);
   complete(number);
 }
 
@@ -256,6 +285,7 @@ void HttpConnection::begin_stream(uint64_t number, const ReplyHead& head) {
   write_head(out, *slot, head);
   if (slot->chunked) out.append("Transfer-Encoding: chunked\r\n");
   out.append("\r\n");
+  count_held(number);
 }
 
 void HttpConnection::write_stream(uint64_t number, std::string_view bytes) {
@@ -269,6 +299,7 @@ void HttpConnection::write_stream(uint64_t number, std::string_view bytes) {
   } else {
     out.append(bytes);
   }
+  count_held(number);
   if (flush_asked_ || number != first_slot_) return;
   flush_asked_ = true;
   shard_.flush_later(shared_from_this());
@@ -284,8 +315,9 @@ void HttpConnection::end_stream(uint64_t number) {
 bool HttpConnection::should_pause(uint64_t number, std::function<void()> resume) {
   Slot* slot = find(number);
   if (slot == nullptr) return false;
-  size_t held = number == first_slot_ ? unsent() : slot->bytes.size();
-  if (held < stream_pause_bytes) return false;
+  const bool is_first = number == first_slot_;
+  const size_t held = is_first ? unsent() : slot->bytes.size();
+  if (held < stream_pause_bytes && (is_first || held_bytes_ < held_bytes_max)) return false;
   slot->resume = std::move(resume);
   return true;
 }
@@ -319,8 +351,12 @@ void HttpConnection::complete(uint64_t number) {
     body_bytes_ -= slots_.front().body_bytes;
     slots_.pop_front();
     ++first_slot_;
-    if (!slots_.empty()) out_.append(slots_.front().bytes);
-    if (!slots_.empty()) slots_.front().bytes = {};
+    if (slots_.empty()) break;
+    Slot& first = slots_.front();
+    out_.append(first.bytes);
+    held_bytes_ -= std::exchange(first.held_bytes, 0);
+    first.bytes = {};
+    if (std::exchange(first.again, false)) ask_again(shared_from_this(), first_slot_, first.call);
   }
   if (!flush_asked_) {
     flush_asked_ = true;

@@ -3,9 +3,10 @@
 // business.
 //
 // Limits and what happens at them: requests_max requests, or body_bytes_max bytes of their bodies, that are
-// not answered yet, or unsent_bytes_max bytes that the client does not take: no more is read until there is
-// room. A client that is silent within a header for 10 s, or within a body, or between requests, or does not
-// take its answer for 30 s, is disconnected.
+// not answered yet, or unsent_bytes_max bytes that the client does not take, or held_bytes_max bytes of
+// answers behind one that takes longer: no more is read until there is room; and a value that such an answer
+// has no room for is read again when its turn comes. A client that is silent within a header for 10 s, or
+// within a body, or between requests, or does not take its answer for 30 s, is disconnected.
 //
 // Used by one shard's thread.
 #pragma once
@@ -31,6 +32,10 @@ struct KeyCall {
   std::string table;
   std::string key;
   bool as_document = false;  // Accept: application/vnd.covey+json
+  // Of a read, to ask once more.
+  bool sloppy = true;
+  uint32_t timeout_ms = 0;
+  Conflicts conflicts = Conflicts::siblings;
 };
 
 // Extra header lines, each ending in "\r\n".
@@ -82,7 +87,9 @@ class HttpConnection : public Requester,
 
  private:
   struct Slot {
-    std::string bytes;  // of its answer, while another one goes first
+    std::string bytes;      // of its answer, while another one goes first
+    size_t held_bytes = 0;  // so many of them are counted in held_bytes_
+    bool again = false;     // its answer had no room: to be asked for again
     KeyCall call;
     uint64_t begun_us = 0;
     size_t body_bytes = 0;  // of its request
@@ -108,6 +115,8 @@ class HttpConnection : public Requester,
   Slot* find(uint64_t slot);
   const Slot* find(uint64_t slot) const;
   std::string& sink(uint64_t slot);
+  void count_held(uint64_t slot);
+  bool has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const;
   void write_head(std::string& out, const Slot& slot, const ReplyHead& head);
   void complete(uint64_t slot);
   void resume_parsing();
@@ -129,6 +138,7 @@ class HttpConnection : public Requester,
   std::string out_;        // bytes in order, not yet handed to the system
   std::string writing_;    // bytes that the system takes only in part: an asynchronous write is under way
   size_t body_bytes_ = 0;  // of the slots' requests
+  size_t held_bytes_ = 0;  // of the slots' answers
   size_t written_ = 0;     // of writing_
   uint64_t last_progress_us_ = 0;  // a byte came or went
   uint64_t header_since_us_ = 0;   // 0: no header under way

@@ -59,6 +59,10 @@ class BeastParser final : public http::basic_parser<true> {
   void on_field_impl(http::field field, string_view name, string_view value, error_code&) override {
     if (header_seen_) return;  // a trailer can't change the request
     switch (field) {
+      case http::field::host:
+        if (has_host_) refuse(bad_request("The header Host stands there twice: send it once."));
+        has_host_ = true;
+        return;
       case http::field::content_type:
         return take_once("Content-Type", value, has_content_type_, request_.content_type);
       case http::field::accept:
@@ -101,6 +105,8 @@ class BeastParser final : public http::basic_parser<true> {
 
   void on_header_impl(error_code& ec) override {
     header_seen_ = true;
+    if (request_.http_1_1 && !has_host_)
+      refuse(bad_request("An HTTP/1.1 request must have a Host header: send one."));
     request_.keep_alive = keep_alive();
     auto length = content_length();
     if (length && *length > limit_) {
@@ -141,6 +147,7 @@ class BeastParser final : public http::basic_parser<true> {
   const HttpLimits& limits_;
   size_t limit_ = 0;
   bool header_seen_ = false;
+  bool has_host_ = false;
   bool has_content_type_ = false;
   bool has_if_match_ = false;
   bool has_if_none_match_ = false;

@@ -32,7 +32,7 @@ struct HttpRequest {
 };
 
 struct HttpLimits {
-  size_t header_bytes = 16 * 1024;        // request line and header fields together
+  size_t header_bytes = 48 * 1024;        // request line and header fields together: a context fits
   size_t value_bytes = 1024 * 1024;       // bodies of everything but batches
   size_t batch_bytes = 64 * 1024 * 1024;  // bodies of POST
 };

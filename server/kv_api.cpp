@@ -90,7 +90,8 @@ std::string siblings_document(ShardLoop& shard, const Response& response, std::s
 void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& call, const Response& response) {
   ShardLoop& shard = connection.shard();
   const auto& versions = response.object.versions;
-  std::string context = seal_context(shard.node().token, call.table, call.key, response.context);
+  std::string context = seal_context(shard.node().token, call.table, call.key, response.context,
+                                     [&] { return dots_of(response.object); });
   std::string headers;
   append_context_headers(headers, context, response);
   if (versions.size() > 1) ++shard.metrics().reads_with_siblings;
@@ -114,7 +115,8 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
 void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& call,
                     const Response& response) {
   ShardLoop& shard = connection.shard();
-  std::string context = seal_context(shard.node().token, call.table, call.key, response.context);
+  std::string context = seal_context(shard.node().token, call.table, call.key, response.context,
+                                     [&] { return DotSet{response.dot}; });
   std::string headers;
   append_context_headers(headers, context, response);
   std::string body = "{\"dot\":";
@@ -220,8 +222,24 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   call.level = request.level;
   call.table = std::move(key.table);
   call.key = std::move(key.key);
+  call.sloppy = request.sloppy;
+  call.timeout_ms = request.timeout_ms;
+  call.conflicts = request.conflicts;
   call.as_document = reading && http.accept.find(document_type) != std::string::npos;
   shard.ask(std::move(request), connection, slot);
+}
+
+void ask_again(std::shared_ptr<HttpConnection> connection, uint64_t slot, const KeyCall& call) {
+  Request request;
+  request.operation = call.operation;
+  request.table = call.table;
+  request.key = call.key;
+  request.level = call.level;
+  request.sloppy = call.sloppy;
+  request.timeout_ms = call.timeout_ms;
+  request.conflicts = call.conflicts;
+  ShardLoop& shard = connection->shard();
+  shard.ask(std::move(request), std::move(connection), slot);
 }
 
 void reply_to_key_call(HttpConnection& connection, uint64_t slot, const KeyCall& call,

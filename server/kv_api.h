@@ -13,6 +13,9 @@ namespace covey::server {
 void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, HttpRequest& request,
                     TableKey key, const CallOptions& options);
 
+// Once more, for a read whose answer was dropped.
+void ask_again(std::shared_ptr<HttpConnection> connection, uint64_t slot, const KeyCall& call);
+
 // Writes the answer of the core as the answer to the slot.
 void reply_to_key_call(HttpConnection& connection, uint64_t slot, const KeyCall& call,
                        const Response& response);

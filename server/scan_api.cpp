@@ -138,7 +138,8 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
     append_key(chunk_, key, true);
     append_versions(chunk_, shard, object);
     chunk_.append(",\"context\":\"")
-        .append(seal_context(shard.node().token, table_, key, object.context))
+        .append(
+            seal_context(shard.node().token, table_, key, object.context, [&] { return dots_of(object); }))
         .append("\"}\n");
   }
 

@@ -187,20 +187,26 @@ class BadInput(harness.ClusterTest):
         draw = random.Random(3)
         for data in (b"\0" * 100, b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
                      b"GET /v1/kv/default/k1\r\n\r\n", b"SSH-2.0-x\r\n", b"*1\r\n$4\r\nPING\r\n",
-                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-                     b"GET /v1/kv/default/k1 HTTP/1.1\r\nBad Header\r\n\r\n", draw.randbytes(5000)):
+                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+                     b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                     b"GET /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n", draw.randbytes(5000)):
             answer = raw(self.node.http_port, data + b"\r\n\r\n", wait_s=1)
             if answer:
                 self.assertRegex(head_of(answer), rb"^HTTP/1\.1 (400|404|405|413|501|505) ", repr(data[:60]))
                 self.assertIn(b'{"error":', answer)
 
+    def test_http_1_1_without_a_host(self):
+        answer = raw(self.node.http_port, b"GET /v1/kv/default/k1 HTTP/1.1\r\n\r\n")
+        self.assertRegex(head_of(answer), rb"^HTTP/1\.1 400 ")
+        self.assertIn(b"Host", answer)
+        self.assertRegex(head_of(raw(self.node.http_port, b"GET /v1/health/live HTTP/1.0\r\n\r\n")), rb" 200 ")
+
     def test_oversized_headers(self):
         huge = b"GET /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 200_000 + b"\r\n\r\n"
         self.assertRegex(head_of(raw(self.node.http_port, huge)), rb" (413|431) ")
-        many = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % i for i in range(20_000)) + b"\r\n"
+        many = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: 1\r\n" % i for i in range(20_000)) + b"\r\n"
         self.assertRegex(head_of(raw(self.node.http_port, many)), rb" (413|431) ")
         path = b"GET /v1/kv/default/" + b"%41" * 30_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
         self.assertRegex(head_of(raw(self.node.http_port, path)), rb" (413|414) ")
@@ -210,7 +216,7 @@ class BadInput(harness.ClusterTest):
         slow = [socket.create_connection(("127.0.0.1", self.node.http_port)) for _ in range(50)]
         for i, connection in enumerate(slow):
             connection.sendall(b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\n" if i % 2 else
-                               b"PUT /v1/kv/default/k1 HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+                               b"PUT /v1/kv/default/k1 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         greedy = socket.create_connection(("127.0.0.1", self.node.http_port))
         greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         greedy.settimeout(2)

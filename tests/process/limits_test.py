@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import re
+import socket
 import struct
 import subprocess
 import threading
@@ -53,6 +54,41 @@ class Connections(harness.ClusterTest):
             for client in self.places:
                 client.close()
         return len(self.places)
+
+
+class Answers(harness.ClusterTest):
+    def test_many_large_answers_behind_a_slow_one_take_little_memory(self):
+        """What has no room behind the slow one is read again: all come, in order, and the node does not hold them all."""
+        cluster = self.start_cluster(3)
+        node = cluster["n1"]
+        value = bytes(range(256)) * 4000
+        self.assertEqual(node.client.put("large", value, w="all").status, 200)
+        self.assertEqual(node.client.put("small", b"v", w="all").status, 200)
+        count = 150
+        cluster["n3"].pause()
+        before = self.peak_bytes(node)
+        with socket.create_connection(("127.0.0.1", node.http_port)) as connection:
+            connection.settimeout(30)
+            request = b"GET /v1/kv/default/%s HTTP/1.1\r\nHost: x\r\n\r\n"
+            connection.sendall(request % b"small?r=all&sloppy=false&timeout_ms=700" + request % b"large?r=one" * count)
+            answers = connection.makefile("rb")
+            self.assertIn(self.one_answer(answers)[0], (503, 504))
+            for _ in range(count):
+                status, body = self.one_answer(answers)
+                self.assertEqual(status, 200)
+                self.assertEqual(body, value)
+        self.assertLess(self.peak_bytes(node) - before, 64 << 20)
+
+    @staticmethod
+    def one_answer(stream):
+        status = int(stream.readline().split()[1])
+        headers = http.client.parse_headers(stream)
+        return status, stream.read(int(headers["Content-Length"]))
+
+    @staticmethod
+    def peak_bytes(node):
+        with open(f"/proc/{node.process.pid}/status") as status:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) << 10
 
 
 class Logs(harness.ClusterTest):

@@ -38,8 +38,8 @@ const char* status_text(Status status) {
 std::optional<Context> World::open_token(ClientOperation& operation, const std::string& name, bool& refused) {
   TableKey key{operation.request.table, operation.request.key};
   if (name == "forged") {
-    std::string text =
-        seal_context(token_key("another cluster"), key.table, key.key, DotSet{{Actor{random_.next()}, {9}}});
+    std::string text = seal_context(token_key("another cluster"), key.table, key.key,
+                                    DotSet{{Actor{random_.next()}, {9}}}, [] { return DotSet{}; });
     require(!open_context(token_key_, key.table, key.key, text), "a forged context was accepted");
     totals.add("sometimes: a forged context was refused");
     refused = true;
@@ -69,7 +69,8 @@ size_t World::submit(ClientOperation given, const std::string& context_name) {
   totals.add("operations");
   bool refused = false;
   if (!context_name.empty()) request.context = open_token(operation, context_name, refused);
-  if (refused || !machine.up) {
+  const bool drains = machine.damage && machine.damage->drains_until_us;
+  if (refused || !machine.up || drains) {
     operation.done = operation.gave_up = true;
     operation.shown = refused ? "refused" : "down";
     return number;
@@ -123,7 +124,8 @@ void World::answer(Machine& machine, Output::Answer& given) {
   } else if (!operation.token_name.empty() && operation.request.operation != Operation::scan &&
              (response.status == Status::ok || response.status == Status::not_found)) {
     TableKey key{operation.request.table, operation.request.key};
-    tokens_[operation.token_name] = {key, seal_context(token_key_, key.table, key.key, response.context)};
+    tokens_[operation.token_name] = {
+        key, seal_context(token_key_, key.table, key.key, response.context, [] { return DotSet{}; })};
   }
   note(machine.id.name + " answers operation " + std::to_string(number) + " (" + operation.request.key +
        "): " + operation.shown);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "client/http.h"
+#include "replication/context_token.h"
 #include "tests/unit/client/fake_http_server.h"
 
 namespace covey::client {
@@ -52,6 +53,19 @@ TEST_CASE("a request says what the API asks for", "[client]") {
   CHECK(requests[3].method == "DELETE");
   CHECK(requests[3].headers.at("if-match") == "\"n1.1:1\"");
   CHECK(server.connections() == 1);
+}
+
+TEST_CASE("a context of any length that nodes give out is read and sent back", "[client]") {
+  const std::string context(token_bytes_max, 'c');
+  FakeHttpServer server([&](const FakeRequest&) {
+    return FakeReply{.status = 200, .body = "v", .headers = {{"Covey-Context", context}}};
+  });
+  Client client = open({server.endpoint()});
+  const auto read = client.get("t", "k");
+  REQUIRE(read);
+  CHECK(read->context == context);
+  (void)client.put("t", "k", "w", {.context = read->context});
+  CHECK(server.requests().back().headers.at("covey-context") == context);
 }
 
 TEST_CASE("the next node is tried when one does not answer, and kept", "[client]") {

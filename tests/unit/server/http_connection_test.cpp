@@ -6,6 +6,9 @@
 #include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 
+#include "replication/context_token.h"
+#include "server/call_options.h"
+
 using namespace covey::server;
 namespace asio = boost::asio;
 using asio::ip::tcp;
@@ -126,8 +129,8 @@ TEST_CASE("a client beyond the limit of connections reads why, also if it had se
   Talk talk;
   talk.client.non_blocking(true);
   boost::system::error_code full;
-  std::string body =
-      "PUT /v1/kv/default/k HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + std::string(50'000, 'x');
+  std::string body = "PUT /v1/kv/default/k HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" +
+                     std::string(50'000, 'x');
   talk.client.write_some(asio::buffer(body), full);
   talk.client.non_blocking(false);
   talk.connection->refuse();
@@ -165,4 +168,19 @@ TEST_CASE("a node that closes does not wait for clients that rest", "[http_conne
   talk.silence(second_us);
   CHECK(talk.closed());
   CHECK(talk.timed_out() == 0);
+}
+
+TEST_CASE("the longest context, the longest key and other headers find room in one request",
+          "[http_connection]") {
+  const auto answer = [](size_t others) {
+    Talk talk;
+    talk.connection->start();
+    talk.send("PUT /v1/kv/none/" + std::string(3 * key_bytes_max, 'k') +
+              " HTTP/1.1\r\nHost: x\r\nCovey-Context: " + std::string(covey::token_bytes_max, 'c') +
+              "\r\nX-Other: " + std::string(others, 'o') +
+              "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    return talk.received();
+  };
+  CHECK(has(answer(9'000), "no_such_table"));  // it was read
+  CHECK(has(answer(20'000), "request line and headers are over the limit of 49152 bytes"));
 }

@@ -110,13 +110,25 @@ TEST_CASE("what is over a limit is refused as soon as that is known", "[http]") 
   CHECK(parse_all(batch, "POST /k HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n") == Event::need_more);
 }
 
+TEST_CASE("a request says once which host it means; only HTTP/1.0 need not", "[http]") {
+  const auto status = [](const std::string& text) {
+    HttpParser parser(small_limits());
+    return parse_all(parser, text) == Event::failed ? parser.error().status : 0;
+  };
+  CHECK(status("GET /k HTTP/1.1\r\n\r\n") == 400);
+  CHECK(status("GET /k HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n") == 400);
+  CHECK(status("GET /k HTTP/1.1\r\nHost:\r\n\r\n") == 0);
+  CHECK(status("GET /k HTTP/1.0\r\n\r\n") == 0);
+}
+
 TEST_CASE("what is not HTTP is refused, never guessed at", "[http]") {
   for (const char* text :
        {"\x16\x03\x01\x02\x01\x01", "*1\r\n$4\r\nPING\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n",
-        "GET / HTTP/9.1\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        "PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "PUT / HTTP/1.1\r\nExpect: 200-ok\r\n\r\n"}) {
+        "GET / HTTP/9.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: x\r\nExpect: 200-ok\r\n\r\n"}) {
     HttpParser parser(small_limits());
     INFO(text);
     CHECK(parse_all(parser, text) == Event::failed);
