@@ -181,8 +181,8 @@ class Core {
   std::vector<MemberView> members(Now now) const;
   PartitionView partition(Now now, PartitionId partition) const;  // REQUIRES: of this shard
   std::vector<PartitionView> partitions(Now now) const;           // of this shard
-  // Whether another owner that is ready has told that it has all of `clock` on its disk. REQUIRES: of this
-  // shard
+  // Whether another owner that is ready has told that it has all of `clock`, an earlier one of this copy, on
+  // its disk; or all have, and this copy was dropped since. REQUIRES: of this shard
   bool held_elsewhere(PartitionId partition, const Clock& clock) const;
   ExplainView explain(Now now, const std::string& table, const std::string& key) const;
   const CoreStats& stats() const;

@@ -50,6 +50,7 @@ std::vector<PartitionView> Core::partitions(Now now) const {
 bool Core::held_elsewhere(PartitionId id, const Clock& clock) const {
   const Shard& shard = parts_->shard;
   const Partition& partition = shard.replica.partitions().at(id);
+  if (!partition.clock.contains(clock)) return true;  // handed over to all owners and dropped since
   return std::any_of(partition.copies.begin(), partition.copies.end(), [&](const auto& copy) {
     return copy.second.ready && shard.members.owns(copy.first, id) &&
            copy.second.durable_clock.contains(clock);

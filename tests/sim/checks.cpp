@@ -48,8 +48,9 @@ void World::note_state() {
     return out;
   };
   for (Machine& machine : machines_) {
-    if (!machine.up) continue;
+    if (!machine.up || (machine.rotten && setup_.rocksdb)) continue;
     for (ShardState& shard : machine.shards) {
+      if (!shard.core) continue;  // it failed within a start
       for (const PartitionView& view : shard.core->partitions(now(machine))) {
         if (!view.held) continue;
         note(machine.id.name + " partition " + std::to_string(view.partition.value) +
@@ -69,7 +70,7 @@ void World::note_state() {
 void World::check_everything() {
   totals.add("full checks");
   for (Machine& machine : machines_) {
-    if (!machine.up) continue;
+    if (!machine.up || (machine.rotten && setup_.rocksdb)) continue;
     for (ShardState& shard : machine.shards) {
       for (const PartitionView& view : shard.core->partitions(now(machine))) check_copy(machine, shard, view);
     }
@@ -136,7 +137,7 @@ void World::check_algebra() {
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   std::vector<Object> states;
   for (Machine& machine : machines_) {
-    if (!machine.up || states.size() == 3) continue;
+    if (!machine.up || machine.rotten || states.size() == 3) continue;
     ShardState& shard = machine.shards[partition.value % machine.shards.size()];
     auto bytes = shard.disk->store().get(Column::objects, object_key(partition, key.table, key.key));
     Object stored;
@@ -157,6 +158,7 @@ void World::check_algebra() {
 std::optional<std::string> World::not_converged() {
   for (Machine& machine : machines_) {
     if (!machine.up) return machine.id.name + " is down";
+    if (machine.rotten) return machine.id.name + " has a damaged disk";
     for (ShardState& shard : machine.shards) {
       if (!shard.core->quiet()) return machine.id.name + " is busy";
     }

@@ -12,6 +12,8 @@ namespace {
 constexpr uint64_t look_each_us = 250'000;
 constexpr uint64_t settle_us = 3'000'000;  // what slow links and nodes still hold arrives first
 constexpr uint64_t quiet_us = 3'000'000;
+// So long a damaged disk is kept for the others to take what is on it.
+constexpr uint64_t damaged_kept_us = 60'000'000;
 
 }  // namespace
 
@@ -19,7 +21,10 @@ void World::heal(Machine& machine) {
   resume(machine);
   set_stalled(machine, false);
   set_full(machine, false);
-  for (ShardState& shard : machine.shards) shard.disk->fail_next_write(false);
+  for (ShardState& shard : machine.shards) {
+    shard.disk->fail_next_write(false);
+    shard.disk->fail_next_sync(false, random_);
+  }
   machine.slow_us = 0;
   set_clock_right(machine);
 }
@@ -39,7 +44,10 @@ void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us
       if (in_group(a) && in_group(b)) link(a.index, b.index).slow_us = 0;
     }
   }
-  for (size_t member : members) heal(machines_[member]);
+  for (size_t member : members) {
+    heal(machines_[member]);
+    mend_tables(machines_[member]);
+  }
   for (size_t member : members) start(machines_[member]);
   for (size_t a : members) {
     for (size_t b : members) {
@@ -84,7 +92,10 @@ void World::heal_everything() {
   rules = {};
   sync_rules = {};
   old_messages_.clear();
-  for (Machine& machine : machines_) heal(machine);
+  for (Machine& machine : machines_) {
+    heal(machine);
+    if (machine.rotten && machine.up && !machine.damage) meet_damage(machine);  // as a compaction would
+  }
   mend_all();
   for (Machine& machine : machines_) start(machine);
   // Connections that fell silent, or were reset while a link was cut.
@@ -101,6 +112,7 @@ void World::converge(uint64_t limit_us) {
   std::optional<std::string> why = "not looked at";
   while (now_us() - began_us < limit_us) {
     run_for(look_each_us);
+    if (now_us() - began_us > damaged_kept_us && give_up_damaged()) run_for(settle_us);
     why = not_converged();
     if (!why) break;
   }

@@ -24,12 +24,17 @@ class Disk {
   virtual void close_in_order() {}  // after a sync of everything; then as after a crash
   virtual std::unique_ptr<Disk> clone() = 0;
   virtual void fail_next_write(bool fails) = 0;
+  virtual void fail_next_sync(bool fails, Random& random) = 0;
   virtual void set_full(bool full) = 0;
   // A process with this disk has to end: the store cannot go on.
   virtual bool has_ended() const { return false; }
   // The process dies, and a bit of what was synced flips. The newest write that is left, which is not older
   // than what was synced; nullopt: the next start has noticed it, and the disk is of no use any more.
   virtual std::optional<Lsn> rot(Random&) { return written(); }
+  // A bit of a table flips while the process runs. False: this disk has no tables. mend() flips it back.
+  virtual bool rot_table(Random&) { return false; }
+  virtual bool has_met_damage() const { return false; }
+  virtual void mend() {}
 };
 
 std::unique_ptr<Disk> make_memory_disk(Durability durability);

@@ -8,6 +8,8 @@
 namespace covey::sim {
 namespace {
 
+constexpr uint64_t apart_tables = 0x7ab1e5ull << 32;
+
 class Generator {
  public:
   explicit Generator(const GenerateOptions& options) : options_(options), random_(options.seed * 2 + 1) {}
@@ -20,6 +22,7 @@ class Generator {
     for (const char* kind : {"partition", "network", "crash", "disk", "clock"}) {
       if (options_.faults.contains(kind) && random_.one_in(2)) draw_faults(kind);
     }
+    draw_table_damage();
     return assembled();
   }
 
@@ -253,8 +256,17 @@ class Generator {
         at(soon(t, 1'000'000), "restart " + who);
         break;
       default:  // an fsync that fails ends the process
-        at(t, "crash " + who);
-        at(soon(t, 200'000), "restart " + who);
+        at(t, "disk " + who + " sync-fails");
+    }
+  }
+
+  // Drawn apart, so that it changes nothing else of a seed.
+  void draw_table_damage() {
+    Random apart(options_.seed + apart_tables);
+    if (!options_.faults.contains("disk") || !apart.one_in(6)) return;
+    for (uint64_t i = apart.between(1, 3); i > 0; --i) {
+      at(apart.between(0, end_us_),
+         "disk n" + std::to_string(apart.between(1, setup_.nodes())) + " rots table");
     }
   }
 

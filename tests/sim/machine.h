@@ -68,6 +68,15 @@ struct Machine {
   bool seems_untouched = false;           // an older directory in its place looks as if it were not
   std::vector<uint64_t> lives_asked_for;  // by shard: those that the last start would go on with
   std::optional<Backup> backup;
+
+  // What the server does about damage that it meets while it runs (server/node.h).
+  struct Damage {
+    std::vector<std::map<PartitionId, Clock>> at_meeting;  // by shard: what others must have
+    std::optional<uint64_t> drains_until_us;  // set: they have it, and no client is served any more
+  };
+  bool rotten = false;                         // a table of it is damaged
+  bool loses_disk = false;                     // and the next start will find that
+  std::optional<Damage> damage;                // ... and the process has met that
   std::vector<std::function<void()>> waiting;  // while paused
   std::set<size_t> operations;                 // in flight
 

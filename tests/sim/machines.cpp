@@ -1,5 +1,6 @@
 // What happens to machines: starts, crashes, disks and clocks.
 #include <algorithm>
+#include <utility>
 
 #include "replication/bugs.h"
 #include "replication/partition.h"
@@ -10,7 +11,12 @@ namespace covey::sim {
 
 namespace {
 constexpr uint64_t restart_us = 200'000;  // of a process that ended by itself
+
+bool has_ended(const Machine& machine) {
+  return std::any_of(machine.shards.begin(), machine.shards.end(),
+                     [](const ShardState& shard) { return shard.disk->has_ended(); });
 }
+}  // namespace
 
 Machine& World::machine(const std::string& name) {
   for (Machine& machine : machines_) {
@@ -77,6 +83,10 @@ void World::start(Machine& machine) {
   // (DataDirectory::noted).
   if (record.restored) {
     for (ShardState& shard : machine.shards) shard.disk->sync_to(shard.disk->written());
+    if (has_ended(machine)) {
+      end_by_itself(machine);
+      return;
+    }
   }
   record.clean = false;
   record.fresh = false;
@@ -104,6 +114,8 @@ void World::start(Machine& machine) {
 void World::take_down(Machine& machine) {
   machine.up = false;
   ++machine.run;
+  machine.loses_disk = machine.rotten && !asks_for_its_past(machine);
+  mend_tables(machine);
   machine.waiting.clear();
   for (size_t number : machine.operations) {
     operations_[number].gave_up = true;
@@ -138,13 +150,13 @@ void World::crash(Machine& machine, bool keeps_some) {
     }
     shard.pending.clear();
   }
+  if (std::exchange(machine.loses_disk, false)) lose_disk(machine);
 }
 
 void World::stop(Machine& machine) {
   if (!machine.up) return;
   for (ShardState& shard : machine.shards) shard.disk->sync_to(shard.disk->written());
-  if (std::any_of(machine.shards.begin(), machine.shards.end(),
-                  [](const ShardState& shard) { return shard.disk->has_ended(); })) {
+  if (has_ended(machine)) {
     end_by_itself(machine);
     return;
   }
@@ -158,10 +170,12 @@ void World::stop(Machine& machine) {
     for (const auto& pending : shard.pending)
       oracle_.learned(machine.index, oracle_.event(pending.event), true);
     shard.pending.clear();
+    shard.disk->fail_next_sync(false, random_);
     shard.disk->close_in_order();
   }
   machine.record.clean = true;
   machine.seems_untouched = false;
+  if (std::exchange(machine.loses_disk, false)) lose_disk(machine);
 }
 
 void World::pause(Machine& machine) {
@@ -189,6 +203,10 @@ void World::wipe(Machine& machine) {
     totals.add("fault: disk wiped");
     note(machine.id.name + " loses its disk");
   }
+  lose_disk(machine);
+}
+
+void World::lose_disk(Machine& machine) {
   machine.shards.clear();
   machine.shards.resize(setup_.shards[machine.index]);
   for (ShardState& shard : machine.shards) {
@@ -199,12 +217,12 @@ void World::wipe(Machine& machine) {
   }
   machine.record = {};
   machine.seems_untouched = false;
-  machine.stalled = machine.full = false;
+  machine.stalled = machine.full = machine.rotten = false;
   machine.history = DiskHistory::wiped;
 }
 
 void World::back_up(Machine& machine) {
-  if (machine.shards.empty()) return;
+  if (machine.shards.empty() || machine.rotten) return;
   Machine::Backup backup;
   for (ShardState& shard : machine.shards) backup.disks.push_back(shard.disk->clone());
   backup.record = machine.record;
@@ -298,12 +316,19 @@ void World::fail_next_write(Machine& machine) {
   machine.shards[random_.below(machine.shards.size())].disk->fail_next_write(true);
 }
 
+void World::fail_next_sync(Machine& machine) {
+  if (!machine.up) return;
+  totals.add("fault: fsync fails");
+  note(machine.id.name + " disk: the next fsync fails");
+  machine.shards[random_.below(machine.shards.size())].disk->fail_next_sync(true, random_);
+}
+
 // Noticed damage makes room for a fresh start, as the server does by setting the directory aside.
 void World::rot(Machine& machine) {
   if (!setup_.rocksdb || asks_for_its_past(machine)) return;
   totals.add("fault: a bit flips");
   if (machine.up) take_down(machine);
-  bool noticed = false;
+  bool noticed = std::exchange(machine.loses_disk, false);
   for (ShardState& shard : machine.shards) {
     const auto kept = shard.disk->rot(random_);
     noticed |= !kept;

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "storage/memory_store.h"
 #include "tests/sim/disk.h"
 
@@ -13,6 +15,8 @@ class MemoryDisk final : public Disk {
   Lsn written() const override { return store_->written(); }
   Lsn synced() const override { return synced_; }
   void sync_to(Lsn lsn) override {
+    has_ended_ |= std::exchange(sync_fails_, false);
+    if (has_ended_) return;
     store_->sync_to(lsn);
     synced_ = std::max(synced_, lsn);
   }
@@ -20,6 +24,7 @@ class MemoryDisk final : public Disk {
     const uint64_t unsynced = written().value - synced_.value;
     store_->crash(keeps_some && unsynced > 0 ? random.between(0, unsynced) : 0);
     synced_ = store_->written();
+    has_ended_ = sync_fails_ = false;
     return synced_;
   }
   std::unique_ptr<Disk> clone() override { return std::make_unique<MemoryDisk>(store_->clone(), synced_); }
@@ -28,11 +33,15 @@ class MemoryDisk final : public Disk {
         fails ? std::optional(StoreError{StoreError::Kind::io, "the simulated disk failed to write"})
               : std::nullopt);
   }
+  void fail_next_sync(bool fails, Random&) override { sync_fails_ = fails; }
+  bool has_ended() const override { return has_ended_; }
   void set_full(bool full) override { store_->set_full(full); }
 
  private:
   std::unique_ptr<MemoryStore> store_;
   Lsn synced_;
+  bool sync_fails_ = false;
+  bool has_ended_ = false;
 };
 
 }  // namespace

@@ -215,6 +215,26 @@ void Oracle::dropped(size_t node, PartitionId partition, const DotSet& dots) {
   }
 }
 
+void Oracle::set_aside(size_t node, PartitionId partition, const DotSet& clock) {
+  const NodeMask bit = NodeMask{1} << node;
+  for (auto& [dot, id] : by_dot_[partition.value]) {
+    const Event& event = events_[id];
+    if (!clock.contains(dot) || event.voided) continue;
+    const NodeMask had = setup_.durability == Durability::none ? event.held : event.durable;
+    require((had & ~bit) != 0,
+            nodes_[node].name + " gave its damaged disk up, and nobody else had " + describe(event));
+  }
+}
+
+bool Oracle::held_by_others(size_t node, PartitionId partition, const DotSet& clock) const {
+  const NodeMask bit = NodeMask{1} << node;
+  const auto& dots = by_dot_[partition.value];
+  return std::all_of(dots.begin(), dots.end(), [&](const auto& entry) {
+    const Event& event = events_[entry.second];
+    return !clock.contains(entry.first) || event.voided || (event.holders & ~bit) != 0;
+  });
+}
+
 void Oracle::check_object(size_t node, const TableKey& key, const Object& stored, const DotSet& clock) {
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   for (const Version& version : stored.versions) {

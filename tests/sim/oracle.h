@@ -104,6 +104,11 @@ class Oracle {
   // A node dropped its copy of a partition.
   void dropped(size_t node, PartitionId partition, const DotSet& gone);
 
+  // A node gave up a damaged disk because others had all that was in this clock of it.
+  void set_aside(size_t node, PartitionId partition, const DotSet& clock);
+  // Whether disks of others have all of it.
+  bool held_by_others(size_t node, PartitionId partition, const DotSet& clock) const;
+
   void answered(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);
   // What a replica holds for a key, with all that its clock and the object's context claim (I1).
   void check_object(size_t node, const TableKey& key, const Object& stored, const DotSet& clock);

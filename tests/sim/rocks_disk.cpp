@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t syncs_for_tables = 40;   // so often what is in memory becomes tables
 constexpr uint64_t changes_at_start = 120;  // about so many changes of files a start makes
+constexpr uint64_t syncs_at_tables = 8;     // about so many files and names are synced for new tables
 
 // The writes of one process: what it has counted up to, and which of RocksDB's numbers each ends with.
 struct Writes {
@@ -99,12 +100,28 @@ class RocksDisk final : public Disk {
     return std::make_unique<RocksDisk>(durability_, files_->after_crash(Loss::nothing, unused));
   }
   void fail_next_write(bool fails) override { files_->fail_next_log_append(fails); }
+  void fail_next_sync(bool fails, Random& random) override {
+    // Mostly that of the log; or one of those that make tables.
+    const uint64_t after = random.one_in(2) ? 0 : random.below(syncs_at_tables);
+    files_->fail_sync_after(fails ? std::optional(after) : std::nullopt);
+  }
   void set_full(bool full) override {
     const bool has_space_again = files_->is_full() && !full;
     files_->set_full(full);
     if (has_space_again && database_ && !has_ended_) (void)database_->recover();
   }
   bool has_ended() const override { return has_ended_; }
+
+  bool rot_table(Random& random) override {
+    if (!flip_) flip_ = files_->flip_bit(".sst", *files_, random);
+    return flip_.has_value();
+  }
+  bool has_met_damage() const override { return has_met_damage_; }
+  void mend() override {
+    if (flip_) files_->flip_back(*flip_);
+    flip_.reset();
+    has_met_damage_ = false;
+  }
 
   std::optional<Lsn> rot(Random& random) override {
     static const std::vector<std::string> kinds = {".log", ".log", "MANIFEST", "CURRENT", "SYNCED"};
@@ -126,6 +143,7 @@ class RocksDisk final : public Disk {
   std::optional<StoreError> open() {
     env_ = make_simulated_env(files_);
     has_ended_ = false;
+    has_met_damage_ = false;
     writes_ = {};
     auto opened = Database::open({.path = "/db",
                                   .durability = durability_,
@@ -133,7 +151,8 @@ class RocksDisk final : public Disk {
                                   .write_buffer_bytes = 1 << 20,
                                   .env = env_.get(),
                                   .deterministic = true,
-                                  .on_failure = [this](const std::string&) { has_ended_ = true; }});
+                                  .on_failure = [this](const std::string&) { has_ended_ = true; },
+                                  .on_damage = [this](const std::string&) { has_met_damage_ = true; }});
     if (!opened) return opened.error();
     database_ = std::move(*opened);
     store_ = std::make_unique<CountedStore>(*database_, writes_);
@@ -195,6 +214,8 @@ class RocksDisk final : public Disk {
   Writes writes_;
   uint64_t syncs_ = 0;
   std::atomic<bool> has_ended_{false};  // RocksDB's threads say so too
+  std::atomic<bool> has_met_damage_{false};
+  std::optional<SimulatedFiles::Flip> flip_;  // of a table, while it is there
   std::unique_ptr<Database> database_;
   std::unique_ptr<Store> store_;  // last: it uses all of the above
 };

@@ -168,10 +168,14 @@ class Runner {
       world.set_stalled(machine, false);
     else if (what == "fails")
       world.fail_next_write(machine);
+    else if (what == "sync-fails")
+      world.fail_next_sync(machine);
+    else if (what == "rots" && arguments.has("table"))
+      world.rot_table(machine);
     else if (what == "rots")
       world.rot(machine);
     else
-      throw ScenarioError("disk: full, space, stalls, runs, fails or rots");
+      throw ScenarioError("disk: full, space, stalls, runs, fails, sync-fails, rots or rots table");
   }
 
   static void clock_step(World& world, Machine& machine, const Arguments& arguments) {

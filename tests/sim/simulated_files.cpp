@@ -12,6 +12,17 @@ SimulatedFiles::Answer SimulatedFiles::change() {
   return Answer::done;
 }
 
+// REQUIRES: mutex_ is held.
+SimulatedFiles::Answer SimulatedFiles::sync_fails() {
+  if (!syncs_left_) return Answer::done;
+  if (*syncs_left_ > 0) {
+    --*syncs_left_;
+    return Answer::done;
+  }
+  syncs_left_.reset();
+  return Answer::failed;
+}
+
 SimulatedFiles::FilePointer SimulatedFiles::find(const std::string& path) {
   std::lock_guard lock(mutex_);
   auto found = names_.find(path);
@@ -81,6 +92,7 @@ SimulatedFiles::Answer SimulatedFiles::overwrite(File& file, uint64_t at, std::s
 SimulatedFiles::Answer SimulatedFiles::sync(File& file) {
   std::lock_guard lock(mutex_);
   if (auto answer = change(); answer != Answer::done) return answer;
+  if (auto answer = sync_fails(); answer != Answer::done) return answer;
   file.synced_bytes = file.bytes.size();
   file.overwrites.clear();
   return Answer::done;
@@ -89,6 +101,7 @@ SimulatedFiles::Answer SimulatedFiles::sync(File& file) {
 SimulatedFiles::Answer SimulatedFiles::sync_names() {
   std::lock_guard lock(mutex_);
   if (auto answer = change(); answer != Answer::done) return answer;
+  if (auto answer = sync_fails(); answer != Answer::done) return answer;
   synced_names_ = names_;
   return Answer::done;
 }
@@ -125,28 +138,46 @@ void SimulatedFiles::fail_next_log_append(bool fails) {
   next_log_append_fails_ = fails;
 }
 
+void SimulatedFiles::fail_sync_after(std::optional<uint64_t> syncs) {
+  std::lock_guard lock(mutex_);
+  syncs_left_ = syncs;
+}
+
 void SimulatedFiles::stop_after(std::optional<uint64_t> changes) {
   std::lock_guard lock(mutex_);
   changes_left_ = changes;
 }
 
-void SimulatedFiles::flip_bit(const std::string& part, SimulatedFiles& before, Random& random) {
-  std::scoped_lock lock(mutex_, before.mutex_);
+std::optional<SimulatedFiles::Flip> SimulatedFiles::flip_bit(const std::string& part, SimulatedFiles& before,
+                                                             Random& random) {
+  std::unique_lock lock(mutex_);
+  std::unique_lock<std::mutex> other;
+  if (&before != this) other = std::unique_lock(before.mutex_);
   std::vector<std::string> candidates;
   for (const auto& [path, file] : before.names_) {
     const bool fits = path.find(part) != std::string::npos && file->synced_bytes > 0;
     if (fits && names_.contains(path)) candidates.push_back(path);
   }
-  if (candidates.empty()) return;
+  if (candidates.empty()) return std::nullopt;
   const std::string& path = random.pick(candidates);
   const uint64_t at = random.below(before.names_[path]->synced_bytes);
-  names_[path]->bytes[at] ^= static_cast<char>(1 << random.below(8));
+  const Flip flip{names_[path], at, static_cast<char>(1 << random.below(8))};
+  flip.file->bytes[at] ^= flip.mask;
+  return flip;
+}
+
+void SimulatedFiles::flip_back(const Flip& flip) {
+  std::lock_guard lock(mutex_);
+  flip.file->bytes[flip.at] ^= flip.mask;
 }
 
 SimulatedFiles::FilePointer SimulatedFiles::left_of(const File& file, Loss loss, Random& random) {
   auto left = std::make_shared<File>();
   left->bytes = file.bytes;
-  if (loss != Loss::nothing) {
+  if (loss == Loss::nothing) {  // what is not on the disk the system still has
+    left->synced_bytes = file.synced_bytes;
+    left->overwrites = file.overwrites;
+  } else {
     const uint64_t newer = file.overwrites.size();
     const uint64_t kept = loss == Loss::some && newer > 0 ? random.between(0, newer) : 0;
     for (uint64_t i = newer; i > kept; --i) {
@@ -161,8 +192,8 @@ SimulatedFiles::FilePointer SimulatedFiles::left_of(const File& file, Loss loss,
     const uint64_t tail = loss == Loss::some && unsynced > 0 ? random.between(0, unsynced) : 0;
     left->bytes.resize(file.synced_bytes + tail);
     if (tail < unsynced && loss == Loss::some && random.one_in(3)) left->bytes.resize(file.bytes.size());
+    left->synced_bytes = left->bytes.size();
   }
-  left->synced_bytes = left->bytes.size();
   return left;
 }
 
@@ -170,9 +201,18 @@ std::shared_ptr<SimulatedFiles> SimulatedFiles::after_crash(Loss loss, Random& r
   std::lock_guard lock(mutex_);
   auto left = std::make_shared<SimulatedFiles>();
   const bool keeps_names = loss == Loss::nothing || (loss == Loss::some && random.one_in(2));
-  for (const auto& [path, file] : keeps_names ? names_ : synced_names_)
-    left->names_[path] = left_of(*file, loss, random);
+  std::map<const File*, FilePointer> copies;  // a file may have several names
+  const auto copy_of = [&](const FilePointer& file) {
+    auto& copy = copies[file.get()];
+    if (!copy) copy = left_of(*file, loss, random);
+    return copy;
+  };
+  for (const auto& [path, file] : keeps_names ? names_ : synced_names_) left->names_[path] = copy_of(file);
   left->synced_names_ = left->names_;
+  if (loss == Loss::nothing) {
+    left->synced_names_.clear();
+    for (const auto& [path, file] : synced_names_) left->synced_names_[path] = copy_of(file);
+  }
   left->full_ = full_;
   return left;
 }

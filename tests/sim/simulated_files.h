@@ -54,17 +54,26 @@ class SimulatedFiles {
   void set_full(bool full);
   bool is_full();
   void fail_next_log_append(bool fails);
+  // So many more syncs of files or names succeed, then one fails; nullopt: none does.
+  void fail_sync_after(std::optional<uint64_t> syncs);
   // From so many changes on every change fails, as if the process had died there; nullopt: none does.
   void stop_after(std::optional<uint64_t> changes);
+  struct Flip {
+    FilePointer file;
+    uint64_t at = 0;
+    char mask = 0;
+  };
   // Flips a bit of a file with `part` in its name, if there is one, where `before`, the same disk at an
-  // earlier moment, had synced it.
-  void flip_bit(const std::string& part, SimulatedFiles& before, Random& random);
+  // earlier moment (or this one), had synced it.
+  std::optional<Flip> flip_bit(const std::string& part, SimulatedFiles& before, Random& random);
+  void flip_back(const Flip& flip);
 
   // The disk after a crash; this one stays as it is. No faults but for a full disk.
   std::shared_ptr<SimulatedFiles> after_crash(Loss loss, Random& random);
 
  private:
   Answer change();
+  Answer sync_fails();
   static FilePointer left_of(const File& file, Loss loss, Random& random);
 
   std::mutex mutex_;  // protects all below
@@ -72,6 +81,7 @@ class SimulatedFiles {
   std::map<std::string, FilePointer> synced_names_;
   bool full_ = false;
   bool next_log_append_fails_ = false;
+  std::optional<uint64_t> syncs_left_;
   std::optional<uint64_t> changes_left_;
 };
 

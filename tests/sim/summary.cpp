@@ -34,7 +34,10 @@ const std::vector<std::string>& must_happen() {
                                                  "fault: disk wiped",
                                                  "fault: unsynced writes lost",
                                                  "fault: disk full",
-                                                 "answers: disk_full"};
+                                                 "answers: disk_full",
+                                                 "fault: fsync fails",
+                                                 "sometimes: a store could not go on",
+                                                 "sometimes: a damaged disk was set aside"};
   return names;
 }
 

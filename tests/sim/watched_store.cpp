@@ -5,6 +5,76 @@
 #include "tests/sim/failure.h"
 
 namespace covey::sim {
+namespace {
+
+constexpr size_t rows_of_a_block_max = 3;
+
+StoreError damage_error() { return {StoreError::Kind::corruption, "a simulated table is damaged"}; }
+
+}  // namespace
+
+class WatchedStore::Cursor final : public StoreCursor {
+ public:
+  Cursor(WatchedStore& store, Column column, std::unique_ptr<StoreCursor> inner)
+      : store_(store), column_(column), inner_(std::move(inner)) {
+    look();
+  }
+  bool valid() const override { return !failed_ && inner_->valid(); }
+  void next() override {
+    inner_->next();
+    look();
+  }
+  std::string_view key() const override { return inner_->key(); }
+  std::string_view value() const override { return inner_->value(); }
+  std::optional<StoreError> error() const override {
+    return failed_ ? std::optional(damage_error()) : inner_->error();
+  }
+
+ private:
+  void look() { failed_ = inner_->valid() && store_.is_damaged(column_, inner_->key()); }
+
+  WatchedStore& store_;
+  const Column column_;
+  std::unique_ptr<StoreCursor> inner_;
+  bool failed_ = false;
+};
+
+bool WatchedStore::is_damaged(Column column, std::string_view key) {
+  if (damaged_.empty() || !damaged_.contains({column, std::string(key)})) return false;
+  has_met_damage_ = true;
+  return true;
+}
+
+bool WatchedStore::damage(Random& random) {
+  static const std::vector<Column> columns = {Column::objects, Column::dots, Column::residual,
+                                              Column::expiry};
+  Column column = random.pick(columns);
+  std::vector<std::string> rows;
+  const auto read_rows = [&] {
+    for (auto cursor = inner_.cursor(column, "", ""); cursor->valid(); cursor->next())
+      rows.emplace_back(cursor->key());
+  };
+  read_rows();
+  if (rows.empty()) {
+    column = Column::objects;
+    read_rows();
+  }
+  if (rows.empty()) return false;
+  const size_t first = random.below(rows.size());
+  const size_t count = random.between(1, rows_of_a_block_max);
+  for (size_t i = first; i < rows.size() && i < first + count; ++i) damaged_.insert({column, rows[i]});
+  return true;
+}
+
+Result<std::optional<std::string>, StoreError> WatchedStore::get(Column column, std::string_view key) {
+  if (is_damaged(column, key)) return damage_error();
+  return inner_.get(column, key);
+}
+
+std::unique_ptr<StoreCursor> WatchedStore::cursor(Column column, std::string_view lower,
+                                                  std::string_view upper, const StoreSnapshot* snapshot) {
+  return std::make_unique<Cursor>(*this, column, inner_.cursor(column, lower, upper, snapshot));
+}
 
 Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
   std::map<uint32_t, Change> changes;  // by partition
@@ -17,6 +87,7 @@ Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
   }
   auto written = inner_.write(batch);
   if (!written) return written;
+  for (const auto& operation : batch.operations()) damaged_.erase({operation.column, operation.key});
   for (const auto& operation : batch.operations()) {
     if (operation.column == Column::dots && operation.value)
       change_of(operation.key).logged.emplace_back(operation.key, *operation.value);

@@ -1,13 +1,16 @@
-// A store that tells what went into it, so that the simulator checks what each step changed.
+// A store that tells what went into it, so that the simulator checks what each step changed. Its user may be
+// told that some of it is damaged, which the simulator's own checks of the store below are not.
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "replication/codec.h"
 #include "replication/store.h"
+#include "tests/sim/random.h"
 
 namespace covey::sim {
 
@@ -30,22 +33,32 @@ class WatchedStore final : public Store {
 
   explicit WatchedStore(Store& inner) : inner_(inner) {}
 
-  Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override {
-    return inner_.get(column, key);
-  }
+  Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;
   Result<Lsn, StoreError> write(const StoreBatch& batch) override;
   Lsn durable() const override { return inner_.durable(); }
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
-                                      const StoreSnapshot* snapshot = nullptr) override {
-    return inner_.cursor(column, lower, upper, snapshot);
-  }
+                                      const StoreSnapshot* snapshot = nullptr) override;
   std::unique_ptr<StoreSnapshot> snapshot() override { return inner_.snapshot(); }
 
   std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
+  // A block of a table goes bad: up to three rows of a column, one after the other, can't be read until they
+  // are written again, and no cursor passes them. False: nothing is stored. mend() ends it.
+  bool damage(Random& random);
+  void mend() {
+    damaged_.clear();
+    has_met_damage_ = false;
+  }
+  bool has_met_damage() const { return has_met_damage_; }
+
  private:
+  class Cursor;
+  bool is_damaged(Column column, std::string_view key);
+
   Store& inner_;
   std::vector<Change> changes_;
+  std::set<std::pair<Column, std::string>> damaged_;
+  bool has_met_damage_ = false;
 };
 
 }  // namespace covey::sim

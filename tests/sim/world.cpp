@@ -104,6 +104,8 @@ void World::after_input(Machine& machine, ShardState& shard) {
       if (machine.run == run) end_by_itself(machine);
     });
   }
+  if (machine.rotten && !machine.damage && (shard.disk->has_met_damage() || shard.watched->has_met_damage()))
+    meet_damage(machine);
   for (auto& alarm : output.alarms) {
     totals.add("alarms");
     note(machine.id.name + " alarm: " + alarm);

@@ -59,8 +59,10 @@ class World {
   void set_stalled(Machine& machine, bool stalled);
   void set_full(Machine& machine, bool full);
   void fail_next_write(Machine& machine);
-  void rot(Machine& machine);   // a bit of its disk flips; a node that runs crashes first
-  void heal(Machine& machine);  // ends its faults; does not start it
+  void fail_next_sync(Machine& machine);
+  void rot(Machine& machine);        // a bit of its disk flips; a node that runs crashes first
+  void rot_table(Machine& machine);  // ... of a table, while the process goes on
+  void heal(Machine& machine);       // ends its faults; does not start it
   void set_slow(Machine& machine, uint64_t delay_us);
   uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
   void step_clock(Machine& machine, int64_t step_ms);
@@ -125,6 +127,14 @@ class World {
   CoreOptions core_options(const Machine& machine, uint32_t shard);
   void take_down(Machine& machine);
   void end_by_itself(Machine& machine);
+  void lose_disk(Machine& machine);  // REQUIRES: it is down
+  void mend_tables(Machine& machine);
+  void meet_damage(Machine& machine);
+  void look_at_damage(Machine& machine);
+  bool held_elsewhere(const Machine& machine, const std::vector<std::map<PartitionId, Clock>>& clocks) const;
+  std::vector<std::map<PartitionId, Clock>> clocks_of(const Machine& machine) const;
+  void set_aside(Machine& machine);
+  bool give_up_damaged();  // true: a disk was replaced
   void schedule_tick(Machine& machine, uint64_t delay_us);
   void check_deadlines(Machine& machine);
   void schedule_sync(Machine& machine, ShardState& shard);
