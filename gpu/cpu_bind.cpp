@@ -72,6 +72,7 @@ class Binder {
       }
     }
     find_bounds();
+    find_not_ready();
     for (const Selection& selection : plan_.selections())
       scan_.selections.push_back(bind_selection(selection, rows));
     return std::move(scan_);
@@ -124,18 +125,25 @@ class Binder {
     }
   }
 
-  std::optional<Error> not_ready(const Selection& selection) const {
-    std::vector<uint32_t> columns = selection.group_by;
-    for (const Condition& condition : selection.conditions) columns.push_back(condition.column);
-    for (const uint32_t measure : selection.measures) columns.push_back(plan_.measures()[measure].column);
-    for (const BoundInput& input : scan_.inputs) {
-      for (const uint32_t column : columns) {
-        if (input.store->state(column) == ColumnState::kWhole || input.own_store) continue;
-        const std::string& name = plan_.schema().columns[column].name;
-        return Error{
+  void find_not_ready() {
+    scan_.not_ready.resize(plan_.schema().columns.size());
+    for (uint32_t column = 0; column < scan_.not_ready.size(); ++column) {
+      const std::string& name = plan_.schema().columns[column].name;
+      for (const PartitionInput& input : given_) {
+        if (input.store->state(column) == ColumnState::kWhole) continue;
+        scan_.not_ready[column] = Error{
             ErrorCode::kColumnNotReady,
             "column '" + name + "' is still being filled, or was dropped for memory: ask again later", name};
       }
+    }
+  }
+
+  std::optional<Error> not_ready(const Selection& selection) const {
+    for (const uint32_t column : selection.group_by) {
+      if (scan_.not_ready[column]) return scan_.not_ready[column];
+    }
+    for (const Condition& condition : selection.conditions) {
+      if (scan_.not_ready[condition.column]) return scan_.not_ready[condition.column];
     }
     return std::nullopt;
   }

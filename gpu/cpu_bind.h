@@ -57,7 +57,7 @@ struct ColumnBounds {
 };
 
 struct BoundSelection {
-  std::optional<Error> failed;  // a column that is not ready
+  std::optional<Error> failed;  // a column to filter or group by that is not ready
   GroupLayout layout;
   std::vector<std::vector<CodeTable>> code_tables;  // for each condition on strings; one for each dictionary
 };
@@ -66,7 +66,8 @@ struct BoundScan {
   const Plan* plan = nullptr;
   std::vector<BoundInput> inputs;
   std::vector<BoundSelection> selections;
-  std::vector<ColumnBounds> bounds;  // by column of the schema, and the hidden time
+  std::vector<std::optional<Error>> not_ready;  // by column of the schema
+  std::vector<ColumnBounds> bounds;             // by column of the schema, and the hidden time
   struct Unit {
     uint32_t input;
     uint32_t tile;

@@ -77,18 +77,25 @@ void ThreadMeasure::resize(size_t groups) {
     state_.max.resize(groups, 0);
   }
   if (group_folds_.count > 0) group_units_.resize(groups * static_cast<size_t>(group_folds_.count));
-  if (need(kNeedSketch)) {
-    if (sketch_tables_.empty() && groups * buckets_ <= kDenseBuckets) {
-      bucket_counts_.resize(groups * buckets_);
-    } else {
-      sketch_tables_.resize(groups);
-    }
-  }
+  if (need(kNeedSketch)) resize_sketches(groups);
   if (need(kNeedDistinct)) state_.distinct.resize(groups);
   for (size_t h = 0; h < measure_.edges.size(); ++h)
     state_.histograms[h].resize(groups * (measure_.edges[h].size() + 1));
   if (need(kNeedFirst)) state_.first.resize(groups);
   if (need(kNeedLast)) state_.last.resize(groups);
+}
+
+void ThreadMeasure::resize_sketches(size_t groups) {
+  if (sketch_tables_.empty() && groups * buckets_ <= kDenseBuckets) {
+    bucket_counts_.resize(groups * buckets_);
+    return;
+  }
+  sketch_tables_.resize(groups);
+  for (size_t i = 0; i < bucket_counts_.size(); ++i) {
+    const auto bucket = static_cast<uint32_t>(i % buckets_);
+    if (bucket_counts_[i] > 0) sketch_tables_[i / buckets_].add(first_bucket_ + bucket, bucket_counts_[i]);
+  }
+  bucket_counts_ = {};
 }
 
 void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {

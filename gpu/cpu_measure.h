@@ -71,6 +71,7 @@ class ThreadMeasure {
   void add_distinct(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_timed(const BlockRows& rows, const Tile& tile, const RowList& list);
   void carry_units();
+  void resize_sketches(size_t groups);
   uint64_t key_of(const Tile& tile, uint32_t row) const;
 
   const BoundScan& scan_;

@@ -15,7 +15,8 @@ ThreadSelection::ThreadSelection(const BoundScan& scan, const Kernels& kernels, 
   failed_ = scan.selections[selection].failed;
   if (failed_) return;
   for (const uint32_t measure : selection_.measures) {
-    measures_.push_back(std::make_unique<ThreadMeasure>(scan, kernels, measure, grouped_));
+    const bool ready = !scan.not_ready[scan.plan->measures()[measure].column];
+    measures_.push_back(ready ? std::make_unique<ThreadMeasure>(scan, kernels, measure, grouped_) : nullptr);
   }
   if (!grouped_) rows_.resize(1);
 }
@@ -26,7 +27,7 @@ void ThreadSelection::begin_unit(const BoundScan::Unit& unit, uint32_t threads) 
   if (filter_.skipped) return;
   if (grouped_) check_bytes(threads);
   if (failed_) return;
-  for (const auto& measure : measures_) measure->begin_unit(unit);
+  each_measure([&](ThreadMeasure& measure) { measure.begin_unit(unit); });
 }
 
 void ThreadSelection::check_bytes(uint32_t threads) {
@@ -35,7 +36,7 @@ void ThreadSelection::check_bytes(uint32_t threads) {
   if (rows_.size() > 4096 && units_ < next_check_) return;
   next_check_ = units_ + 8;
   uint64_t bytes = groups_.bytes() + rows_.capacity() * 8;
-  for (const auto& measure : measures_) bytes += measure->bytes();
+  each_measure([&](ThreadMeasure& measure) { bytes += measure.bytes(); });
   if (bytes <= scan_.plan->options().state_bytes_max / threads) return;
   failed_ =
       Error{ErrorCode::kTooLarge,
@@ -53,7 +54,7 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
   block.mask = all ? nullptr : mask_;
   if (!grouped_) {
     rows_[0] += block.list.count;
-    for (const auto& measure : measures_) measure->add(block);
+    each_measure([&](ThreadMeasure& measure) { measure.add(block); });
     return;
   }
   if (!all) {
@@ -68,11 +69,11 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
     // Room for twice as many, so that states are not moved with each new group.
     const size_t room = scan_.selections[index_].layout.dense ? groups_.size() : groups_.size() * 2;
     rows_.resize(room);
-    for (const auto& measure : measures_) measure->resize(room);
+    each_measure([&](ThreadMeasure& measure) { measure.resize(room); });
   }
   count_rows(block.list);
   block.numbers = numbers_;
-  for (const auto& measure : measures_) measure->add(block);
+  each_measure([&](ThreadMeasure& measure) { measure.add(block); });
 }
 
 void ThreadSelection::count_rows(const RowList& list) {
@@ -86,7 +87,7 @@ void ThreadSelection::count_rows(const RowList& list) {
 
 void ThreadSelection::end_unit() {
   if (!active()) return;
-  for (const auto& measure : measures_) measure->end_unit();
+  each_measure([](ThreadMeasure& measure) { measure.end_unit(); });
 }
 
 namespace {
@@ -138,7 +139,14 @@ SelectionState ThreadSelection::finish() {
     state.failed = failed_;
     return state;
   }
-  for (const auto& measure : measures_) state.measures.push_back(measure->finish(rows_));
+  for (size_t i = 0; i < measures_.size(); ++i) {
+    if (measures_[i]) {
+      state.measures.push_back(measures_[i]->finish(rows_));
+    } else {
+      state.measures.emplace_back().failed =
+          scan_.not_ready[scan_.plan->measures()[selection_.measures[i]].column];
+    }
+  }
   std::vector<uint32_t> order;
   if (!grouped_) {
     order.push_back(0);

@@ -26,6 +26,12 @@ class ThreadSelection {
   const std::optional<Error>& failed() const { return failed_; }
 
  private:
+  template <class Action>
+  void each_measure(Action action) {
+    for (const auto& measure : measures_) {
+      if (measure) action(*measure);
+    }
+  }
   void count_rows(const RowList& list);
   void check_bytes(uint32_t threads);
 
@@ -36,8 +42,8 @@ class ThreadSelection {
   const bool grouped_;
   UnitFilter filter_;
   GroupIndexer groups_;
-  std::vector<uint64_t> rows_;  // of each group
-  std::vector<std::unique_ptr<ThreadMeasure>> measures_;
+  std::vector<uint64_t> rows_;                            // of each group
+  std::vector<std::unique_ptr<ThreadMeasure>> measures_;  // null: the column is not ready
   std::optional<Error> failed_;
   uint64_t next_check_ = 0;
   uint64_t units_ = 0;

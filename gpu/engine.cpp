@@ -85,6 +85,8 @@ Result<Partials> Engine::scan(const Plan& plan, std::span<const PartitionInput> 
 Result<Refined> Engine::refine(const Plan& plan, const Refinement& ask,
                                std::span<const PartitionInput> inputs, DeviceChoice choice,
                                const ScanOptions& options, EngineProfile& profile) {
+  // A further round of a request that was accepted: if the device has failed since, the CPU answers.
+  if (choice == DeviceChoice::kGpu && !counters().gpu_present) choice = DeviceChoice::kCpu;
   return choose<Refined>(plan, inputs, choice, profile, [&](Backend& backend) {
     return backend.refine(plan, ask, inputs, options, profile.scan);
   });

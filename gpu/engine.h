@@ -44,6 +44,7 @@ class Engine {
   // One pass; the errors of Backend::scan that are not a device's, and kNoDevice.
   Result<Partials> scan(const Plan& plan, std::span<const PartitionInput> inputs, DeviceChoice choice,
                         const ScanOptions& options, EngineProfile& profile);
+  // A further round for exact quantiles; never kNoDevice.
   Result<Refined> refine(const Plan& plan, const Refinement& ask, std::span<const PartitionInput> inputs,
                          DeviceChoice choice, const ScanOptions& options, EngineProfile& profile);
 

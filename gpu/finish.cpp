@@ -110,7 +110,9 @@ Number from_sketch(const Cell& cell, uint64_t rank) {
     }
     const KeyRange range =
         cell.is_int() ? range_of_int_bucket(bin.bucket) : range_of_float_bucket(bin.bucket);
-    const uint64_t middle = range.lo + (range.hi - range.lo) / 2;
+    // The bucket of the numbers nearest to zero: zero itself is by far the likeliest.
+    const bool zero = !cell.is_int() && bin.bucket == bucket_of_float(0.0);
+    const uint64_t middle = zero ? range.lo : range.lo + (range.hi - range.lo) / 2;
     return cell.number(std::clamp(middle, cell.state.min[cell.group], cell.state.max[cell.group]));
   }
   return cell.number(cell.state.max[cell.group]);
@@ -159,6 +161,11 @@ Result<QueryAnswer> Partials::finish(const Plan& plan, size_t index) const {
   if (!query.group_by.empty() && state.keys.size() > query.limit_groups)
     return too_many_groups(query.limit_groups);
   const Selection& selection = plan.selections()[compiled.selection];
+  for (const uint32_t measure : compiled.note_measures) {
+    const auto place =
+        std::find(selection.measures.begin(), selection.measures.end(), measure) - selection.measures.begin();
+    if (const auto& failed = state.measures[static_cast<size_t>(place)].failed) return *failed;
+  }
   const bool propagate = query.special == Special::kPropagate;
   const auto cell_of = [&](uint32_t measure, size_t group) {
     const auto place = std::find(selection.measures.begin(), selection.measures.end(), measure);

@@ -31,6 +31,12 @@ void add_timed(std::vector<TimedValue>& into, const std::vector<TimedValue>& fro
 
 // Adds `from` group by group; places[i] is where group i goes.
 void add_measure(MeasureState& into, MeasureState&& from, const std::vector<uint32_t>& places) {
+  if (into.failed || from.failed) {
+    std::optional<Error> failed = into.failed ? into.failed : from.failed;
+    into = {};
+    into.failed = std::move(failed);
+    return;
+  }
   add_counts(into.valid, from.valid, places);
   add_counts(into.nan, from.nan, places);
   add_counts(into.positive_infinities, from.positive_infinities, places);

@@ -14,6 +14,7 @@ constexpr uint8_t kFormat = 1;
 constexpr uint64_t kPartialsMagic = 0x7374726170766f63;  // "covparts"
 constexpr int kLimbBase = 70;                            // limbs lie between 2^(-64 * 70) and 2^(64 * 70)
 constexpr size_t kMessageMax = 4096;
+constexpr uint64_t kBinsMax = uint64_t{1} << 23;
 
 Error corrupt() {
   return Error{ErrorCode::kCorrupt, "a partial result is damaged or cut short: ask again", ""};
@@ -24,13 +25,8 @@ Error corrupt() {
 class StateCodec {
  public:
   static void write(ByteWriter& out, const SelectionState& state) {
-    out.u8(state.failed ? 1 : 0);
-    if (state.failed) {
-      out.u8(static_cast<uint8_t>(state.failed->code));
-      out.text(state.failed->message.substr(0, kMessageMax));
-      out.text(state.failed->subject.substr(0, kMessageMax));
-      return;
-    }
+    write(out, state.failed);
+    if (state.failed) return;
     out.varint(state.keys.size());
     for (const std::string& key : state.keys) out.text(key);
     counts(out, state.rows);
@@ -39,22 +35,13 @@ class StateCodec {
 
   static bool read(ByteReader& in, const Plan& plan, uint32_t index, SelectionState& state) {
     const Selection& selection = plan.selections()[index];
-    const uint8_t failed = in.u8();
-    if (failed == 1) {
-      Error error;
-      const uint8_t code = in.u8();
-      error.message = std::string(in.text(kMessageMax));
-      error.subject = std::string(in.text(kMessageMax));
-      if (code < 1 || code > static_cast<uint8_t>(ErrorCode::kNewerFormat)) in.fail();
-      error.code = static_cast<ErrorCode>(code);
-      state.failed = std::move(error);
-      return in.ok();
-    }
+    if (!read(in, state.failed)) return false;
+    if (state.failed) return true;
     const uint64_t groups = in.varint();
-    if (failed != 0 || groups > selection.limit_groups + 1 || groups > in.left()) return false;
+    if (groups > selection.limit_groups + 1 || groups > in.left()) return false;
     if (selection.group_by.empty() && groups != 1) return false;
-    if (groups > in.left() / least_bytes(plan, selection))
-      return false;  // before anything of that size is made
+    // Bins are the only states that are larger in memory than a message may be for its groups.
+    if (groups * bins_of(plan, selection) > std::max<uint64_t>(kBinsMax, in.left())) return false;
     resize_states(plan, index, state, groups);
     std::vector<ColumnType> types;
     for (const uint32_t column : selection.group_by) types.push_back(plan.schema().columns[column].type);
@@ -72,15 +59,30 @@ class StateCodec {
   }
 
  private:
-  // What a group takes at least.
-  static uint64_t least_bytes(const Plan& plan, const Selection& selection) {
-    uint64_t bytes = 1;
+  static void write(ByteWriter& out, const std::optional<Error>& failed) {
+    out.u8(failed ? 1 : 0);
+    if (!failed) return;
+    out.u8(static_cast<uint8_t>(failed->code));
+    out.text(failed->message.substr(0, kMessageMax));
+    out.text(failed->subject.substr(0, kMessageMax));
+  }
+  static bool read(ByteReader& in, std::optional<Error>& failed) {
+    const uint8_t present = in.u8();
+    if (present == 0 || present > 1) return in.ok() && present == 0;
+    const uint8_t code = in.u8();
+    Error error{static_cast<ErrorCode>(code), std::string(in.text(kMessageMax)),
+                std::string(in.text(kMessageMax))};
+    failed = std::move(error);
+    return in.ok() && code >= 1 && code <= static_cast<uint8_t>(ErrorCode::kNewerFormat);
+  }
+
+  // Of the histograms of one group. A message holds a byte at least for each, unless the measure has failed.
+  static uint64_t bins_of(const Plan& plan, const Selection& selection) {
+    uint64_t bins = 0;
     for (const uint32_t index : selection.measures) {
-      const Measure& measure = plan.measures()[index];
-      bytes += measure.needs & kNeedMinMax ? 17 : 1;
-      for (const auto& edges : measure.edges) bytes += edges.size() + 1;
+      for (const auto& edges : plan.measures()[index].edges) bins += edges.size() + 1;
     }
-    return bytes;
+    return bins;
   }
 
   static void counts(ByteWriter& out, const std::vector<uint64_t>& values) {
@@ -91,6 +93,8 @@ class StateCodec {
   }
 
   static void write(ByteWriter& out, const MeasureState& measure) {
+    write(out, measure.failed);
+    if (measure.failed) return;
     counts(out, measure.valid);
     const auto any = [](const std::vector<uint64_t>& values) {
       return std::any_of(values.begin(), values.end(), [](uint64_t value) { return value != 0; });
@@ -115,6 +119,13 @@ class StateCodec {
   }
 
   static bool read(ByteReader& in, MeasureState& measure, const std::vector<uint64_t>& rows) {
+    std::optional<Error> failed;
+    if (!read(in, failed)) return false;
+    if (failed) {
+      measure = {};
+      measure.failed = std::move(failed);
+      return true;
+    }
     read_counts(in, measure.valid);
     const uint8_t special = in.u8();
     if (special > 1 || (special == 1 && measure.nan.size() != measure.valid.size())) return false;

@@ -13,8 +13,7 @@ struct WantedRank {
   uint64_t rank = 0;              // from 0, among the finite values
 };
 
-// Nearest rank: of n values in order, the one with the number max(1, ceil(q * n)), from 1. Exact for any q
-// and n.
+// Nearest rank: of n values in order, the one with the number max(1, ceil(q * n)), from 1.
 WantedRank wanted_rank(double q, uint64_t finite, uint64_t nan, uint64_t negative_infinities,
                        uint64_t positive_infinities);
 

@@ -86,7 +86,8 @@ struct TimedValue {
 
 // Arrays over the groups; those that the measure does not need are empty.
 struct MeasureState {
-  std::vector<uint64_t> valid;                                          // rows not null, specials included
+  std::optional<Error> failed;  // its column is not ready; then the rest is empty
+  std::vector<uint64_t> valid;  // rows not null, specials included
   std::vector<uint64_t> nan, positive_infinities, negative_infinities;  // float64 only
   WideSums sum;
   WideSums squares;

@@ -21,12 +21,17 @@ struct Registration {
   Registration(const char* name, void (*run)()) { add_case({name, run}); }
 };
 
+// Both values, from shortly before where they begin to differ.
+std::string around_difference(const char* text, std::string a, std::string b);
+
 template <class A, class B>
 std::string differing(const char* text, const A& a, const B& b) {
-  std::ostringstream out;
-  out.precision(17);
-  out << text << ": " << a << " and " << b;
-  return out.str();
+  std::ostringstream first, second;
+  first.precision(17);
+  second.precision(17);
+  first << a;
+  second << b;
+  return around_difference(text, first.str(), second.str());
 }
 
 }  // namespace covey::agg::test
@@ -42,8 +47,8 @@ std::string differing(const char* text, const A& a, const B& b) {
   ::covey::agg::test::count_check(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
 #define CHECK_EQUAL(a, b)                                                               \
   do {                                                                                  \
-    const auto& check_a = (a);                                                          \
-    const auto& check_b = (b);                                                          \
+    const auto check_a = (a);                                                           \
+    const auto check_b = (b);                                                           \
     const bool check_ok = check_a == check_b;                                           \
     ::covey::agg::test::count_check(                                                    \
         check_ok, __FILE__, __LINE__,                                                   \

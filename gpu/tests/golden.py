@@ -70,7 +70,7 @@ def write_case(name, kind, values):
     print("max", text(max(values)))
     ordered = sorted(values)
     for q in (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1):
-        rank = max(1, math.ceil(Fraction(q) * count))
+        rank = max(1, math.ceil(q * count))
         print("quantile", bits(q), text(ordered[rank - 1]))
     print("distinct", len(set(values)))
     print("end")

@@ -29,6 +29,14 @@ void count_check(bool ok, const char* file, int line, const std::string& what) {
   if (++failed <= 20) std::printf("%s:%d: failed: %s\n", file, line, what.c_str());
 }
 
+std::string around_difference(const char* text, std::string a, std::string b) {
+  size_t at = 0;
+  while (at < a.size() && at < b.size() && a[at] == b[at]) ++at;
+  const size_t from = at > 150 ? at - 150 : 0;
+  return std::string(text) + "\n" + a.substr(0, 30) + " ... " + a.substr(from, 250) + "\nand ... " +
+         b.substr(from, 250);
+}
+
 void skip(const std::string& reason) { skipped = reason; }
 
 }  // namespace covey::agg::test

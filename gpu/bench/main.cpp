@@ -1,0 +1,214 @@
+// covey-gpu-bench [--rows N] [--threads N] [--rounds N] [--partitions N] [--isa 1|2|3] [--only PART]: a table in Markdown.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "gpu/bench/bench.h"
+#include "gpu/checkpoint.h"
+#include "gpu/mix.h"
+
+namespace covey::agg::bench {
+
+namespace {
+
+struct Question {
+  const char* name;
+  std::vector<Query> queries;
+  double bytes_a_row;  // that have to be read
+};
+
+Aggregate ask(AggregateKind kind, const char* column = "x") {
+  Aggregate aggregate;
+  aggregate.kind = kind;
+  aggregate.column = column;
+  return aggregate;
+}
+
+Query of(std::vector<Aggregate> aggregates) {
+  Query query;
+  query.aggregates = std::move(aggregates);
+  query.limit_groups = 2000000;
+  return query;
+}
+
+Query grouped(const char* column, Query query) {
+  query.group_by = {column};
+  return query;
+}
+
+Query where(const char* column, Compare op, Value constant, Query query) {
+  query.where.push_back({column, op, {std::move(constant)}});
+  return query;
+}
+
+Aggregate quantiles(QuantileMode mode) {
+  Aggregate aggregate = ask(AggregateKind::kQuantile);
+  aggregate.q = {0.01, 0.5, 0.99};
+  aggregate.mode = mode;
+  return aggregate;
+}
+
+Aggregate histogram() {
+  Aggregate aggregate = ask(AggregateKind::kHistogram);
+  for (int i = 0; i <= 20; ++i) aggregate.edges.push_back(i / 20.0);
+  return aggregate;
+}
+
+std::vector<Aggregate> five() {
+  Aggregate deviation = ask(AggregateKind::kStddev);
+  deviation.ddof = 1;
+  return {ask(AggregateKind::kSum), ask(AggregateKind::kMin), ask(AggregateKind::kMax), ask(AggregateKind::kAvg), deviation};
+}
+
+// What a dashboard asks at once: four selections, four figures of each, of one column.
+std::vector<Query> dashboard() {
+  std::vector<Query> queries;
+  for (const double least : {-1.0, 0.25, 0.5, 0.75}) {
+    for (const AggregateKind kind : {AggregateKind::kSum, AggregateKind::kAvg, AggregateKind::kMax, AggregateKind::kStddev}) {
+      Query query = of({ask(kind)});
+      if (least >= 0) query = where("x", Compare::kGreaterEqual, least, query);
+      queries.push_back(query);
+    }
+  }
+  return queries;
+}
+
+std::vector<Query> sixteen_filters() {
+  std::vector<Query> queries;
+  for (int i = 0; i < 16; ++i) queries.push_back(where("x", Compare::kGreaterEqual, i / 16.0, of({ask(AggregateKind::kSum)})));
+  return queries;
+}
+
+std::vector<Question> questions() {
+  const auto sum = of({ask(AggregateKind::kSum)});
+  return {
+      {"sum of float64", {sum}, 8},
+      {"sum of int64", {of({ask(AggregateKind::kSum, "n")})}, 8},
+      {"min and max", {of({ask(AggregateKind::kMin), ask(AggregateKind::kMax)})}, 8},
+      {"sum, min, max, avg, stddev", {of(five())}, 8},
+      {"the same of int64", {of({ask(AggregateKind::kSum, "n"), ask(AggregateKind::kMin, "n"), ask(AggregateKind::kMax, "n"),
+                                 ask(AggregateKind::kAvg, "n"), ask(AggregateKind::kStddev, "n")})}, 8},
+      {"sum where x < 1 %", {where("x", Compare::kLess, 0.01, sum)}, 8},
+      {"sum where x < 10 %", {where("x", Compare::kLess, 0.1, sum)}, 8},
+      {"sum where x < 50 %", {where("x", Compare::kLess, 0.5, sum)}, 8},
+      {"sum where x < 90 %", {where("x", Compare::kLess, 0.9, sum)}, 8},
+      {"sum where n < 1 % (another column)", {where("n", Compare::kLess, int64_t{-980000}, sum)}, 16},
+      {"sum where n < 50 % (another column)", {where("n", Compare::kLess, int64_t{0}, sum)}, 16},
+      {"sum by 1,000 strings", {grouped("site", sum)}, 12},
+      {"sum by 64 K integers", {grouped("g", sum)}, 16},
+      {"sum by 1 M integers", {grouped("h", sum)}, 16},
+      {"quantiles, sketch", {of({quantiles(QuantileMode::kSketch)})}, 8},
+      {"quantiles, exact", {of({quantiles(QuantileMode::kExact)})}, 16},
+      {"distinct", {of({ask(AggregateKind::kDistinct)})}, 8},
+      {"histogram of 20 bins", {of({histogram()})}, 8},
+      {"16 queries of a dashboard", dashboard(), 8},
+      {"16 filtered sums", sixteen_filters(), 8},
+  };
+}
+
+Sample ask_all(Backend& backend, const Data& data, const std::vector<Query>& queries, const Options& options) {
+  return measure(options.rounds, [&] {
+    const Result<Plan> plan = Plan::make(data.schema, queries);
+    ScanProfile profile;
+    Result<Partials> partials = run(backend, *plan, data.inputs, {.threads = options.threads}, profile);
+    if (!partials) std::abort();
+    for (size_t i = 0; i < queries.size(); ++i) {
+      if (!partials->finish(*plan, i)) std::abort();
+    }
+  });
+}
+
+void row(const char* name, const Sample& sample, const Data& data, double bytes_a_row, double ceiling) {
+  const double gb = bytes_a_row * static_cast<double>(data.rows) / sample.median_ms / 1e6;
+  std::printf("| %s | %.1f | %.1f–%.1f | %.0f | %.1f | %.0f %% |\n", name, sample.median_ms, sample.least_ms, sample.most_ms,
+              static_cast<double>(data.rows) / sample.median_ms / 1000, gb, 100 * gb / ceiling);
+  std::fflush(stdout);
+}
+
+void one_by_one(Backend& backend, const Data& data, const Question& question, const Options& options, double batch_ms) {
+  double total = 0;
+  for (const Query& query : question.queries) total += ask_all(backend, data, {query}, options).median_ms;
+  std::printf("\n%s: %.1f ms one by one, %.1f ms in one batch: %.1f times faster.\n\n", question.name, total, batch_ms, total / batch_ms);
+}
+
+void upserts(Data& data, const Options& options) {
+  UpdateBatch batch;
+  std::vector<Value> values = {0.5, int64_t{1}, std::string("site-1"), int64_t{1}, int64_t{1}};
+  uint64_t seed = 1;
+  const Sample sample = measure(std::min(options.rounds, 3), [&] {
+    for (int i = 0; i < 1000000; ++i) {
+      const uint64_t random = mix64(seed++);
+      values[0] = static_cast<double>(random >> 11) * 0x1p-53;
+      batch.put(static_cast<Slot>(random % data.stores[0]->rows()), i, values);
+      if (batch.size() < 1000) continue;
+      if (!data.stores[0]->apply(batch)) std::abort();
+      batch.clear();
+    }
+  });
+  std::printf("\nA million upserts of rows of five columns, in batches of 1,000: %.0f ms (%.0f–%.0f).\n", sample.median_ms,
+              sample.least_ms, sample.most_ms);
+}
+
+void checkpoints(const Data& data) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string bytes = checkpoint_bytes(*data.stores[0], "");
+  const auto written = std::chrono::steady_clock::now();
+  if (!restore_checkpoint(bytes)) std::abort();
+  const auto read = std::chrono::steady_clock::now();
+  const auto ms = [](auto a, auto b) { return std::chrono::duration<double, std::milli>(b - a).count(); };
+  std::printf("Checkpoint of %.1f M rows of five columns and time: %.0f MB, written to memory in %.0f ms, restored in %.0f ms.\n",
+              static_cast<double>(data.stores[0]->rows()) / 1e6, static_cast<double>(bytes.size()) / 1e6, ms(begin, written), ms(written, read));
+}
+
+int main_program(const Options& options) {
+  const auto backend = make_cpu_backend({.threads = options.threads, .isa = static_cast<CpuOptions::Isa>(options.isa)});
+  const uint32_t threads = options.threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : options.threads;
+  std::printf("CPU back end: %s. %.1f M rows in %u partitions, %d rounds, medians.\n\n", backend->describe().c_str(),
+              static_cast<double>(options.rows) / 1e6, options.partitions, options.rounds);
+  Data data = make_data(options);
+  std::printf("| | ms | lowest–highest | M rows/s | GB/s | of the read ceiling |\n|---|--:|--:|--:|--:|--:|\n");
+  const Sample read = measure_ceiling(data, threads, options.rounds);
+  const double ceiling = 8 * static_cast<double>(data.rows) / read.median_ms / 1e6;
+  row("plain read (the ceiling)", read, data, 8, ceiling);
+  row("plain sum of doubles, not exact", measure_naive(data, threads, options.rounds), data, 8, ceiling);
+  std::vector<std::pair<Question, double>> batches;
+  for (const Question& question : questions()) {
+    if (std::strstr(question.name, options.only.c_str()) == nullptr) continue;
+    const Sample sample = ask_all(*backend, data, question.queries, options);
+    row(question.name, sample, data, question.bytes_a_row, ceiling);
+    if (question.queries.size() > 1) batches.emplace_back(question, sample.median_ms);
+  }
+  for (const auto& [question, ms] : batches) one_by_one(*backend, data, question, options, ms);
+  row("plain read again", measure_ceiling(data, threads, options.rounds), data, 8, ceiling);
+  if (!options.only.empty()) return 0;
+  checkpoints(data);
+  upserts(data, options);
+  return 0;
+}
+
+}  // namespace
+
+}  // namespace covey::agg::bench
+
+int main(int argc, char** argv) {
+  covey::agg::bench::Options options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const char* value = argv[i + 1];
+    if (name == "--rows") options.rows = std::strtoull(value, nullptr, 10);
+    else if (name == "--threads") options.threads = static_cast<uint32_t>(std::atoi(value));
+    else if (name == "--rounds") options.rounds = std::max(1, std::atoi(value));
+    else if (name == "--partitions") options.partitions = static_cast<uint32_t>(std::max(1, std::atoi(value)));
+    else if (name == "--isa") options.isa = std::atoi(value);
+    else if (name == "--only") options.only = value;
+    else {
+      std::fprintf(stderr, "covey-gpu-bench: unknown option %s; see the first line of gpu/bench/main.cpp\n", name.c_str());
+      return 2;
+    }
+  }
+  return covey::agg::bench::main_program(options);
+}

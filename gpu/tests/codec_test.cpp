@@ -1,0 +1,226 @@
+// Bytes from elsewhere: whatever is cut short, flipped or made up is refused, and what is accepted is the
+// same again.
+#include <algorithm>
+
+#include "gpu/bytes.h"
+#include "gpu/checkpoint.h"
+#include "gpu/group_key.h"
+#include "gpu/order.h"
+#include "gpu/tests/check.h"
+#include "gpu/tests/random_rows.h"
+
+namespace covey::agg::test {
+
+namespace {
+
+// Puts a right checksum behind bytes that were tampered with, so that the decoder itself is tried.
+std::string resealed(std::string bytes) {
+  bytes.resize(bytes.size() - 8);
+  Checksum sum;
+  sum.update(bytes.data(), bytes.size());
+  ByteWriter out;
+  out.raw(bytes.data(), bytes.size());
+  out.u64(sum.value());
+  return out.take();
+}
+
+struct Example {
+  Schema schema = random_schema();
+  std::vector<Row> rows;
+  std::optional<Plan> plan;
+  std::string bytes;
+  explicit Example(uint64_t seed) {
+    Random random(seed);
+    rows = random_rows(300, {.siblings = true, .special = true}, random);
+    std::vector<Query> queries;
+    for (int i = 0; i < 4; ++i) queries.push_back(random_query(random));
+    queries[0].aggregates.push_back(quantiles("x", {0.5}, QuantileMode::kSketch));
+    queries[0].aggregates.push_back(aggregate(AggregateKind::kDistinct, "x"));
+    queries[1].limit_groups = 1;
+    plan = plan_of(schema, queries);
+    const auto backend = make_cpu_backend({.threads = 1});
+    ScanProfile profile;
+    const Stores stores = make_stores(schema, rows, {.tile_rows = 64}, random);
+    const auto partials = backend->scan(*plan, stores.inputs, {}, profile);
+    bytes = partials->encode();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("partials: damaged bytes are refused") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    const Example example(seed);
+    const auto again = Partials::decode(*example.plan, example.bytes);
+    CHECK(again.ok() && again->encode() == example.bytes);
+    for (size_t length = 0; length < example.bytes.size(); length += 1 + length / 50) {
+      CHECK(!Partials::decode(*example.plan, std::string_view(example.bytes).substr(0, length)).ok());
+    }
+    Random random(seed);
+    for (int i = 0; i < 300; ++i) {
+      std::string bytes = example.bytes;
+      bytes[random.below(bytes.size())] ^= static_cast<char>(1 << random.below(8));
+      CHECK(!Partials::decode(*example.plan, bytes).ok());
+    }
+  }
+}
+
+TEST_CASE("partials: forged bytes with a right checksum never break the decoder or what follows it") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    const Example example(seed);
+    Random random(seed * 31);
+    for (int i = 0; i < 1000; ++i) {
+      std::string bytes = example.bytes;
+      for (uint64_t n = 1 + random.below(3); n > 0; --n) {
+        bytes[random.below(bytes.size())] = static_cast<char>(random.chance(0.3) ? 0xff : random.next());
+      }
+      if (random.chance(0.2)) bytes.resize(25 + random.below(bytes.size() - 25));
+      Result<Partials> partials = Partials::decode(*example.plan, resealed(bytes));
+      if (!partials) continue;
+      Result<Partials> right = Partials::decode(*example.plan, example.bytes);
+      CHECK(right->merge(*example.plan, std::move(*partials)).ok());
+      CHECK(!right->encode().empty());
+    }
+  }
+}
+
+TEST_CASE("partials of other queries do not merge") {
+  const Example a(1), b(2);
+  Result<Partials> received = Partials::decode(*b.plan, a.bytes);
+  CHECK(!received && received.error().code == ErrorCode::kMismatch);
+  Partials partials(*a.plan);
+  const Status merged = partials.merge(*a.plan, Partials(*b.plan));
+  CHECK(!merged && merged.error().code == ErrorCode::kMismatch);
+  std::string newer = a.bytes;
+  newer[8] = 2;
+  received = Partials::decode(*a.plan, resealed(newer));
+  CHECK(!received && received.error().code == ErrorCode::kNewerFormat);
+}
+
+TEST_CASE("rounds of quantiles: damaged or forged bytes are refused or harmless") {
+  Random random(3);
+  const Schema schema = random_schema();
+  const auto rows = random_rows(30000, {}, random);
+  Query query;
+  query.group_by = {"kind"};
+  query.aggregates = {quantiles("x", {0.1, 0.9}, QuantileMode::kExact),
+                      quantiles("n", {0.5}, QuantileMode::kExact)};
+  const auto plan = plan_of(schema, {query});
+  const auto backend = make_cpu_backend({.threads = 2});
+  const Stores stores = make_stores(schema, rows, {}, random);
+  ScanProfile profile;
+  auto partials = backend->scan(*plan, stores.inputs, {}, profile);
+  const auto ask = partials->refinement(*plan);
+  CHECK(ask.has_value());
+  const auto found = backend->refine(*plan, *ask, stores.inputs, {}, profile);
+  for (const std::string& good : {ask->encode(), found->encode()}) {
+    const bool asking = good == ask->encode();
+    const auto accepted = [&](const std::string& bytes) {
+      return asking ? Refinement::decode(*plan, bytes).ok() : Refined::decode(*ask, bytes).ok();
+    };
+    CHECK(accepted(good));
+    for (size_t length = 0; length < good.size(); length += 1 + length / 20)
+      CHECK(!accepted(good.substr(0, length)));
+    for (int i = 0; i < 200; ++i) {
+      std::string bytes = good;
+      bytes[random.below(bytes.size())] ^= static_cast<char>(1 << random.below(8));
+      CHECK(!accepted(bytes));
+      accepted(resealed(bytes));
+    }
+  }
+}
+
+TEST_CASE("group keys keep the order of their values") {
+  const std::vector<ColumnType> types = {ColumnType::kString, ColumnType::kInt64};
+  std::vector<std::pair<std::string, int64_t>> values;
+  for (const char* text : {"", "a", "aa", "b"}) {
+    for (const int64_t number : {INT64_MIN, int64_t{-1}, int64_t{0}, INT64_MAX})
+      values.emplace_back(text, number);
+  }
+  values.emplace_back(std::string("a\0", 2), 5);
+  values.emplace_back(std::string("a\0b", 3), 5);
+  std::sort(values.begin(), values.end());
+  std::string before;
+  for (const auto& [text, number] : values) {
+    std::string key;
+    append_string_key(key, text);
+    append_number_key(key, order_int(number));
+    CHECK(before.empty() || before < key);
+    before = key;
+    std::vector<Value> read;
+    CHECK(decode_group_key(key, types, read));
+    CHECK(read == (std::vector<Value>{text, number}));
+    CHECK(!decode_group_key(key.substr(0, key.size() - 1), types, read));
+    CHECK(!decode_group_key(key + "x", types, read));
+  }
+}
+
+TEST_CASE("a store comes back from its checkpoint as it was") {
+  Random random(17);
+  const Schema schema = random_schema();
+  const auto rows = random_rows(2000, {.siblings = true, .special = true}, random);
+  Stores stores = make_stores(schema, rows, {.tile_rows = 256, .gaps = 0.2}, random);
+  ColumnStore& store = *stores.stores[0];
+  CHECK(store.add_column({"late", ColumnType::kInt64}).ok());
+  const std::string bytes = checkpoint_bytes(store, "sequence 42");
+  Result<Restored> restored = restore_checkpoint(bytes);
+  CHECK(restored.ok());
+  if (!restored) return;
+  CHECK_EQUAL(restored->note, "sequence 42");
+  CHECK(restored->store.schema() == store.schema() && restored->store.state(5) == ColumnState::kFilling);
+  CHECK_EQUAL(restored->store.rows(), store.rows());
+  CHECK_EQUAL(restored->store.bytes(), store.bytes());
+  for (Slot slot = 0; slot < store.tiles() * 256; ++slot) {
+    CHECK_EQUAL(restored->store.is_live(slot), store.is_live(slot));
+    for (uint32_t column = 0; column <= schema.columns.size(); ++column) {
+      CHECK_EQUAL(text_of(restored->store.value(slot, column)), text_of(store.value(slot, column)));
+    }
+  }
+  CHECK(checkpoint_bytes(restored->store, "sequence 42").size() == bytes.size());
+  UpdateBatch batch;  // and it goes on
+  for (Slot slot = 0; slot < 1500; slot += 3) {
+    batch.erase(slot);
+    batch.put(slot + 1, 1,
+              std::vector<Value>{1.0, int64_t{2}, std::string("new"), Value(), Value(), int64_t{3}});
+  }
+  CHECK(restored->store.apply(batch).ok() && store.apply(batch).ok());
+  Query query;
+  query.group_by = {"site"};
+  query.aggregates = {aggregate(AggregateKind::kSum, "x"), aggregate(AggregateKind::kVar, "n"),
+                      aggregate(AggregateKind::kMin, "x")};
+  const auto plan = plan_of(store.schema(), {query}, {.siblings = Siblings::kMin});
+  const auto backend = make_cpu_backend({.threads = 1});
+  Stores after;
+  after.inputs.push_back({&restored->store, {}});
+  CHECK(scan_of(*backend, *plan, after)->encode() == scan_of(*backend, *plan, stores)->encode());
+}
+
+TEST_CASE(
+    "a checkpoint that is damaged, cut short or longer is refused whole, and leaves dictionaries as they "
+    "were") {
+  Random random(18);
+  const auto rows = random_rows(300, {.siblings = true}, random);
+  const Schema schema = random_schema();
+  const Stores stores = make_stores(schema, rows, {.tile_rows = 64}, random);
+  const std::string bytes = checkpoint_bytes(*stores.stores[0], "note");
+  auto site = std::make_shared<Dictionary>();
+  const auto refused = [&](const std::string& bad) {
+    const Result<Restored> restored = restore_checkpoint(bad, {nullptr, nullptr, site});
+    CHECK(!restored.ok());
+    CHECK_EQUAL(site->size(), 0u);
+  };
+  for (size_t length = 0; length < bytes.size(); length += 1 + length / 30) refused(bytes.substr(0, length));
+  refused(bytes + "x");
+  for (int i = 0; i < 500; ++i) {
+    std::string bad = bytes;
+    bad[random.below(bad.size())] ^= static_cast<char>(1 << random.below(8));
+    refused(bad);
+  }
+  const Result<Restored> limited = restore_checkpoint(bytes, {}, {.bytes_max = 1000});
+  CHECK(!limited && limited.error().code == ErrorCode::kOutOfMemory);
+  const Result<Restored> crowded =
+      restore_checkpoint(bytes, {nullptr, nullptr, std::make_shared<Dictionary>(2)});
+  CHECK(!crowded && crowded.error().code == ErrorCode::kDictionaryFull);
+}
+
+}  // namespace covey::agg::test
