@@ -8,7 +8,9 @@
 namespace covey::sim {
 namespace {
 
+// What is drawn apart changes nothing else of a seed.
 constexpr uint64_t apart_tables = 0x7ab1e5ull << 32;
+constexpr uint64_t apart_room = 0x5ace00ull << 32;
 
 class Generator {
  public:
@@ -77,6 +79,9 @@ class Generator {
       maybe("garbage", 20'000);
       maybe("replay", 30'000);
       if (random_.one_in(3)) line += " unordered";
+      Random apart(options_.seed + apart_room);
+      if (apart.one_in(5))
+        line += " room=" + std::to_string(apart.pick(std::vector<uint64_t>{300, 1'000, 4'000, 16'000}));
     }
     at(0, line);
   }
@@ -260,7 +265,6 @@ class Generator {
     }
   }
 
-  // Drawn apart, so that it changes nothing else of a seed.
   void draw_table_damage() {
     Random apart(options_.seed + apart_tables);
     if (!options_.faults.contains("disk") || !apart.one_in(6)) return;

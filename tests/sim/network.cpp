@@ -9,6 +9,7 @@ namespace covey::sim {
 namespace {
 
 constexpr size_t old_messages_max = 32;
+constexpr size_t small_message_bytes = 100;
 
 }  // namespace
 
@@ -18,6 +19,7 @@ void World::connect(size_t a, size_t b) {
     if (link(a, b).cut || link(b, a).cut || link(a, b).up) return;
     for (auto [from, to] : {std::pair(a, b), std::pair(b, a)}) {
       link(from, to).up = true;
+      link(from, to).bytes = 0;
       ++link(from, to).connection;
     }
     tell_link(a, b, true);
@@ -83,13 +85,25 @@ void World::slow_link(Machine& from, Machine& to, uint64_t delay_us) {
   link(from.index, to.index).slow_us = delay_us;
 }
 
-void World::send(Machine& from, Output::Send& send) {
+// As the server has it (PeerLink::send): one that is larger than all the room goes when it is the only one,
+// and there is some more for small ones.
+bool World::has_room(const Link& way, size_t bytes) const {
+  if (rules.room_bytes == 0 || way.bytes == 0) return true;
+  const uint64_t more = bytes <= small_message_bytes ? rules.room_bytes / 16 : 0;
+  return way.bytes + bytes <= rules.room_bytes + more;
+}
+
+bool World::send(Machine& from, Output::Send& send) {
   size_t to = machine(send.to.name).index;
   std::string bytes = send.message->SerializeAsString();
   ++messages_by_kind_[std::to_string(send.message->body_case())];
   totals.add("messages");
   Link& way = link(from.index, to);
-  if (!way.up) return;
+  if (!way.up) return true;
+  if (!has_room(way, bytes.size())) {
+    totals.add("fault: no room for a message");
+    return false;
+  }
   if (rules.replay_ppm > 0 && random_.chance_ppm(20'000)) {
     OldMessage old{from.index, to, from.run, bytes};
     if (old_messages_.size() < old_messages_max)
@@ -106,12 +120,12 @@ void World::send(Machine& from, Output::Send& send) {
   }
   if (random_.chance_ppm(rules.loss_ppm)) {
     totals.add("fault: message lost");
-    return;
+    return true;
   }
   if (random_.chance_ppm(rules.corrupt_ppm)) {
     totals.add("fault: corrupt frame");
     reset_connection(from, machines_[to]);
-    return;
+    return true;
   }
   if (random_.chance_ppm(rules.garbage_ppm)) {
     totals.add("fault: garbage message");
@@ -122,10 +136,12 @@ void World::send(Machine& from, Output::Send& send) {
     transmit(from.index, to, bytes);
   }
   transmit(from.index, to, bytes);
+  return true;
 }
 
 void World::transmit(size_t from, size_t to, const std::string& bytes) {
   Link& way = link(from, to);
+  way.bytes += bytes.size();
   if (way.cut) return;
   uint64_t arrival = now_us() + random_.between(rules.delay_min_us, rules.delay_max_us) + way.slow_us;
   if (rules.ordered) arrival = std::max(arrival, way.last_arrival_us);
@@ -137,6 +153,7 @@ void World::transmit(size_t from, size_t to, const std::string& bytes) {
 void World::arrive(size_t from, size_t to, uint64_t connection, const std::string& bytes) {
   Machine& receiver = machines_[to];
   Link& way = link(from, to);
+  if (way.connection == connection) way.bytes -= bytes.size();
   if (!receiver.up || way.cut || way.connection != connection) return;
   auto handle = [this, from, &receiver, bytes] {
     peer::Envelope message;

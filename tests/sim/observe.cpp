@@ -235,6 +235,7 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a malformed message was dropped", stats.malformed_messages_dropped);
   totals.add("sometimes: unavailable was answered", stats.unavailable);
   totals.add("sometimes: a time limit passed", stats.timeouts);
+  totals.add("sometimes: there was no room for a request or its answer", stats.busy_replicas);
   totals.add("sometimes: gossip sent objects", stats.gossip_objects_sent);
   totals.add("state hash alarms", stats.state_hash_alarms);
 }

@@ -233,6 +233,7 @@ class Runner {
     };
     range("delay", rules.delay_min_us, rules.delay_max_us);
     rules.ordered = !arguments.has("unordered");
+    if (auto text = arguments.option("room")) rules.room_bytes = parse_number(*text);
     world_->rules = rules;
     range("sync", world_->sync_rules.delay_min_us, world_->sync_rules.delay_max_us);
   }

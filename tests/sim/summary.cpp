@@ -36,6 +36,7 @@ const std::vector<std::string>& must_happen() {
                                                  "fault: disk full",
                                                  "answers: disk_full",
                                                  "fault: fsync fails",
+                                                 "sometimes: there was no room for a request or its answer",
                                                  "sometimes: a store could not go on",
                                                  "sometimes: a damaged disk was set aside"};
   return names;

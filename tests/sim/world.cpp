@@ -110,8 +110,16 @@ void World::after_input(Machine& machine, ShardState& shard) {
     totals.add("alarms");
     note(machine.id.name + " alarm: " + alarm);
   }
-  for (auto& one : output.sends) send(machine, one);
+  std::vector<Output::Send> unsent;
+  for (auto& one : output.sends) {
+    if (!send(machine, one)) unsent.push_back(std::move(one));
+  }
   for (auto& one : output.answers) answer(machine, one);
+  if (!unsent.empty()) {
+    input_at_once(machine, shard, [&](Core& core, Now time) {
+      for (const auto& one : unsent) core.unsent(time, one.to, *one.message);
+    });
+  }
   if (++steps_ % check_everything_each_steps == 0) check_everything();
 }
 

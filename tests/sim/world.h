@@ -26,6 +26,7 @@ struct NetworkRules {
   uint64_t replay_ppm = 0;   // besides, a message of a life that is over arrives
   uint64_t delay_min_us = 200;
   uint64_t delay_max_us = 2'000;
+  uint64_t room_bytes = 0;  // on the way from one node to another; beyond it none is sent; 0: any number
   bool ordered = true;
 };
 
@@ -115,6 +116,7 @@ class World {
     uint64_t connection = 0;  // which one: messages of an earlier one never arrive
     uint64_t slow_us = 0;
     uint64_t last_arrival_us = 0;
+    uint64_t bytes = 0;  // on the way, on this connection
   };
   struct OldMessage {
     size_t from, to;
@@ -169,7 +171,8 @@ class World {
   void connect(size_t a, size_t b);
   void disconnect(size_t a, size_t b);
   void tell_link(size_t node, size_t peer, bool up);
-  void send(Machine& from, Output::Send& send);
+  bool send(Machine& from, Output::Send& send);  // false: there was no room
+  bool has_room(const Link& way, size_t bytes) const;
   void transmit(size_t from, size_t to, const std::string& bytes);
   void arrive(size_t from, size_t to, uint64_t connection, const std::string& bytes);
   void dispatch(Machine& to, const NodeId& from, const peer::Envelope& message);
