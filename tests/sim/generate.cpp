@@ -11,6 +11,8 @@ namespace {
 // What is drawn apart changes nothing else of a seed.
 constexpr uint64_t apart_tables = 0x7ab1e5ull << 32;
 constexpr uint64_t apart_room = 0x5ace00ull << 32;
+constexpr uint64_t apart_transfers = 0x7fe4ull << 32;
+constexpr uint64_t apart_absence = 0xab5e4ceull << 32;
 
 class Generator {
  public:
@@ -25,6 +27,7 @@ class Generator {
       if (options_.faults.contains(kind) && random_.one_in(2)) draw_faults(kind);
     }
     draw_table_damage();
+    draw_absence();
     return assembled();
   }
 
@@ -62,6 +65,13 @@ class Generator {
     if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));
     setup_.gossip_interval_us = random_.pick(std::vector<uint64_t>{100'000, 200'000, 200'000, 500'000});
     keys_ = random_.between(1, 6);
+    // Many keys in few partitions, small messages and a short log: whole transfers of many chunks.
+    Random apart(options_.seed + apart_transfers);
+    if (!apart.one_in(12)) return;
+    keys_ = apart.between(10, 25);
+    setup_.partitions = 2;
+    setup_.message_bytes_max = static_cast<uint32_t>(apart.between(200, 600));
+    setup_.log_entries_max = apart.between(4, 12);
   }
 
   void draw_network() {
@@ -263,6 +273,38 @@ class Generator {
       default:  // an fsync that fails ends the process
         at(t, "disk " + who + " sync-fails");
     }
+  }
+
+  // A life ends of whose writes others got only the last, and its node stays away for long: the others must
+  // not take the earlier ones for nobody's.
+  void draw_absence() {
+    Random apart(options_.seed + apart_absence);
+    if (!options_.faults.contains("crash") || setup_.nodes() < 3 || !apart.one_in(20)) return;
+    const auto name = [](uint64_t number) { return "n" + std::to_string(number); };
+    // Mostly the one whose word is asked for last.
+    const uint64_t absent = apart.one_in(4) ? apart.between(1, setup_.nodes()) : setup_.nodes();
+    std::string others;
+    for (uint64_t i = 1; i <= setup_.nodes(); ++i) {
+      at(end_us_, "restart " + name(i));
+      if (i != absent) others += " " + name(i);
+    }
+    at(end_us_, "heal");
+    uint64_t t = end_us_ + 2'000'000;
+    size_t number = 0;
+    const auto write = [&] {
+      at(t, "put " + name(absent) + " k" + std::to_string(apart.between(1, keys_)) + " x" +
+                std::to_string(++number) + " w=one timeout=200ms &");
+      t += apart.between(1'000, 10'000);
+    };
+    at(t, "partition " + name(absent) + " |" + others);
+    for (int i = 0; i < 8; ++i) write();
+    at(t += 200'000, "heal");
+    t += apart.between(60'000, 200'000);
+    for (int i = 0; i < 8; ++i) write();
+    at(t += apart.between(5'000, 50'000), "crash " + name(absent) + " keeps-some");
+    at(t += 20'000, "restart " + name(absent));
+    at(t += apart.between(60'000, 300'000), "crash " + name(absent) + " keeps-some");
+    at(t += 25'000'000, "check");
   }
 
   void draw_table_damage() {

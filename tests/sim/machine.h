@@ -35,6 +35,9 @@ struct ShardState {
   std::map<TableKey, const ClientOperation*> staged;
   bool fed = false;             // inputs were given and what they lead to was not performed yet
   bool pass_scheduled = false;  // its end
+  uint64_t log_cuts = 0;        // that the core has counted
+  // The newest start of each peer's shard that a hello told this core of.
+  std::map<std::pair<NodeId, uint32_t>, uint64_t> incarnations;
 };
 
 // What the data directory says beside the stores.

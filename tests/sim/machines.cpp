@@ -78,6 +78,8 @@ void World::start(Machine& machine) {
       return;
     }
     shard.watched->take_changes();
+    shard.log_cuts = 0;
+    shard.incarnations.clear();
   }
   // A server that has taken note of a restored directory syncs that before anything else
   // (DataDirectory::noted).

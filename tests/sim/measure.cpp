@@ -19,7 +19,7 @@ struct Limit {
 };
 constexpr size_t default_limit = 1000;
 constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_before_sync, 20},
-                            {Bug::delete_forgets_dot, 50},        {Bug::collect_log_too_early, 0},
+                            {Bug::delete_forgets_dot, 50},        {Bug::collect_log_too_early, 20},
                             {Bug::flipped_cover_in_merge, 5},     {Bug::merge_ignores_context, 5},
                             {Bug::lww_drops_in_merge, 5},         {Bug::strip_by_highest, 20},
                             {Bug::fill_by_highest, 20},           {Bug::gossip_skips_deletes, 20},
@@ -28,9 +28,9 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::read_quorum_off_by_one, 5},     {Bug::read_from_unready, 20},
                             {Bug::state_hash_forgets_old, 5},     {Bug::residual_never_stripped, 20},
                             {Bug::context_without_key, 5},        {Bug::write_ignores_context, 5},
-                            {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 0},
-                            {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 0},
-                            {Bug::void_running_life, 50},         {Bug::void_without_all, 0},
+                            {Bug::expiry_without_dot, 50},        {Bug::stale_life_accepted, 50},
+                            {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 400},
+                            {Bug::void_running_life, 50},         {Bug::void_without_all, 800},
                             {Bug::restored_is_ready, 0},          {Bug::log_sync_forgotten, 200},
                             {Bug::damage_is_dropped, 600}};
 

@@ -1,5 +1,7 @@
 // The simulated network: connections that stand or not, and messages that are lost, late, repeated or
 // damaged.
+#include <algorithm>
+
 #include "replication/hash.h"
 #include "replication/peer.pb.h"
 #include "tests/sim/failure.h"
@@ -172,6 +174,29 @@ void World::arrive(size_t from, size_t to, uint64_t connection, const std::strin
   });
 }
 
+// Whether a later start of the sender has greeted this core.
+bool World::is_of_ended_life(ShardState& shard, const NodeId& from, const peer::Envelope& message) {
+  if (message.body_case() != peer::Envelope::kHello) {
+    auto known = shard.incarnations.find({from, message.shard()});
+    return known != shard.incarnations.end() && message.incarnation() < known->second;
+  }
+  const auto& hello = message.hello();
+  if (hello.shard() >= hello.shards() || hello.actors_size() == 0) return false;
+  uint64_t& newest = shard.incarnations[{from, hello.shard()}];
+  newest = std::max(newest, message.incarnation());
+  return false;
+}
+
+// It changes nothing and says nothing.
+void World::receive_from_ended_life(Machine& to, ShardState& shard, const NodeId& from,
+                                    const peer::Envelope& message) {
+  if (shard.fed) after_input(to, shard);
+  shard.core->receive(now(to), from, message);
+  const Output output = shard.core->drain();
+  require(output.sends.empty() && output.answers.empty() && shard.watched->take_changes().empty(),
+          to.id.name + " has acted on a message of an earlier life of " + from.name);
+}
+
 // As the server does it: by partition, by the number of the operation that is answered, or to all shards.
 void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& message) {
   using Body = peer::Envelope::BodyCase;
@@ -238,6 +263,10 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
   for (size_t i = 0; i < to.shards.size(); ++i) {
     if (target && *target != i) continue;
     ShardState& shard = to.shards[i];
+    if (is_of_ended_life(shard, from, message)) {
+      receive_from_ended_life(to, shard, from, message);
+      continue;
+    }
     auto receive = [&](Core& core, Now time) { core.receive(time, from, message); };
     if (staged) stage(to, shard, *staged, operation);
     if (staged || answers) {

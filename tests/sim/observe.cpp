@@ -41,20 +41,48 @@ const ClientOperation* World::tagged(const std::string& content_type) const {
 
 void World::observe(Machine& machine, ShardState& shard) {
   auto changes = shard.watched->take_changes();
-  for (const auto& change : changes) observe_change(machine, shard, change);
+  // Where a log is cut at its size limit, what leaves it is not collected.
+  const uint64_t cuts = shard.core->stats().log_cuts;
+  const bool was_cut = cuts != std::exchange(shard.log_cuts, cuts);
+  std::set<std::pair<PartitionId, TableKey>> concerned;
   for (const auto& change : changes) {
+    for (const TableKey& key : observe_change(machine, shard, change))
+      concerned.insert({PartitionId{change.partition}, key});
     for (const auto& object_change : change.objects) {
       auto key = decode_object_key(object_change.key);
-      auto stored = shard.disk->store().get(Column::objects, object_change.key);
-      require(key && stored.ok(), "an object's storage key can't be read");
-      auto object = decoded(*stored);
-      require(object.has_value(), "a stored object can't be decoded");
-      oracle_.check_object(machine.index, *key, *object, shard.clocks[change.partition]);
+      require(key.has_value(), "an object's storage key can't be read");
+      concerned.insert({PartitionId{change.partition}, std::move(*key)});
     }
+    if (!was_cut) observe_collected(machine, change);
+  }
+  for (const auto& [partition, key] : concerned) {
+    auto stored = shard.disk->store().get(Column::objects, object_key(partition, key.table, key.key));
+    if (!stored && machine.rotten) continue;
+    require(stored.ok(), "an object can't be read");
+    auto object = decoded(*stored);
+    require(object.has_value(), "a stored object can't be decoded");
+    oracle_.check_object(machine.index, key, *object, shard.clocks[partition.value]);
   }
 }
 
-void World::observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change) {
+// A dot leaves the log when every owner has told that it has it.
+void World::observe_collected(Machine& machine, const WatchedStore::Change& change) {
+  const PartitionId partition{change.partition};
+  for (const auto& bytes : change.unlogged) {
+    const auto logged = decode_dot_key(bytes);
+    require(logged.has_value(), "a dot's storage key can't be read");
+    const Event* event = oracle_.find(partition, logged->dot);
+    if (event == nullptr || event->voided) continue;
+    const NodeMask had = setup_.durability == Durability::none ? event->held : event->durable;
+    require(
+        (oracle_.owners(partition) & ~had) == 0,
+        machine.id.name + " took a dot out of its log that not all owners had: " + oracle_.describe(*event));
+  }
+}
+
+std::set<TableKey> World::observe_change(Machine& machine, ShardState& shard,
+                                         const WatchedStore::Change& change) {
+  std::set<TableKey> learned;
   PartitionId partition{change.partition};
   require(change.partition < setup_.partitions, "a write to a partition that does not exist");
   auto record = decode_partition(partition, change.record);
@@ -89,13 +117,15 @@ void World::observe_change(Machine& machine, ShardState& shard, const WatchedSto
           continue;
         }
         oracle_.learned(machine.index, *event, false);
+        learned.insert(event->key);
         shard.pending.push_back({change.lsn, event->id});
       }
     }
   }
-  if (record->voids.empty() || record->voids == shard.voids[partition.value]) return;
+  if (record->voids.empty() || record->voids == shard.voids[partition.value]) return learned;
   oracle_.voided(partition, record->voids, running_actors());
   shard.voids[partition.value] = record->voids;
+  return learned;
 }
 
 // Which operation a new dot belongs to, or that it removes an expired value, or that an object is written

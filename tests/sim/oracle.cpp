@@ -176,6 +176,8 @@ void Oracle::voided(PartitionId partition, const DotSet& dots, const std::set<Ac
                 "a hole of a running life was closed: " + describe(*event));
         require(!event->acknowledged || event->holders == 0,
                 "an acknowledged write was closed as a hole: " + describe(*event));
+        require((event->holders & owners_[partition.value]) == 0,
+                "a write that an owner has was closed as a hole: " + describe(*event));
         event->voided = true;
       }
     }

@@ -85,6 +85,12 @@ Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
     if (!before) continue;  // its checksum is wrong: the core is told when it reads
     change_of(operation.key).objects.push_back({operation.key, std::move(*before), operation.value});
   }
+  for (const auto& operation : batch.operations()) {
+    if (operation.column != Column::dots || operation.value) continue;
+    const std::string upper = operation.range_end.empty() ? operation.key + '\0' : operation.range_end;
+    auto cursor = inner_.cursor(Column::dots, operation.key, upper);
+    for (; cursor->valid(); cursor->next()) change_of(operation.key).unlogged.emplace_back(cursor->key());
+  }
   auto written = inner_.write(batch);
   if (!written) return written;
   for (const auto& operation : batch.operations()) damaged_.erase({operation.column, operation.key});

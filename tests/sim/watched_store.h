@@ -29,6 +29,7 @@ class WatchedStore final : public Store {
     std::string record;  // of the partition, as it now is
     std::vector<ObjectChange> objects;
     std::vector<std::pair<std::string, std::string>> logged;  // dot keys and values
+    std::vector<std::string> unlogged;                        // dot keys that were there before
   };
 
   explicit WatchedStore(Store& inner) : inner_(inner) {}

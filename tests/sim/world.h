@@ -157,7 +157,9 @@ class World {
   void after_input(Machine& machine, ShardState& shard);
 
   void observe(Machine& machine, ShardState& shard);
-  void observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change);
+  // Answers the keys of which the clock has learned something.
+  std::set<TableKey> observe_change(Machine& machine, ShardState& shard, const WatchedStore::Change& change);
+  void observe_collected(Machine& machine, const WatchedStore::Change& change);
   const ClientOperation* tagged(const std::string& content_type) const;
   Event* attribute(Machine& machine, PartitionId partition, Dot dot, const WatchedStore::Change& change,
                    const DotSet& known);
@@ -176,6 +178,9 @@ class World {
   void transmit(size_t from, size_t to, const std::string& bytes);
   void arrive(size_t from, size_t to, uint64_t connection, const std::string& bytes);
   void dispatch(Machine& to, const NodeId& from, const peer::Envelope& message);
+  bool is_of_ended_life(ShardState& shard, const NodeId& from, const peer::Envelope& message);
+  void receive_from_ended_life(Machine& to, ShardState& shard, const NodeId& from,
+                               const peer::Envelope& message);
   std::string damaged(const std::string& bytes);
 
   void answer(Machine& machine, Output::Answer& answer);
