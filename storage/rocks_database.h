@@ -36,9 +36,8 @@ struct LogPosition;
 struct DatabaseOptions {
   std::string path;  // of RocksDB's own directory; its parent exists
   Durability durability = Durability::sync;
-  uint32_t interval_ms = 1000;  // with Durability::interval: at least so long between two syncs
-  uint64_t block_cache_bytes =
-      64ull << 20;  // also holds indexes and filters, and is charged for the memtables
+  uint32_t interval_ms = 1000;                // with Durability::interval: at least so long between two syncs
+  uint64_t block_cache_bytes = 64ull << 20;   // also holds indexes and filters
   uint64_t object_cache_bytes = 32ull << 20;  // of each shard's store (storage/object_cache.h); 0: none
   uint64_t write_buffer_bytes = 64ull << 20;  // all memtables together; logs take at most twice as much
   rocksdb::Env* env = nullptr;  // the files; borrowed, outlives the database. nullptr: the real ones

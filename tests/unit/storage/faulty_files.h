@@ -1,4 +1,5 @@
-// The real file system with faults: a disk that is full, syncs that fail or are counted, logs that stay.
+// The real file system with faults, and with counts: a disk that is full, syncs that fail or are counted,
+// logs that stay.
 #pragma once
 
 #include <rocksdb/env.h>
@@ -16,6 +17,7 @@ struct Faults {
   std::atomic<bool> syncs_fail{false};
   std::atomic<int> log_syncs{0};
   std::atomic<bool> logs_stay{false};  // as if the process died before it deletes them
+  std::atomic<uint64_t> table_bytes_read{0};
 };
 
 class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -43,6 +45,21 @@ class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
     return Sync(options, debug);
+  }
+
+ private:
+  Faults& faults_;
+};
+
+// A table, whose reads are counted.
+class CountedTable final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  CountedTable(std::unique_ptr<rocksdb::FSRandomAccessFile> file, Faults& faults)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)), faults_(faults) {}
+  rocksdb::IOStatus Read(uint64_t at, size_t bytes, const rocksdb::IOOptions& options, rocksdb::Slice* result,
+                         char* scratch, rocksdb::IODebugContext* debug) const override {
+    faults_.table_bytes_read += bytes;
+    return target()->Read(at, bytes, options, result, scratch, debug);
   }
 
  private:
@@ -77,6 +94,14 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     // RocksDB's own text log is not data.
     if (status.ok() && name.find("/LOG") == std::string::npos)
       *file = std::make_unique<FaultyFile>(std::move(*file), faults_);
+    return status;
+  }
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name, const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* debug) override {
+    const auto status = target()->NewRandomAccessFile(name, options, file, debug);
+    if (status.ok() && name.ends_with(".sst"))
+      *file = std::make_unique<CountedTable>(std::move(*file), faults_);
     return status;
   }
   rocksdb::IOStatus NewRandomRWFile(const std::string& name, const rocksdb::FileOptions& options,

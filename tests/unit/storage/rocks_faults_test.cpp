@@ -2,6 +2,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,6 +43,40 @@ bool eventually(const Condition& condition) {
 }
 
 }  // namespace
+
+TEST_CASE("filters stay in the cache when tables are large and memtables full", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::FaultyEnv disk;
+  const std::string path = directory.sub("db");
+  auto database = open_or_fail({.path = path,
+                                .durability = Durability::none,
+                                .block_cache_bytes = 8 << 20,
+                                .object_cache_bytes = 0,
+                                .env = disk.env.get()});
+  auto store = database->shard();
+  // Four tables, which become one with a filter of 250 KB.
+  StoreBatch batch;
+  for (int i = 0; i < 200'000; ++i) {
+    batch.put(Column::objects, "key" + std::to_string(i * 7 % 200'000), "v");
+    if (i % 1'000 == 999) {
+      REQUIRE(store->write(batch));
+      batch.clear();
+    }
+    if (i % 50'000 == 49'999) REQUIRE(database->flush());
+  }
+  REQUIRE(eventually([&] {
+    int tables = 0;
+    for (const auto& file : std::filesystem::directory_iterator(path)) {
+      tables += file.path().extension() == ".sst" ? 1 : 0;
+    }
+    return tables == 1;
+  }));
+  for (int i = 0; i < 200; ++i) REQUIRE(put(*store, "later" + std::to_string(i), 100'000));
+  for (int i = 0; i < 100; ++i) CHECK_FALSE(has(*store, "key" + std::to_string(i) + "x"));
+  const uint64_t before = disk.faults.table_bytes_read;
+  for (int i = 0; i < 1'000; ++i) CHECK_FALSE(has(*store, "key" + std::to_string(i) + "absent"));
+  CHECK(disk.faults.table_bytes_read - before < 1'000 * 5'000);
+}
 
 TEST_CASE("a full disk refuses writes as full, answers reads, and takes writes again by itself",
           "[storage]") {
