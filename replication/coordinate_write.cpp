@@ -157,7 +157,7 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   uint64_t bytes = request.value.size();
   for (const Version& version : filled.versions) bytes += version.value.size();
   bool too_many = filled.versions.size() >= shard_.options.siblings_max ||
-                  (!filled.versions.empty() && bytes > shard_.options.object_bytes_max);
+                  (!filled.versions.empty() && bytes > shard_.object_bytes_max());
   if (request.operation == Operation::put && too_many) return Status::too_many_siblings;
   Actor actor = lives_.mint_actor();
   Dot dot = edit.mint(actor);

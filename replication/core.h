@@ -47,7 +47,11 @@ struct CoreOptions {
   uint64_t gossip_interval_us = 200'000;
   uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
   uint32_t siblings_max = 100;
-  uint64_t object_bytes_max = 16 * 1024 * 1024;  // of all its versions; beyond it, as beyond siblings_max
+  // Of all versions of an object; a write that would go beyond it is refused, as one beyond siblings_max.
+  uint64_t object_bytes_max = 16 * 1024 * 1024;
+  // The same for all nodes together: each may be apart from the others and take its share of this. What they
+  // merge then has to find room in a message.
+  uint64_t merged_bytes_max = 48 * 1024 * 1024;
   uint32_t operations_max = 20'000;  // requests that are not answered yet; beyond it: Status::overloaded
   uint64_t read_bytes_max =
       64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn

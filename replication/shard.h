@@ -32,6 +32,11 @@ struct Shard {
   Hlc last_time;  // given out or heard of
   bool writes_refused = false;
 
+  // What an object may come to here: also what all nodes have written apart from each other has to find room
+  // in a message.
+  uint64_t object_bytes_max() const {
+    return std::min(options.object_bytes_max, options.merged_bytes_max / members.all().size());
+  }
   bool owns(PartitionId id) const { return members.owns(members.self(), id); }
   bool mine(PartitionId id) const {
     return id.value < options.partitions && id.value % options.shards == options.shard;

@@ -115,6 +115,20 @@ class MetricsTest(harness.ClusterTest):
         before = self.value(node, "covey_gossip_sent_bytes_total")
         harness.wait_until(lambda: self.value(node, "covey_gossip_sent_bytes_total") > before, 20, "gossip to be counted")
 
+    def test_what_a_peer_does_not_take_is_seen_waiting(self):
+        cluster = self.start_cluster(2, replicas=2)
+        node = cluster["n1"]
+        cluster["n2"].pause()
+        value = bytes(1_000_000)
+        for i in range(60):  # at some time it is beyond what the system holds for a connection
+            self.assert_answer(node.client.put(f"k{i}", value, w="one"), 200)
+            if self.value(node, "covey_peer_send_buffer_bytes") > 0:
+                break
+        else:
+            self.fail("nothing was seen waiting")
+        cluster["n2"].resume()
+        harness.wait_until(lambda: self.value(node, "covey_peer_send_buffer_bytes") == 0, 20, "the buffer to be empty")
+
     def test_a_replica_that_is_away_is_seen_and_for_how_long(self):
         cluster = self.start_cluster(3, proxied=True)
         cluster.wait_converged()

@@ -183,4 +183,31 @@ TEST_CASE("a read whose turn does not come is told that the node is busy", "[flo
   CHECK(cluster.end(second).status == Status::overloaded);
 }
 
+TEST_CASE("what nodes write apart from each other comes to no more than a message can carry", "[flow]") {
+  CoreOptions options;
+  options.object_bytes_max = 3'000;
+  options.merged_bytes_max = 5'000;  // so each of the five may have a thousand
+  SmallCluster cluster(5, 5, 1, options);
+  const std::vector<std::string> names = {"n1", "n2", "n3", "n4", "n5"};
+  for (const auto& name : names) cluster.isolate(name);
+  cluster.wait_ms(2'000);
+  for (const auto& name : names) {
+    size_t accepted = 0;
+    while (cluster.put(name, "k", std::string(300, 'v')).status == Status::ok) ++accepted;
+    CHECK(accepted == 3);
+    CHECK(cluster.put(name, "k", "more" + std::string(300, 'v')).status == Status::too_many_siblings);
+    CHECK(cluster.put(name, "other", std::string(2'000, 'v')).status == Status::ok);  // one value always
+  }
+  cluster.heal();
+  cluster.wait_ms(10'000);
+  for (const auto& name : names) {
+    Response read = cluster.get(name, "k", "one");
+    CHECK(read.object.versions.size() == 15);
+    CHECK(cluster.put(name, "k", std::string(600, 'v')).status == Status::too_many_siblings);
+  }
+  Response read = cluster.get("n1", "k", "all");
+  CHECK(cluster.put("n1", "k", std::string(2'000, 'w'), read.context, "all").status == Status::ok);
+  CHECK(cluster.get("n5", "k", "one").object.versions.size() == 1);
+}
+
 }  // namespace
