@@ -81,7 +81,7 @@ struct CpuOptions {
   uint32_t threads =
       0;  // workers, the caller's thread included; 0: as many as the machine has cores, at most 256
   // The highest instruction set to use; the machine's own limit holds as well.
-  enum class Isa : uint8_t { kScalar = 1, kAvx2, kAvx512 } isa = Isa::kAvx512;
+  enum class Isa : uint8_t { kScalar = 1, kAvx2, kAvx512, kAvx512Ifma } isa = Isa::kAvx512Ifma;
 };
 // Never fails: it is what every other back end falls back to. Its threads sleep between scans.
 std::unique_ptr<Backend> make_cpu_backend(CpuOptions options = {});

@@ -110,10 +110,11 @@ void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {
     const int high = zeros ? 1 : zone.high;
     sum_folds_ = make_folds(low, high, kFastFolds);
     fast_ = sum_folds_.count > 0;
-    if (fast_ && need(kNeedSquares)) {
+    if (fast_ && need(kNeedSquares) && !kernels_.integer_squares) {
       square_folds_ = make_folds(2 * high - kFoldBits * 2 * sum_folds_.count, 2 * high, kSquareFolds);
       fast_ = square_folds_.count > 0 && squares_fit(low, high);
     }
+    if (kernels_.integer_squares) square_folds_ = {};
     unit_sums_ = {};
   } else {
     const int64_t bound = need(kNeedSquares) ? kPlainSquares : kPlainInts;
@@ -140,8 +141,12 @@ void ThreadMeasure::end_unit() {
     for (int f = 0; f < sum_folds_.count; ++f) state_.sum.add(0, unit_sums_.sum[f], sum_folds_.unit(f));
   }
   if (need(kNeedSquares)) {
-    for (int f = 0; f < square_folds_.count; ++f)
+    for (int f = 0; f < square_folds_.count; ++f) {
       state_.squares.add(0, unit_sums_.squares[f], square_folds_.unit(f));
+    }
+    for (int part = 0; kernels_.integer_squares && part < square_parts(sum_folds_); ++part) {
+      state_.squares.add(0, unit_sums_.squares[part], square_part(sum_folds_, part));
+    }
   }
   if (need(kNeedMinMax) && unit_sums_.min <= unit_sums_.max) {
     state_.min[0] = std::min(state_.min[0], order_float(unit_sums_.min + 0.0));

@@ -21,6 +21,17 @@ void for_rows(const RowList& rows, Action action) {
   }
 }
 
+// How many edges are at or below the key; without branches that depend on it.
+size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {
+  const uint64_t* at = edges.data();
+  for (size_t left = edges.size(); left > 1;) {
+    const size_t half = left / 2;
+    at += at[half - 1] <= key ? half : 0;
+    left -= half;
+  }
+  return static_cast<size_t>(at - edges.data()) + (*at <= key ? 1 : 0);
+}
+
 template <int kFolds>
 void add_units(const RowList& list, const uint32_t* numbers, const int64_t* units, int64_t* into) {
   for_rows(list, [&](uint32_t row) {
@@ -149,7 +160,7 @@ void ThreadMeasure::add_others(const BlockRows& rows, const Tile& tile, const Ro
     const size_t width = edges.size() + 1;
     for_rows(list, [&](uint32_t row) {
       const uint64_t key = key_of(tile, rows.first + row);
-      const auto bin = static_cast<size_t>(std::upper_bound(edges.begin(), edges.end(), key) - edges.begin());
+      const size_t bin = edges_up_to(edges, key);
       ++counts[(rows.numbers == nullptr ? 0 : rows.numbers[row]) * width + bin];
     });
   }

@@ -18,11 +18,13 @@ namespace covey::agg {
 inline constexpr size_t kBlockRows = 2048;
 inline constexpr int kFastFolds = 3;  // sums of wider ranges go another way
 inline constexpr int kSquareFolds = 2 * kFastFolds;
+inline constexpr int kSquareParts = 12;  // of 6 products of 3 folds, two halves each
 
 // What a block adds to one group; integers, in the units of the folds.
 struct FloatSums {
   int64_t sum[kFastFolds] = {};
-  int64_t squares[kSquareFolds] = {};
+  // In the units of the folds of squares, or with Kernels::integer_squares as square_part() tells.
+  int64_t squares[kSquareParts] = {};
   double min = __builtin_inf();
   double max = -__builtin_inf();
 };
@@ -34,8 +36,21 @@ struct IntSums {
   int64_t max = INT64_MIN;
 };
 
+// With integer multiplication the squares are sums of products c[i] * c[j] of the units of |x| in the folds
+// of the sum, in parts of 52 bits: part 2p is the lower, 2p + 1 the upper half of the product number p, (0,0)
+// (0,1) (1,1) (0,2) (1,2) (2,2).
+inline int square_parts(const Folds& sum) { return sum.count * (sum.count + 1); }
+inline int square_part(const Folds& sum, int part) {
+  const int firsts[6] = {0, 0, 1, 0, 1, 2};
+  const int seconds[6] = {0, 1, 1, 2, 2, 2};
+  const int i = firsts[part / 2];
+  const int j = seconds[part / 2];
+  return sum.unit(i) + sum.unit(j) + (i == j ? 0 : 1) + (part % 2) * 52;
+}
+
 struct Kernels {
   const char* name;
+  bool integer_squares;  // floats() needs no folds of squares
 
   // REQUIRES finite values under the mask, within the folds' ranges; 1 to kFastFolds folds for the sum and
   // twice as many for the squares. `needs` of kNeedSum, kNeedSquares, kNeedMinMax. Rows outside the mask may
@@ -56,11 +71,13 @@ struct Kernels {
   void (*code_equal)(const uint32_t* codes, size_t rows, uint32_t code, bool equal, uint64_t* mask);
 };
 
-// The fastest that this machine can run, up to a limit: 1 scalar, 2 AVX2, 3 AVX-512.
+// The fastest that this machine can run, up to a limit: 1 scalar, 2 AVX2, 3 AVX-512, 4 with its integer
+// multiplication.
 const Kernels& kernels(int limit);
 
 const Kernels& scalar_kernels();
 const Kernels* avx2_kernels();  // null: not built for this processor family
 const Kernels* avx512_kernels();
+const Kernels* avx512_ifma_kernels();
 
 }  // namespace covey::agg

@@ -11,6 +11,7 @@ namespace covey::agg {
 namespace {
 
 struct V {
+  static constexpr bool integer_squares = false;
   static constexpr size_t lanes = 4;
   using F = __m256d;
   using I = __m256i;
@@ -89,7 +90,8 @@ struct V {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static const Kernels table{"avx2", floats, float_units, ints, float_range, int_range, finite, code_equal};
+  static const Kernels table{"avx2",      false,     floats, float_units, ints,
+                             float_range, int_range, finite, code_equal};
   return &table;
 }
 #else

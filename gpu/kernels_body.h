@@ -18,6 +18,28 @@ inline void deposit(V::F value, V::F (&sums)[kCount]) {
   }
 }
 
+// The products of the units of |x|, in the order of square_part(); the anchors are 2^52 units, so that
+// mantissas are units.
+template <class W, int kFolds>
+inline void deposit_products(typename W::F x, const typename W::F (&anchors)[2 * kFolds],
+                             typename W::I (&parts)[kFolds * (kFolds + 1)]) {
+  if constexpr (W::integer_squares) {
+    typename W::F units[kFolds];
+    x = W::magnitude(x);
+    for (int f = 0; f < kFolds; ++f) {
+      units[f] = W::add_down(anchors[f], x);
+      if (f + 1 < kFolds) x = W::sub(x, W::sub(units[f], anchors[f]));
+    }
+    int part = 0;
+    for (int second = 0; second < kFolds; ++second) {
+      for (int first = 0; first <= second; ++first, part += 2) {
+        parts[part] = W::add_low(parts[part], units[first], units[second]);
+        parts[part + 1] = W::add_high(parts[part + 1], units[first], units[second]);
+      }
+    }
+  }
+}
+
 template <int kFolds, bool kSum, bool kSquares, bool kMinMax, bool kMasked>
 void floats_loop(const double* values, size_t rows, const uint64_t* mask, const Folds& sum_folds,
                  const Folds& square_folds, FloatSums& into) {
@@ -25,14 +47,21 @@ void floats_loop(const double* values, size_t rows, const uint64_t* mask, const 
   V::F anchors[kFolds];
   V::F square_anchors[2 * kFolds];
   for (int f = 0; f < kFolds; ++f) anchors[f] = V::set(sum_folds.anchors[f]);
-  for (int f = 0; f < 2 * kFolds; ++f) square_anchors[f] = V::set(kSquares ? square_folds.anchors[f] : 0);
+  constexpr bool kProducts = kSquares && V::integer_squares;
+  for (int f = 0; f < 2 * kFolds; ++f) {
+    square_anchors[f] = V::set(!kSquares   ? 0
+                               : kProducts ? sum_folds.anchors[f % kFolds] / 1.5
+                                           : square_folds.anchors[f]);
+  }
   V::F sums[kChains][kFolds];
   V::F squares[kChains][2 * kFolds];
+  V::I products[kChains][kFolds * (kFolds + 1)];
   V::F least[kChains];
   V::F most[kChains];
   for (int c = 0; c < kChains; ++c) {
     for (int f = 0; f < kFolds; ++f) sums[c][f] = anchors[f];
     for (int f = 0; f < 2 * kFolds; ++f) squares[c][f] = square_anchors[f];
+    for (auto& product : products[c]) product = V::seti(0);
     least[c] = V::set(into.min);
     most[c] = V::set(into.max);
   }
@@ -57,7 +86,9 @@ void floats_loop(const double* values, size_t rows, const uint64_t* mask, const 
           }
         }
         if constexpr (kSum) deposit<0>(x, sums[c]);
-        if constexpr (kSquares) {
+        if constexpr (kProducts) {
+          deposit_products<V, kFolds>(x, square_anchors, products[c]);
+        } else if constexpr (kSquares) {
           const V::F product = V::mul(x, x);
           const V::F rest = V::fms(x, x, product);  // exact: x * x = product + rest
           deposit<0>(product, squares[c]);
@@ -68,7 +99,17 @@ void floats_loop(const double* values, size_t rows, const uint64_t* mask, const 
   }
   for (int c = 0; c < kChains; ++c) {
     if constexpr (kSum) carry_out(sums[c], anchors, into.sum);
-    if constexpr (kSquares) carry_out(squares[c], square_anchors, into.squares);
+    if constexpr (kProducts) {
+      for (int p = 0; p < kFolds * (kFolds + 1); p += 2) {
+        // Of the lower halves' sum, below 2^64 as an unsigned number, what is above 52 bits belongs to the
+        // upper ones.
+        const auto low = static_cast<uint64_t>(V::total(products[c][p]));
+        into.squares[p] += static_cast<int64_t>(low & ((uint64_t{1} << 52) - 1));
+        into.squares[p + 1] += static_cast<int64_t>(low >> 52) + V::total(products[c][p + 1]);
+      }
+    } else if constexpr (kSquares) {
+      carry_out(squares[c], square_anchors, into.squares);
+    }
     if constexpr (kMinMax) {
       into.min = V::least(least[c]) < into.min ? V::least(least[c]) : into.min;
       into.max = V::most(most[c]) > into.max ? V::most(most[c]) : into.max;

@@ -6,6 +6,7 @@ namespace {
 // One lane; the compiler may make more of it. fms is written out: without an FMA unit it is the library's,
 // which is exact.
 struct V {
+  static constexpr bool integer_squares = false;
   static constexpr size_t lanes = 1;
   using F = double;
   using I = int64_t;
@@ -52,7 +53,8 @@ struct V {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static const Kernels table{"scalar", floats, float_units, ints, float_range, int_range, finite, code_equal};
+  static const Kernels table{"scalar",    false,     floats, float_units, ints,
+                             float_range, int_range, finite, code_equal};
   return table;
 }
 

@@ -1,8 +1,10 @@
-// One benchmark, one run, the same bytes for all: what a read of memory takes, and what each question takes beside it.
+// One benchmark, one run, the same bytes for all: what a read of memory takes, and what each question takes
+// beside it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,7 @@ struct Options {
   uint32_t partitions = 8;
   uint32_t threads = 0;
   int rounds = 7;
-  int isa = 3;
+  int isa = 4;
   std::string only;  // part of a name
 };
 
@@ -23,11 +25,13 @@ struct Sample {
   double median_ms = 0;
   double least_ms = 0;
   double most_ms = 0;
+  double cpu_ms =
+      0;  // processor time of all threads, median: says more than the rest where others use the machine
 };
 // One round first that is not counted.
 Sample measure(int rounds, const std::function<void()>& work);
 
-// readings: x in [0, 1) with 53 random bits, n in +-1,000,000, site of 1,000 strings, g of 64 K and h of 1 M integers.
+// x in [0, 1) with 53 random bits, n in +-1,000,000, site of 1,000 strings, g of 64 K and h of 1 M integers.
 struct Data {
   std::vector<std::unique_ptr<ColumnStore>> stores;
   std::vector<PartitionInput> inputs;
@@ -36,7 +40,7 @@ struct Data {
 };
 Data make_data(const Options& options);
 
-// Plain reads of the column x by so many threads: the ceiling. Bytes a second.
+// Plain reads of the column x by so many threads: the ceiling.
 Sample measure_ceiling(const Data& data, uint32_t threads, int rounds);
 // A plain sum of doubles, in whatever order: what is not exact.
 Sample measure_naive(const Data& data, uint32_t threads, int rounds);

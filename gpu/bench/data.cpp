@@ -1,22 +1,30 @@
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <ctime>
 #include <thread>
 
 #include "gpu/bench/bench.h"
+#include "gpu/cpu_threads.h"
 #include "gpu/mix.h"
 
 namespace covey::agg::bench {
 
 Sample measure(int rounds, const std::function<void()>& work) {
   std::vector<double> times;
+  std::vector<double> processor;
   work();
   for (int i = 0; i < rounds; ++i) {
+    const std::clock_t used = std::clock();
     const auto begin = std::chrono::steady_clock::now();
     work();
-    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    processor.push_back(static_cast<double>(std::clock() - used) * 1000 / CLOCKS_PER_SEC);
   }
   std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front(), times.back()};
+  std::sort(processor.begin(), processor.end());
+  return {times[times.size() / 2], times.front(), times.back(), processor[processor.size() / 2]};
 }
 
 Data make_data(const Options& options) {
@@ -31,13 +39,14 @@ Data make_data(const Options& options) {
   for (uint32_t i = 0; i < options.partitions; ++i) {
     data.stores.push_back(std::make_unique<ColumnStore>(data.schema, ColumnStoreOptions{}, dictionaries));
     dictionaries.clear();
-    for (uint32_t c = 0; c < data.schema.columns.size(); ++c) dictionaries.push_back(data.stores[0]->shared_dictionary(c));
+    for (uint32_t c = 0; c < data.schema.columns.size(); ++c)
+      dictionaries.push_back(data.stores[0]->shared_dictionary(c));
   }
   std::vector<std::string> sites;
   for (int i = 0; i < 1000; ++i) sites.push_back("site-" + std::to_string(i));
-  const auto fill = [&](uint32_t partition) {
-    UpdateBatch batch;
-    std::vector<Value> values(5);
+  std::vector<Value> values(5);
+  UpdateBatch batch;
+  for (uint32_t partition = 0; partition < options.partitions; ++partition) {
     Slot slot = 0;
     for (uint64_t row = partition; row < options.rows; row += options.partitions) {
       const uint64_t random = mix64(row);
@@ -47,57 +56,56 @@ Data make_data(const Options& options) {
       values[3] = static_cast<int64_t>(mix64(random + 2) % 65536);
       values[4] = static_cast<int64_t>(mix64(random + 3) % 1000000);
       batch.put(slot++, static_cast<int64_t>(row), values);
-      if (batch.size() < 10000) continue;
+      if (batch.size() < 10000 && row + options.partitions < options.rows) continue;
       if (!data.stores[partition]->apply(batch)) std::abort();
       batch.clear();
     }
-    if (!data.stores[partition]->apply(batch)) std::abort();
-  };
-  // One after the other: the stores share dictionaries.
-  for (uint32_t i = 0; i < options.partitions; ++i) fill(i);
+  }
   for (const auto& store : data.stores) data.inputs.push_back({store.get(), {}});
   return data;
 }
 
 namespace {
 
-typedef uint64_t Words __attribute__((vector_size(64)));
-typedef double Doubles __attribute__((vector_size(64)));
+typedef uint64_t Words __attribute__((vector_size(32)));
+typedef double Doubles __attribute__((vector_size(32)));
 
 template <class V>
-__attribute__((target("avx2"))) V read_tile(const void* bytes, size_t size) {
+__attribute__((target("avx2"))) double read_tile(const void* bytes, size_t size) {
   const auto* at = static_cast<const V*>(bytes);
   V sums[8] = {};
   for (size_t i = 0; i < size / sizeof(V); i += 8) {
     for (size_t lane = 0; lane < 8; ++lane) sums[lane] += at[i + lane];
   }
   for (size_t lane = 1; lane < 8; ++lane) sums[0] += sums[lane];
-  return sums[0];
+  return static_cast<double>(sums[0][0]);
 }
 
 template <class V>
 Sample read_all(const Data& data, uint32_t threads, int rounds) {
-  std::vector<const void*> tiles;
+  std::vector<std::pair<const void*, size_t>> tiles;
   for (const auto& store : data.stores) {
-    for (uint32_t i = 0; i < store->tiles(); ++i) tiles.push_back(store->tile(0, i)->values.get());
+    for (uint32_t i = 0; i < store->tiles(); ++i)
+      tiles.emplace_back(store->tile(0, i)->values.get(), store->capacity(i) * size_t{8});
   }
-  volatile double kept = 0;
+  std::vector<double> sums(threads * 8);
+  CpuThreads pool(threads);
   return measure(rounds, [&] {
-    std::vector<std::thread> readers;
-    for (uint32_t thread = 0; thread < threads; ++thread) {
-      readers.emplace_back([&, thread] {
-        V sum = {};
-        for (size_t i = thread; i < tiles.size(); i += threads) sum += read_tile<V>(tiles[i], kTileRows * 8);
-        kept = static_cast<double>(sum[0]);
-      });
-    }
-    for (std::thread& reader : readers) reader.join();
+    std::atomic<size_t> next{0};
+    pool.run(threads, [&](uint32_t thread) {
+      for (size_t i; (i = next.fetch_add(1)) < tiles.size();)
+        sums[thread * 8] += read_tile<V>(tiles[i].first, tiles[i].second);
+    });
   });
 }
 
 }  // namespace
 
-Sample measure_ceiling(const Data& data, uint32_t threads, int rounds) { return read_all<Words>(data, threads, rounds); }
-Sample measure_naive(const Data& data, uint32_t threads, int rounds) { return read_all<Doubles>(data, threads, rounds); }
+Sample measure_ceiling(const Data& data, uint32_t threads, int rounds) {
+  return read_all<Words>(data, threads, rounds);
+}
+Sample measure_naive(const Data& data, uint32_t threads, int rounds) {
+  return read_all<Doubles>(data, threads, rounds);
+}
 
 }  // namespace covey::agg::bench

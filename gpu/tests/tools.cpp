@@ -134,7 +134,8 @@ std::string text_of(const QueryAnswer& answer) {
 std::vector<CpuOptions::Isa> instruction_sets() {
   std::vector<CpuOptions::Isa> sets;
   const Kernels* before = nullptr;
-  for (const auto isa : {CpuOptions::Isa::kScalar, CpuOptions::Isa::kAvx2, CpuOptions::Isa::kAvx512}) {
+  for (const auto isa : {CpuOptions::Isa::kScalar, CpuOptions::Isa::kAvx2, CpuOptions::Isa::kAvx512,
+                         CpuOptions::Isa::kAvx512Ifma}) {
     const Kernels* table = &kernels(static_cast<int>(isa));
     if (table != before) sets.push_back(isa);
     before = table;
