@@ -25,6 +25,16 @@ struct V {
   static I loadi(const int64_t* at) { return _mm512_loadu_si512(at); }
   static I loadi(M m, const int64_t* at) { return _mm512_maskz_loadu_epi64(m, at); }
   static I addi(I a, I b) { return _mm512_add_epi64(a, b); }
+  static I addi(M m, I a, I b) { return _mm512_mask_add_epi64(a, m, a, b); }
+  static uint64_t count(M m) { return static_cast<uint64_t>(__builtin_popcount(m)); }
+  static I shift_left(I x, int bits) { return _mm512_slli_epi64(x, static_cast<unsigned>(bits)); }
+  static I shift_right(I x, int bits) { return _mm512_srli_epi64(x, static_cast<unsigned>(bits)); }
+  template <bool kLower, bool kUpper>
+  static M within(F x, F lo, F hi) {
+    if constexpr (!kUpper) return _mm512_cmp_pd_mask(x, lo, _CMP_GE_OQ);
+    if constexpr (!kLower) return _mm512_cmp_pd_mask(x, hi, _CMP_LE_OQ);
+    return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(x, lo, _CMP_GE_OQ), x, hi, _CMP_LE_OQ);
+  }
   static I subi(I a, I b) { return _mm512_sub_epi64(a, b); }
   static I square(I x) { return _mm512_mul_epi32(x, x); }
   static I mini(M m, I a, I x) { return _mm512_mask_min_epi64(a, m, a, x); }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "gpu/backend.h"
+#include "gpu/cpu_ranges.h"
 #include "gpu/cpu_refine.h"
 #include "gpu/cpu_scan.h"
 #include "gpu/cpu_threads.h"
@@ -119,6 +120,8 @@ class CpuBackend final : public Backend {
     for (uint32_t i = 0; i < bound.selections.size(); ++i) {
       selections.push_back(std::make_unique<ThreadSelection>(bound, kernels_, i));
     }
+    RangeSums ranges;
+    std::vector<uint8_t> done;
     for (size_t at; (at = next.fetch_add(1)) < bound.units.size();) {
       if (options.cancelled != nullptr && *options.cancelled) stopped = true;
       if (stopped) return {};
@@ -135,10 +138,11 @@ class CpuBackend final : public Backend {
         continue;
       }
       profile.bytes_scanned += unit_bytes(bound, unit);
+      ranges.scan_unit(bound, kernels_, unit, selections, done);
       for (uint32_t first = 0; first < capacity; first += kBlockRows) {
         const uint32_t rows = std::min<uint32_t>(kBlockRows, capacity - first);
-        for (const auto& selection : selections) {
-          if (selection->active()) selection->scan_block(unit, first, rows);
+        for (size_t i = 0; i < selections.size(); ++i) {
+          if (selections[i]->active() && !done[i]) selections[i]->scan_block(unit, first, rows);
         }
       }
       for (const auto& selection : selections) selection->end_unit();

@@ -142,8 +142,7 @@ uint32_t select_rows(const BoundScan& scan, const Kernels& kernels, uint32_t ind
   }
   for (const uint32_t condition : filter.conditions)
     apply(scan, kernels, index, condition, unit, first, rows, words);
-  uint32_t selected = 0;
-  for (uint32_t i = 0; i < count; ++i) selected += static_cast<uint32_t>(std::popcount(words[i]));
+  const uint32_t selected = kernels.count(words, count);
   all = selected == rows;
   return selected;
 }

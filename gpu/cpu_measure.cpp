@@ -55,7 +55,7 @@ ThreadMeasure::ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint
   state_.histograms.resize(measure_.edges.size());
   if (measure_.type == ColumnType::kFloat64 && grouped_ && need(kNeedSum)) {
     group_folds_ = make_folds(bounds.low, bounds.high, kFastFolds);
-    units_.resize(kFastFolds * kBlockRows);
+    units_.resize(kFastFolds * kUnitRows);
   }
   if (need(kNeedSketch) && bounds.min <= bounds.max) {
     const bool ints = measure_.type == ColumnType::kInt64;
@@ -121,6 +121,18 @@ void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {
     fast_ = zone.min > zone.max || (int_from_order(zone.min) > -bound && int_from_order(zone.max) < bound);
     int_unit_sums_ = {};
   }
+}
+
+bool ThreadMeasure::sums_units(const BoundScan::Unit& unit) const {
+  const ColumnStore& store = *scan_.inputs[unit.input].store;
+  const Tile* tile = store.tile(measure_.column, unit.tile);
+  return !grouped_ && fast_ && measure_.type == ColumnType::kFloat64 && measure_.needs == kNeedSum &&
+         measure_.edges.empty() && tile != nullptr && tile->zone.count == store.capacity(unit.tile) &&
+         !tile->zone.has_special;
+}
+
+void ThreadMeasure::take_units(const int64_t* units) {
+  for (int f = 0; f < sum_folds_.count; ++f) unit_sums_.sum[f] += units[f];
 }
 
 void ThreadMeasure::end_unit() {

@@ -48,6 +48,11 @@ class ThreadMeasure {
   void begin_unit(const BoundScan::Unit& unit);
   void add(const BlockRows& rows);
   void end_unit();
+  // For sums of ranges, which are made for many selections at once: whether this row group's sums are in
+  // units of folds(), and nothing else is wanted of it.
+  bool sums_units(const BoundScan::Unit& unit) const;
+  const Folds& folds() const { return sum_folds_; }
+  void take_units(const int64_t* units);
   // So many groups are known now.
   void resize(size_t groups);
 

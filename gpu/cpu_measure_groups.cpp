@@ -33,25 +33,48 @@ size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {
 }
 
 template <int kFolds>
-void add_units(const RowList& list, const uint32_t* numbers, const int64_t* units, int64_t* into) {
-  for_rows(list, [&](uint32_t row) {
+void add_units(const uint16_t* listed, uint32_t count, const uint32_t* numbers, const int64_t* units,
+               int64_t* into) {
+  const auto add = [&](uint32_t row) {
     int64_t* at = into + size_t{numbers[row]} * kFolds;
-    for (int f = 0; f < kFolds; ++f) at[f] += units[static_cast<size_t>(f) * kBlockRows + row];
-  });
+    for (int f = 0; f < kFolds; ++f) at[f] += units[static_cast<size_t>(f) * kUnitRows + row % kUnitRows];
+  };
+  if (listed == nullptr) {
+    for (uint32_t row = 0; row < count; ++row) add(row);
+  } else {
+    for (uint32_t i = 0; i < count; ++i) add(listed[i]);
+  }
 }
 
 }  // namespace
 
 void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* values, const RowList& list) {
-  kernels_.float_units(values, list.rows, group_folds_, units_.data());
   unit_rows_ += list.count;
-  switch (group_folds_.count) {
-    case 1:
-      return add_units<1>(list, rows.numbers, units_.data(), group_units_.data());
-    case 2:
-      return add_units<2>(list, rows.numbers, units_.data(), group_units_.data());
-    default:
-      return add_units<3>(list, rows.numbers, units_.data(), group_units_.data());
+  uint32_t at = 0;  // in the list
+  for (uint32_t first = 0; first < list.rows; first += kUnitRows) {
+    const uint32_t end = std::min<uint32_t>(list.rows, first + kUnitRows);
+    const uint16_t* listed = list.listed == nullptr ? nullptr : list.listed + at;
+    uint32_t count = end - first;
+    if (listed != nullptr) {
+      count = 0;
+      while (at < list.count && list.listed[at] < end) ++at, ++count;
+      if (count == 0) continue;
+    }
+    kernels_.float_units(values + first, end - first, group_folds_, units_.data());
+    // Listed rows count from the block's begin, all rows from here.
+    const uint32_t* numbers = listed == nullptr ? rows.numbers + first : rows.numbers;
+    int64_t* into = group_units_.data();
+    switch (group_folds_.count) {
+      case 1:
+        add_units<1>(listed, count, numbers, units_.data(), into);
+        break;
+      case 2:
+        add_units<2>(listed, count, numbers, units_.data(), into);
+        break;
+      default:
+        add_units<3>(listed, count, numbers, units_.data(), into);
+        break;
+    }
   }
 }
 

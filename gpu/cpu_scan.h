@@ -13,6 +13,13 @@
 
 namespace covey::agg {
 
+struct RangeSum {
+  uint32_t keys = 0;    // column that has to be in the range
+  uint32_t values = 0;  // column that is summed
+  double lo = 0;
+  double hi = 0;
+};
+
 // One selection of one thread.
 class ThreadSelection {
  public:
@@ -21,6 +28,14 @@ class ThreadSelection {
   bool active() const { return !filter_.skipped && !failed_; }
   void scan_block(const BoundScan::Unit& unit, uint32_t first, uint32_t rows);
   void end_unit();
+  // What the selection is on this row group, if it is but the sum of one column where another one is in a
+  // range.
+  std::optional<RangeSum> range_sum(const BoundScan::Unit& unit) const;
+  const Folds& folds() const { return measures_[0]->folds(); }
+  void add_range_sum(uint64_t rows, const int64_t* units) {
+    rows_[0] += rows;
+    measures_[0]->take_units(units);
+  }
   // The states as a partial, groups sorted by key.
   SelectionState finish();
   const std::optional<Error>& failed() const { return failed_; }

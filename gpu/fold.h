@@ -22,6 +22,7 @@ inline constexpr int kDepositsMax = 1024;  // into one anchor between two carrie
 struct Folds {
   int count = 0;  // 0: the range does not allow folds; use integers
   int high = 0;
+  int low = 0;
   double anchors[kFoldsMax] = {};
   COVEY_AGG_HD int unit(int fold) const { return high - kFoldBits * (fold + 1); }
 };
@@ -38,6 +39,7 @@ COVEY_AGG_HD inline Folds make_folds(int low, int high, int folds_max = kFoldsMa
   if (count > folds_max || high > 1000 || high - kFoldBits * count + 52 < -1022) return folds;
   folds.count = count;
   folds.high = high;
+  folds.low = low;
   for (int f = 0; f < count; ++f) folds.anchors[f] = 1.5 * power_of_two(52 + folds.unit(f));
   return folds;
 }

@@ -16,6 +16,8 @@
 namespace covey::agg {
 
 inline constexpr size_t kBlockRows = 2048;
+inline constexpr size_t kUnitRows = 512;  // at a time into units: they stay in the first cache
+inline constexpr size_t kRangesAtOnce = 4;
 inline constexpr int kFastFolds = 3;  // sums of wider ranges go another way
 inline constexpr int kSquareFolds = 2 * kFastFolds;
 inline constexpr int kSquareParts = 12;  // of 6 products of 3 folds, two halves each
@@ -57,7 +59,7 @@ struct Kernels {
   // hold anything.
   void (*floats)(const double* values, size_t rows, const uint64_t* mask, uint32_t needs, const Folds& sum,
                  const Folds& squares, FloatSums& into);
-  // The units of each value, fold by fold: into[fold * kBlockRows + row].
+  // The units of each value, fold by fold: into[fold * kUnitRows + row]. REQUIRES rows <= kUnitRows
   void (*float_units)(const double* values, size_t rows, const Folds& folds, int64_t* into);
   // REQUIRES |value| < 2^50; for squares below 2^25.
   void (*ints)(const int64_t* values, size_t rows, const uint64_t* mask, uint32_t needs, IntSums& into);
@@ -65,8 +67,15 @@ struct Kernels {
   // mask &= (lo <= value <= hi) == inside, by IEEE comparison.
   void (*float_range)(const double* values, size_t rows, double lo, double hi, bool inside, uint64_t* mask);
   void (*int_range)(const int64_t* values, size_t rows, int64_t lo, int64_t hi, bool inside, uint64_t* mask);
+  // For each query: how many keys are within [lo, hi], and the units of those rows' values. REQUIRES no NaN;
+  // `queries` a multiple of kRangesAtOnce (fill with lo > hi); adds to counts[query] and sums[query *
+  // kFastFolds + fold].
+  void (*range_sums)(const double* keys, const double* values, size_t rows, const Folds& folds,
+                     size_t queries, const double* lo, const double* hi, uint64_t* counts, int64_t* sums);
   // mask &= value is finite
   void (*finite)(const double* values, size_t rows, uint64_t* mask);
+  // Bits that are set in so many words.
+  uint32_t (*count)(const uint64_t* words, size_t words_count);
   // mask &= code is that one
   void (*code_equal)(const uint32_t* codes, size_t rows, uint32_t code, bool equal, uint64_t* mask);
 };

@@ -39,6 +39,18 @@ struct V {
   static I loadi(const int64_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
   static I loadi(M m, const int64_t* at) { return _mm256_and_si256(loadi(at), m); }
   static I addi(I a, I b) { return _mm256_add_epi64(a, b); }
+  static I addi(M m, I a, I b) { return _mm256_add_epi64(a, _mm256_and_si256(m, b)); }
+  static uint64_t count(M m) {
+    return static_cast<uint64_t>(__builtin_popcount(static_cast<unsigned>(_mm256_movemask_pd(as_f(m)))));
+  }
+  static I shift_left(I x, int bits) { return _mm256_slli_epi64(x, bits); }
+  static I shift_right(I x, int bits) { return _mm256_srli_epi64(x, bits); }
+  template <bool kLower, bool kUpper>
+  static M within(F x, F lo, F hi) {
+    if constexpr (!kUpper) return bits(_mm256_cmp_pd(x, lo, _CMP_GE_OQ));
+    if constexpr (!kLower) return bits(_mm256_cmp_pd(x, hi, _CMP_LE_OQ));
+    return bits(_mm256_and_pd(_mm256_cmp_pd(x, lo, _CMP_GE_OQ), _mm256_cmp_pd(x, hi, _CMP_LE_OQ)));
+  }
   static I subi(I a, I b) { return _mm256_sub_epi64(a, b); }
   static I square(I x) { return _mm256_mul_epi32(x, x); }
   static I pick(M m, I a, I x) { return _mm256_blendv_epi8(a, x, m); }
@@ -90,8 +102,8 @@ struct V {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static const Kernels table{"avx2",      false,     floats, float_units, ints,
-                             float_range, int_range, finite, code_equal};
+  static const Kernels table{"avx2",    false,      floats, float_units, ints,      float_range,
+                             int_range, range_sums, finite, count,       code_equal};
   return &table;
 }
 #else

@@ -25,7 +25,9 @@ const Kernels* avx512_ifma_kernels() {
                              ints,
                              float_range,
                              int_range,
+                             range_sums,
                              finite,
+                             count,
                              code_equal};
   return &table;
 }

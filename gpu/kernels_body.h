@@ -152,11 +152,12 @@ void units_loop(const double* values, size_t rows, const Folds& folds, int64_t* 
   V::F anchors[kFolds];
   for (int f = 0; f < kFolds; ++f) anchors[f] = V::set(folds.anchors[f]);
   for (size_t row = 0; row < rows; row += V::lanes) {
+    // Columns are read in turns, block by block, which the processor does not foresee.
+    if (row % 8 == 0) __builtin_prefetch(values + row + kBlockRows);
     V::F x = V::load(values + row);
     for (int f = 0; f < kFolds; ++f) {
       const V::F total = V::add(anchors[f], x);
-      V::store(into + static_cast<size_t>(f) * kBlockRows + row,
-               V::subi(V::bits(total), V::bits(anchors[f])));
+      V::store(into + static_cast<size_t>(f) * kUnitRows + row, V::subi(V::bits(total), V::bits(anchors[f])));
       if (f + 1 < kFolds) x = V::sub(x, V::sub(total, anchors[f]));
     }
   }
@@ -170,6 +171,107 @@ void float_units(const double* values, size_t rows, const Folds& folds, int64_t*
       return units_loop<2>(values, rows, folds, into);
     default:
       return units_loop<3>(values, rows, folds, into);
+  }
+}
+
+template <int kLimbs, bool kLower, bool kUpper>
+void range_sums_loop(const double* keys, const int64_t* units, size_t rows, const double* lo,
+                     const double* hi, uint64_t* counts, int64_t* sums) {
+  V::F low[kRangesAtOnce];
+  V::F high[kRangesAtOnce];
+  V::I total[kRangesAtOnce][kLimbs];
+  uint64_t found[kRangesAtOnce] = {};
+  for (size_t q = 0; q < kRangesAtOnce; ++q) {
+    low[q] = V::set(lo[q]);
+    high[q] = V::set(hi[q]);
+    for (int f = 0; f < kLimbs; ++f) total[q][f] = V::seti(0);
+  }
+  for (size_t row = 0; row < rows; row += V::lanes) {
+    const V::F key = V::load(keys + row);
+    V::I unit[kLimbs];
+    for (int f = 0; f < kLimbs; ++f) unit[f] = V::loadi(units + static_cast<size_t>(f) * kUnitRows + row);
+    for (size_t q = 0; q < kRangesAtOnce; ++q) {
+      const V::M m = V::template within<kLower, kUpper>(key, low[q], high[q]);
+      found[q] += V::count(m);
+      for (int f = 0; f < kLimbs; ++f) total[q][f] = V::addi(m, total[q][f], unit[f]);
+    }
+  }
+  for (size_t q = 0; q < kRangesAtOnce; ++q) {
+    counts[q] += found[q];
+    for (int f = 0; f < kLimbs; ++f) sums[q * kLimbs + static_cast<size_t>(f)] += V::total(total[q][f]);
+  }
+}
+
+// Four ranges over some rows; adds to sums[q * kLimbs + limb].
+template <int kLimbs>
+void four_ranges(const double* keys, const int64_t* units, size_t rows, const double* lo, const double* hi,
+                 uint64_t* counts, int64_t* sums) {
+  bool lower = false;
+  bool upper = false;
+  for (size_t i = 0; i < kRangesAtOnce; ++i) {
+    lower = lower || lo[i] > -__builtin_inf();
+    upper = upper || hi[i] < __builtin_inf();
+  }
+  if (lower && upper) {
+    range_sums_loop<kLimbs, true, true>(keys, units, rows, lo, hi, counts, sums);
+  } else if (lower) {
+    range_sums_loop<kLimbs, true, false>(keys, units, rows, lo, hi, counts, sums);
+  } else {
+    range_sums_loop<kLimbs, false, true>(keys, units, rows, lo, hi, counts, sums);
+  }
+}
+
+// Values of at most 54 bits in two folds: both units as one integer, in units of 2^(high - 54); the sum of
+// kUnitRows of them stays below 2^63. The second unit is a multiple of 2^26.
+inline void join_units(int64_t* units, size_t rows) {
+  const V::I offset = V::seti(int64_t{1} << 62);  // makes it positive for the shift
+  const V::I shifted_offset = V::seti(int64_t{1} << 36);
+  for (size_t row = 0; row < rows; row += V::lanes) {
+    const V::I first = V::shift_left(V::loadi(units + row), 14);
+    const V::I second =
+        V::subi(V::shift_right(V::addi(V::loadi(units + kUnitRows + row), offset), 26), shifted_offset);
+    V::store(units + row, V::addi(first, second));
+  }
+}
+
+template <int kFolds>
+void range_sums_folds(const double* keys, const double* values, size_t rows, const Folds& folds,
+                      size_t queries, const double* lo, const double* hi, uint64_t* counts, int64_t* sums) {
+  alignas(64) int64_t units[kFolds * kUnitRows];
+  const bool joined = kFolds == 2 && folds.high - folds.low <= 54;
+  for (size_t first = 0; first < rows; first += kUnitRows) {
+    const size_t count = rows - first < kUnitRows ? rows - first : kUnitRows;
+    units_loop<kFolds>(values + first, count, folds, units);
+    if (joined) join_units(units, count);
+    for (size_t q = 0; q < queries; q += kRangesAtOnce) {
+      int64_t limbs[kRangesAtOnce * kFolds] = {};
+      if (joined) {
+        four_ranges<1>(keys + first, units, count, lo + q, hi + q, counts + q, limbs);
+      } else {
+        four_ranges<kFolds>(keys + first, units, count, lo + q, hi + q, counts + q, limbs);
+      }
+      for (size_t i = 0; i < kRangesAtOnce; ++i) {
+        int64_t* into = sums + (q + i) * kFastFolds;
+        if (joined) {
+          into[0] += limbs[i] >> 14;
+          into[1] += (limbs[i] & 0x3fff) << 26;
+        } else {
+          for (int f = 0; f < kFolds; ++f) into[f] += limbs[i * kFolds + static_cast<size_t>(f)];
+        }
+      }
+    }
+  }
+}
+
+void range_sums(const double* keys, const double* values, size_t rows, const Folds& folds, size_t queries,
+                const double* lo, const double* hi, uint64_t* counts, int64_t* sums) {
+  switch (folds.count) {
+    case 1:
+      return range_sums_folds<1>(keys, values, rows, folds, queries, lo, hi, counts, sums);
+    case 2:
+      return range_sums_folds<2>(keys, values, rows, folds, queries, lo, hi, counts, sums);
+    default:
+      return range_sums_folds<3>(keys, values, rows, folds, queries, lo, hi, counts, sums);
   }
 }
 
@@ -264,6 +366,12 @@ void int_range(const int64_t* values, size_t rows, int64_t lo, int64_t hi, bool 
 
 void finite(const double* values, size_t rows, uint64_t* mask) {
   float_range(values, rows, -__DBL_MAX__, __DBL_MAX__, true, mask);
+}
+
+uint32_t count(const uint64_t* words, size_t words_count) {
+  uint64_t bits = 0;
+  for (size_t i = 0; i < words_count; ++i) bits += static_cast<uint64_t>(__builtin_popcountll(words[i]));
+  return static_cast<uint32_t>(bits);
 }
 
 void code_equal(const uint32_t* codes, size_t rows, uint32_t code, bool equal, uint64_t* mask) {

@@ -29,6 +29,14 @@ struct V {
   static I loadi(const int64_t* at) { return *at; }
   static I loadi(M m, const int64_t* at) { return m ? *at : 0; }
   static I addi(I a, I b) { return a + b; }
+  static I addi(M m, I a, I b) { return m ? a + b : a; }
+  static uint64_t count(M m) { return m ? 1 : 0; }
+  static I shift_left(I x, int bits) { return static_cast<I>(static_cast<uint64_t>(x) << bits); }
+  static I shift_right(I x, int bits) { return static_cast<I>(static_cast<uint64_t>(x) >> bits); }
+  template <bool kLower, bool kUpper>
+  static M within(F x, F lo, F hi) {
+    return (!kLower || x >= lo) && (!kUpper || x <= hi);
+  }
   static I subi(I a, I b) { return a - b; }
   static I square(I x) { return x * x; }
   static I mini(M m, I a, I x) { return m && x < a ? x : a; }
@@ -53,8 +61,8 @@ struct V {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static const Kernels table{"scalar",    false,     floats, float_units, ints,
-                             float_range, int_range, finite, code_equal};
+  static const Kernels table{"scalar",  false,      floats, float_units, ints,      float_range,
+                             int_range, range_sums, finite, count,       code_equal};
   return table;
 }
 

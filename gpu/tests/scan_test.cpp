@@ -1,4 +1,6 @@
 // An answer depends on the multiset of rows alone, and is the one that a plain evaluation gives.
+#include <cmath>
+
 #include "gpu/tests/check.h"
 #include "gpu/tests/random_rows.h"
 #include "gpu/tests/reference.h"
@@ -150,6 +152,47 @@ TEST_CASE("a query answers the same alone as in a batch") {
     const auto plan = plan_of(schema, {queries[i]});
     const auto alone = scan_of(*backend, *plan, stores);
     CHECK_EQUAL(text_of(answer_of(*together, *batch, i)), text_of(answer_of(*alone, *plan)));
+  }
+}
+
+TEST_CASE("many ranges summed at once are those summed alone, for narrow and wide values") {
+  Random random(77);
+  const Schema schema{{{"x", ColumnType::kFloat64}, {"y", ColumnType::kFloat64}}};
+  for (const int bits : {20, 53, 70, 110, 200}) {
+    std::vector<Row> rows;
+    for (int i = 0; i < 1024; ++i) {  // whole tiles: only they are summed so
+      const double unit =
+          bits <= 53 ? std::floor((random.unit() - 0.5) * std::ldexp(1.0, bits))
+                     : (random.unit() - 0.5) *
+                           std::ldexp(1.0, static_cast<int>(random.below(static_cast<uint64_t>(bits - 52))));
+      rows.push_back({0, {unit, random.unit()}, {}});
+    }
+    const double scale = std::ldexp(1.0, bits <= 53 ? bits : bits - 53);
+    std::vector<Query> queries;
+    for (int i = 0; i < 11; ++i) {
+      Query query;
+      query.aggregates = {aggregate(AggregateKind::kSum, "x"), aggregate(AggregateKind::kCount, "")};
+      if (i % 3 != 2) query.where.push_back({"x", Compare::kGreater, {(random.unit() - 0.5) * scale}});
+      if (i % 3 != 1) query.where.push_back({"x", Compare::kLess, {(random.unit() - 0.5) * scale}});
+      if (i > 6) query.where = {{"y", Compare::kLessEqual, {random.unit()}}};
+      queries.push_back(query);
+    }
+    const auto plan = plan_of(schema, queries);
+    std::string first;
+    for (const auto isa : instruction_sets()) {
+      const auto backend = make_cpu_backend({.threads = 2, .isa = isa});
+      for (const uint32_t tile_rows : {64u, 1024u}) {
+        const Stores stores = make_stores(schema, rows, {.tile_rows = tile_rows}, random);
+        const auto partials = scan_of(*backend, *plan, stores);
+        if (first.empty()) first = partials->encode();
+        CHECK(partials->encode() == first);
+        for (size_t i = 0; i < queries.size(); ++i) {
+          const auto one = plan_of(schema, {queries[i]});
+          CHECK_EQUAL(text_of(answer_of(*partials, *plan, i)),
+                      text_of(answer_of(*scan_of(*backend, *one, stores), *one)));
+        }
+      }
+    }
   }
 }
 
