@@ -103,7 +103,8 @@ UnitFilter filter_unit(const BoundScan& scan, uint32_t index, const BoundScan::U
     return filter;
   }
   const uint32_t live = store.live_rows(unit.tile);
-  filter.all_live = live == store.capacity(unit.tile) && !selection.row_set && input.excluded == nullptr;
+  filter.unrestricted = !selection.row_set && input.excluded == nullptr;
+  filter.all_live = filter.unrestricted && live == store.capacity(unit.tile);
   for (uint32_t i = 0; i < selection.conditions.size(); ++i) {
     const Condition& condition = selection.conditions[i];
     const Tile* tile = store.tile(condition.column, unit.tile);

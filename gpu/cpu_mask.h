@@ -12,8 +12,9 @@ inline constexpr size_t kBlockWords = kBlockRows / 64;
 
 // A selection on one row group: what its zone maps leave to be looked at.
 struct UnitFilter {
-  bool skipped = false;   // no row can fulfil it
-  bool all_live = false;  // every slot of the row group is live and nothing restricts rows but conditions
+  bool skipped = false;              // no row can fulfil it
+  bool unrestricted = false;         // nothing but conditions restricts the live rows
+  bool all_live = false;             // besides, every slot of the row group is live
   std::vector<uint32_t> conditions;  // that are not fulfilled by all live rows anyway
 };
 

@@ -127,7 +127,7 @@ bool ThreadMeasure::sums_units(const BoundScan::Unit& unit) const {
   const ColumnStore& store = *scan_.inputs[unit.input].store;
   const Tile* tile = store.tile(measure_.column, unit.tile);
   return !grouped_ && fast_ && measure_.type == ColumnType::kFloat64 && measure_.needs == kNeedSum &&
-         measure_.edges.empty() && tile != nullptr && tile->zone.count == store.capacity(unit.tile) &&
+         measure_.edges.empty() && tile != nullptr && tile->zone.count == store.live_rows(unit.tile) &&
          !tile->zone.has_special;
 }
 

@@ -46,8 +46,11 @@ void RangeSums::scan_group(const BoundScan& scan, const Kernels& kernels, const 
   const double* values = store.tile(members[0].range.values, unit.tile)->floats();
   kernels.range_sums(keys, values, store.capacity(unit.tile), selections[members[0].selection]->folds(), room,
                      lo_.data(), hi_.data(), counts_.data(), sums_.data());
+  // Rows that are not live hold zeros: they add nothing, but were counted where zero is in the range.
+  const uint64_t dead = store.capacity(unit.tile) - store.live_rows(unit.tile);
   for (size_t i = 0; i < count; ++i) {
-    selections[members[i].selection]->add_range_sum(counts_[i], sums_.data() + i * kFastFolds);
+    const uint64_t counted = lo_[i] <= 0 && hi_[i] >= 0 ? dead : 0;
+    selections[members[i].selection]->add_range_sum(counts_[i] - counted, sums_.data() + i * kFastFolds);
   }
 }
 

@@ -89,13 +89,13 @@ void ThreadSelection::count_rows(const RowList& list) {
 std::optional<RangeSum> ThreadSelection::range_sum(const BoundScan::Unit& unit) const {
   if (!active() || grouped_ || measures_.size() != 1 || !measures_[0] || !measures_[0]->sums_units(unit))
     return std::nullopt;
-  if (!filter_.all_live || filter_.conditions.size() != 1) return std::nullopt;
+  if (!filter_.unrestricted || filter_.conditions.size() != 1) return std::nullopt;
   const Condition& condition = selection_.conditions[filter_.conditions[0]];
   const ColumnStore& store = *scan_.inputs[unit.input].store;
   const Tile* keys = store.tile(condition.column, unit.tile);
   if (condition.kind != Condition::Kind::kRange ||
       store.schema().columns[condition.column].type != ColumnType::kFloat64 ||
-      keys->zone.count != store.capacity(unit.tile) || keys->zone.has_special) {
+      keys->zone.count != store.live_rows(unit.tile) || keys->zone.has_special) {
     return std::nullopt;
   }
   return RangeSum{condition.column, scan_.plan->measures()[selection_.measures[0]].column,
