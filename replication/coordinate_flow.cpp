@@ -24,6 +24,15 @@ uint64_t bytes_of(const Object& object) {
   return bytes;
 }
 
+// In place of a reply that there was no room for, unless that said as little.
+template <class Reply>
+void reply_busy(Outbox& outbox, const NodeId& to, const Reply& unsent, Reply* (peer::Envelope::*body)()) {
+  if (unsent.refusal() != 0) return;
+  Reply& reply = *(outbox.to(to).*body)();
+  reply.set_operation(unsent.operation());
+  reply.set_refusal(static_cast<uint32_t>(Refusal::busy));
+}
+
 }  // namespace
 
 void Coordinator::add_answer(OperationState& operation, ReadAnswer answer) {
@@ -109,7 +118,6 @@ void Coordinator::ask_again(Now now) {
 // Gossip and repair mind for themselves what did not arrive.
 void Coordinator::unsent(Now now, const NodeId& to, const peer::Envelope& message) {
   using Body = peer::Envelope::BodyCase;
-  uint32_t busy = static_cast<uint32_t>(Refusal::busy);
   switch (message.body_case()) {
     case Body::kReplicate:
       told_busy(now, message.replicate().operation(), to);
@@ -120,20 +128,12 @@ void Coordinator::unsent(Now now, const NodeId& to, const peer::Envelope& messag
     case Body::kScan:
       told_busy(now, message.scan().operation(), to);
       break;
-    case Body::kFetchReply: {
-      if (message.fetch_reply().refusal() != 0) break;
-      auto& reply = *shard_.outbox.to(to).mutable_fetch_reply();
-      reply.set_operation(message.fetch_reply().operation());
-      reply.set_refusal(busy);
+    case Body::kFetchReply:
+      reply_busy(shard_.outbox, to, message.fetch_reply(), &peer::Envelope::mutable_fetch_reply);
       break;
-    }
-    case Body::kScanReply: {
-      if (message.scan_reply().refusal() != 0) break;
-      auto& reply = *shard_.outbox.to(to).mutable_scan_reply();
-      reply.set_operation(message.scan_reply().operation());
-      reply.set_refusal(busy);
+    case Body::kScanReply:
+      reply_busy(shard_.outbox, to, message.scan_reply(), &peer::Envelope::mutable_scan_reply);
       break;
-    }
     case Body::kForward: {
       auto at = operations_.find(message.forward().operation());
       if (at == operations_.end()) break;

@@ -31,9 +31,7 @@ uint32_t Gossip::flags_of(const Partition& partition) const {
 std::map<uint32_t, Gossip::Summary> Gossip::summaries_with(const NodeId& peer) const {
   std::map<uint32_t, Summary> out;
   uint32_t classes = shard_.members.lives_classes();
-  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
-    out[residue] = {};
-  }
+  for (const uint32_t residue : shard_.classes()) out[residue] = {};
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     if (!both_own(peer, id)) continue;
     Summary& summary = out[id.value % classes];
@@ -68,8 +66,7 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
   auto& message = *shard_.outbox.to(peer).mutable_digest();
   message.set_shard(shard_.options.shard);
   message.set_shards(shard_.options.shards);
-  uint32_t classes = shard_.members.lives_classes();
-  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
+  for (const uint32_t residue : shard_.classes()) {
     message.add_lives_hashes(shard_.members.lives_hash(residue));
   }
   message.set_tables_hash(tables_.hash());

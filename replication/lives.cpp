@@ -107,8 +107,7 @@ void Lives::tick(Now now) {
     say_hello(node);
   }
   uint64_t lives = 0;
-  uint32_t classes = shard_.members.lives_classes();
-  for (uint32_t residue = shard_.options.shard; residue < classes; residue += shard_.options.shards) {
+  for (const uint32_t residue : shard_.classes()) {
     lives = hash_pair(lives, shard_.members.lives_hash(residue));
   }
   if (lives != lives_hash_seen_) {

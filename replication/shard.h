@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "replication/core.h"
 #include "replication/members.h"
@@ -40,6 +41,14 @@ struct Shard {
   bool owns(PartitionId id) const { return members.owns(members.self(), id); }
   bool mine(PartitionId id) const {
     return id.value < options.partitions && id.value % options.shards == options.shard;
+  }
+  // The classes of partitions (Members::lives_classes) that lie in this shard, ascending.
+  std::vector<uint32_t> classes() const {
+    std::vector<uint32_t> residues;
+    const uint32_t all = members.lives_classes();
+    for (uint32_t residue = options.shard; residue < all; residue += options.shards)
+      residues.push_back(residue);
+    return residues;
   }
   Placing placing(PartitionId id) const { return {.keeps_log = !owns(id) || members.owners(id).size() > 1}; }
 

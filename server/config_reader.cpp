@@ -81,6 +81,8 @@ json parse_config_json(std::string_view text) {
     return whole;
   } catch (const json::parse_error& error) {
     throw ConfigFault{place_of(text, error.byte) + ": " + syntax_text(error)};
+  } catch (const json::out_of_range&) {
+    throw ConfigFault{"a number is beyond every double, like 1e999: write a smaller one"};
   }
 }
 

@@ -220,6 +220,9 @@ HttpParser::Event HttpParser::parse(std::string_view& bytes) {
     error_code code;
     size_t taken = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), code);
     bytes.remove_prefix(taken);
+    // Also what stands between chunks, or after the last one, must end within the limit.
+    if (code == http::error::need_more && bytes.size() >= limits_.header_bytes)
+      code = http::error::header_limit;
     if (code == http::error::need_more) return Event::need_more;
     if (code) {
       error_ = error_for(code, limits_, parser.limit());

@@ -244,6 +244,12 @@ void Node::watch_disk() {
   });
 }
 
+void Node::drain_connections() {
+  for (auto& shard : shards_) {
+    shard->mailbox().post([one = shard.get()] { one->drain_connections(); });
+  }
+}
+
 // Lets requests in flight end, at most 5 s, then ends all threads.
 void Node::stop_shards() {
   context_.draining = true;
@@ -258,9 +264,7 @@ void Node::stop_shards() {
     http_->close(error);
     disk_timer_->cancel();
   });
-  for (auto& shard : shards_) {
-    shard->mailbox().post([one = shard.get()] { one->drain_connections(); });
-  }
+  drain_connections();
   auto until = std::chrono::steady_clock::now() + drain_time_max;
   while (context_.connections > 0 && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -324,9 +328,7 @@ Result<Config, std::string> Node::set_aside() {
   // What was written since then has had this long to reach the others, which are asked to take no more from
   // here.
   at_damage_.assign(shards_.size(), {});
-  for (auto& shard : shards_) {
-    shard->mailbox().post([one = shard.get()] { one->drain_connections(); });
-  }
+  drain_connections();
   context_.draining = true;
   auto until = std::chrono::steady_clock::now() + drain_time_max;
   while (!held_elsewhere() && std::chrono::steady_clock::now() < until) {

@@ -58,6 +58,7 @@ class Node {
 
  private:
   explicit Node(Config config);
+  void drain_connections();
   void stop_shards();
   bool held_elsewhere();
   std::optional<std::string> open_directory();

@@ -160,4 +160,32 @@ TEST_CASE("a write through a node that does not own the key reaches its owners")
   }
 }
 
+TEST_CASE("a node that has forgotten its past counts nowhere, also if it can't note that for one partition",
+          "[core]") {
+  CoreOptions options;
+  options.wait_for_durable = false;
+  const uint32_t partitions = 8;
+  SmallCluster cluster(3, 3, partitions, options);
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(cluster.put("n1", "early" + std::to_string(i), "v", {}, "all").status == Status::ok);
+  cluster.wait_ms(1'000);
+  cluster.syncs = false;
+  for (int i = 0; i < 40; ++i)
+    REQUIRE(cluster.put("n1", "late" + std::to_string(i), "v", {}, "all").status == Status::ok);
+  cluster.store("n1").crash();
+  cluster.isolate("n1");
+  cluster.start("n1", {.life = 100, .fallback_life = 7'777, .clean = true});
+  cluster.isolate("n1");
+  const auto ready = [&] {
+    size_t count = 0;
+    for (const auto& view : cluster.core("n1").partitions(cluster.now())) count += view.ready;
+    return count;
+  };
+  REQUIRE(ready() == partitions);
+  cluster.store("n1").fail_next_write(StoreError{StoreError::Kind::io, "the first of them"});
+  cluster.join("n1", "n2");
+  cluster.wait_ms(10);
+  CHECK(ready() == 1);
+}
+
 }  // namespace

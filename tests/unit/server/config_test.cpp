@@ -52,6 +52,7 @@ TEST_CASE("a configuration error names the place, what is wrong and what is allo
   CHECK_THAT(error_of_text(with("\"threads\": 0")), Contains("/threads"));
   CHECK_THAT(error_of_text(with("\"threads\": 65")), Contains("/threads") && Contains("64"));
   CHECK_THAT(error_of_text(with("\"weight\": 0")), Contains("/weight") && Contains("above 0"));
+  CHECK_THAT(error_of_text(with("\"weight\": 1e999")), Contains("beyond every double"));
   CHECK_THAT(error_of_text(with("\"consistency\": {\"read\": 4}")),
              Contains("/consistency/read") && Contains("quorum"));
   CHECK_THAT(error_of_text(with("\"consistency\": {\"sloppy\": 1}")), Contains("true or false"));

@@ -106,6 +106,13 @@ TEST_CASE("what is over a limit is refused as soon as that is known", "[http]") 
   CHECK(parse_all(header, "GET /" + std::string(600, 'k') + " HTTP/1.1\r\nHost: x\r\n\r\n") == Event::failed);
   CHECK(header.error().status == 413);
 
+  for (const char* begin : {"2;x=", "2\r\nab\r\n0\r\nTrailer: "}) {
+    HttpParser endless(small_limits());
+    CHECK(parse_all(endless, "PUT /k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                                 std::string(begin) + std::string(600, 'x')) == Event::failed);
+    CHECK(endless.error().status == 413);
+  }
+
   HttpParser batch(small_limits());
   CHECK(parse_all(batch, "POST /k HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n") == Event::need_more);
 }
