@@ -26,7 +26,7 @@ size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {
   const uint64_t* at = edges.data();
   for (size_t left = edges.size(); left > 1;) {
     const size_t half = left / 2;
-    at += at[half - 1] <= key ? half : 0;
+    at += static_cast<size_t>(at[half - 1] <= key) * half;  // no branch to foretell
     left -= half;
   }
   return static_cast<size_t>(at - edges.data()) + (*at <= key ? 1 : 0);
