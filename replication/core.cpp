@@ -136,6 +136,8 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
     case Body::kTables:
       tables.receive(now, message.tables());
       break;
+    case Body::kAggregateAsk:  // these are for the server around the core
+    case Body::kAggregateReply:
     case Body::BODY_NOT_SET:
       ++shard.stats.malformed_messages_dropped;
       break;

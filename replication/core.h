@@ -26,6 +26,8 @@ class Envelope;
 
 namespace covey {
 
+class Feed;
+
 struct Member {
   NodeId node;
   std::string peer_address;  // opaque to the core
@@ -57,6 +59,7 @@ struct CoreOptions {
       64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn
   uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
+  Feed* feed = nullptr;                     // told of every batch (replication/feed.h); outlives the core
 };
 
 // What the data directory says about this node's past (storage/identity).
@@ -136,14 +139,15 @@ struct PartitionView {
   uint64_t diverged_since_us = 0;  // tick; 0: equal to all
 };
 
+struct OwnerView {
+  NodeId node;
+  MemberState state = MemberState::unreachable;
+  bool ready = false;  // as it told last
+};
+
 struct ExplainView {
   PartitionId partition;
-  struct Owner {
-    NodeId node;
-    MemberState state = MemberState::unreachable;
-    bool ready = false;
-  };
-  std::vector<Owner> owners;
+  std::vector<OwnerView> owners;
   std::vector<NodeId> stand_ins;  // that a sloppy request would use now
 };
 
@@ -188,6 +192,7 @@ class Core {
   // Whether another owner that is ready has told that it has all of `clock`, an earlier one of this copy, on
   // its disk; or all have, and this copy was dropped since. REQUIRES: of this shard
   bool held_elsewhere(PartitionId partition, const Clock& clock) const;
+  std::vector<OwnerView> owners(Now now, PartitionId partition) const;  // in order of preference
   ExplainView explain(Now now, const std::string& table, const std::string& key) const;
   const CoreStats& stats() const;
   Actor actor() const;    // that the next write would use

@@ -57,28 +57,36 @@ bool Core::held_elsewhere(PartitionId id, const Clock& clock) const {
   });
 }
 
+std::vector<OwnerView> Core::owners(Now now, PartitionId id) const {
+  Shard& shard = parts_->shard;
+  const Partition* partition = shard.replica.find(id);
+  std::vector<OwnerView> out;
+  for (const NodeId& owner : shard.members.owners(id)) {
+    bool ready = false;
+    if (partition != nullptr && shard.members.is_self(owner)) ready = partition->ready;
+    if (partition != nullptr && !shard.members.is_self(owner)) {
+      auto copy = partition->copies.find(owner);
+      ready = copy != partition->copies.end() && copy->second.ready;
+    }
+    out.push_back({owner, shard.members.state(now, owner), ready});
+  }
+  return out;
+}
+
 ExplainView Core::explain(Now now, const std::string& table, const std::string& key) const {
   Shard& shard = parts_->shard;
   ExplainView view;
   view.partition = partition_of(table, key, shard.options.partitions);
-  const Partition* partition = shard.replica.find(view.partition);
+  view.owners = owners(now, view.partition);
   size_t absent = 0;
   const auto& order = shard.members.preference(view.partition);
   for (size_t i = 0; i < order.size(); ++i) {
-    MemberState state = shard.members.state(now, order[i]);
     bool alive = shard.members.alive(now, order[i]);
-    if (i >= shard.options.replicas) {
-      if (alive && view.stand_ins.size() < absent) view.stand_ins.push_back(order[i]);
-      continue;
+    if (i < shard.options.replicas) {
+      absent += alive ? 0 : 1;
+    } else if (alive && view.stand_ins.size() < absent) {
+      view.stand_ins.push_back(order[i]);
     }
-    if (!alive) ++absent;
-    bool ready = false;
-    if (partition != nullptr && shard.members.is_self(order[i])) ready = partition->ready;
-    if (partition != nullptr && !shard.members.is_self(order[i])) {
-      auto copy = partition->copies.find(order[i]);
-      ready = copy != partition->copies.end() && copy->second.ready;
-    }
-    view.owners.push_back({order[i], state, ready});
   }
   return view;
 }

@@ -5,6 +5,7 @@
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
+#include "replication/feed.h"
 #include "replication/replica.h"
 
 namespace covey {
@@ -178,6 +179,7 @@ bool Edit::prepare(StoreBatch& batch) {
 void Edit::apply(Lsn written) {
   static_cast<PartitionRecord&>(partition_) = std::move(next_);
   partition_.last_write = written;
+  if (replica_.options_.feed != nullptr) tell(*replica_.options_.feed);
   if (!drop_) return;
   partition_.settled.clear();
   partition_.settling.clear();
@@ -187,6 +189,14 @@ void Edit::apply(Lsn written) {
   partition_.copies.clear();
 }
 
+void Edit::tell(Feed& feed) const {
+  if (drop_) return feed.dropped(partition_.id);
+  for (const auto& [key, staged] : staged_) {
+    if (staged.after && !same_versions(staged.before, *staged.after))
+      feed.changed(partition_.id, key, *staged.after);
+  }
+}
+
 Result<bool, StoreError> Edit::commit() {
   COVEY_ASSERT(!replica_.grouping_);
   StoreBatch batch;
@@ -194,6 +204,7 @@ Result<bool, StoreError> Edit::commit() {
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
   apply(*written);
+  if (replica_.options_.feed != nullptr) replica_.options_.feed->applied();
   return true;
 }
 
@@ -214,6 +225,7 @@ Result<Done, StoreError> Replica::Group::commit() {
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
   for (Edit* edit : changed) edit->apply(*written);
+  if (replica_.options_.feed != nullptr) replica_.options_.feed->applied();
   return Done{};
 }
 

@@ -15,6 +15,8 @@
 
 namespace covey {
 
+class Feed;
+
 struct Placing {
   bool keeps_log = true;  // false: there is no other owner that could lack a dot
 };
@@ -75,6 +77,7 @@ class Replica {
     // one that fails leaves nothing to undo.
     bool prepare(StoreBatch& batch);
     void apply(Lsn written);
+    void tell(Feed& feed) const;
     void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;

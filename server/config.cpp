@@ -120,6 +120,9 @@ void read_rest(ConfigReader& root, Config& config) {
   config.gossip_interval_ms = static_cast<uint32_t>(gossip.number_or("interval_ms", 200, 10, 60'000));
   config.suspect_ms = static_cast<uint32_t>(gossip.number_or("suspect_ms", 1000, 50, 600'000));
   gossip.finish();
+  ConfigReader aggregation = root.object("aggregation");
+  config.aggregation_memory_bytes = aggregation.number_or("memory_mb", 2048, 1, 16 * 1024 * 1024) * mib;
+  aggregation.finish();
   ConfigReader log = root.object("log");
   const std::vector<std::string> levels = {"trace", "debug", "info", "warning", "error"};
   config.log_level = levels[log.choice_or("level", 2, levels)];

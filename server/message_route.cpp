@@ -35,6 +35,10 @@ Route route_of(const peer::Envelope& message, uint32_t partitions, uint32_t shar
       return by_operation(message.fetch_reply().operation());
     case peer::Envelope::kScanReply:
       return by_operation(message.scan_reply().operation());
+    case peer::Envelope::kAggregateAsk:  // any shard: the columns are on another thread
+      return by_operation(message.aggregate_ask().operation());
+    case peer::Envelope::kAggregateReply:
+      return by_operation(message.aggregate_reply().operation());
     case peer::Envelope::kForwardReply:
       return by_operation(message.forward_reply().operation());
     default:

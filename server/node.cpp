@@ -19,6 +19,7 @@ using asio::ip::tcp;
 
 constexpr auto drain_time_max = std::chrono::seconds(5);
 constexpr size_t refusals_max = 256;
+constexpr uint64_t aggregation_waiting_bytes = uint64_t{256} << 20;  // changes on their way to columns
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr auto disk_interval = std::chrono::seconds(1);
 
@@ -78,6 +79,7 @@ Node::~Node() {
   }
   http_.reset();
   peer_.reset();
+  aggregator_.reset();
   for (auto& shard : shards_) shard->close_store();
 }
 
@@ -156,6 +158,17 @@ std::optional<std::string> Node::open_shards() {
   identity.clean = directory_->clean();
   identity.fresh = directory_->fresh();
   identity.restored = directory_->restored();
+  AggregatorOptions aggregation;
+  aggregation.columns.shards = static_cast<uint32_t>(shards_.size());
+  aggregation.columns.partitions = context_.config.partitions;
+  aggregation.columns.bytes_max = context_.config.aggregation_memory_bytes;
+  aggregation.lane_bytes_max = aggregation_waiting_bytes / shards_.size();
+  aggregator_ = std::make_unique<Aggregator>(
+      aggregation, directory_->database().shard(), [this](uint32_t shard, uint64_t number) {
+        shards_[shard]->mailbox().post(
+            [one = shards_[shard].get(), number] { one->column_feed().mark(number); });
+      });
+  context_.aggregator = aggregator_.get();
   for (auto& shard : shards_) {
     auto opened = shard->open(directory_->database(), identity);
     if (!opened) return "storage can't be read: " + opened.error().message;
@@ -273,6 +286,7 @@ void Node::stop_shards() {
   for (auto& shard : shards_) shard->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  aggregator_.reset();
   for (auto& shard : shards_) shard->close_store();
 }
 

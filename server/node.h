@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "replication/result.h"
+#include "server/aggregator.h"
 #include "server/node_context.h"
 #include "server/shard_loop.h"
 #include "storage/disk_space.h"
@@ -75,6 +76,7 @@ class Node {
   Damage damage_;  // before the directory, which tells it
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<ShardLoop>> shards_;
+  std::unique_ptr<Aggregator> aggregator_;  // ends after the shards' threads and before their stores
   std::vector<std::thread> threads_;
   // All on the first shard's thread.
   std::unique_ptr<Acceptor> http_;

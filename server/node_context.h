@@ -21,6 +21,7 @@ class Database;
 
 namespace covey::server {
 
+class Aggregator;
 class ShardLoop;
 
 // The process that speaks for a node id, as one of its connections to us knows it.
@@ -38,6 +39,7 @@ struct NodeContext {
   uint64_t started_us = 0;
   std::vector<ShardLoop*> shards;
   Database* database = nullptr;
+  Aggregator* aggregator = nullptr;
 
   std::atomic<bool> draining{false};  // no new requests: the node is closing
   std::atomic<bool> writes_refused{false};

@@ -1,5 +1,6 @@
 #include "server/router.h"
 
+#include "server/aggregate_call.h"
 #include "server/batch_api.h"
 #include "server/call_options.h"
 #include "server/kv_api.h"
@@ -107,6 +108,10 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
   if (starts(call.path, "/v1/tables") && (call.path.empty() || call.path.front() == '/'))
     return route_tables(call);
   call.path = target.substr(0, question);
+  if (call.path == "/v1/aggregate") {
+    if (request.method != Method::post) return wrong_method(call, "POST");
+    return start_aggregate(connection, slot, request.body);
+  }
   bool explain = starts(call.path, "/v1/explain/");
   using Status = void (*)(std::shared_ptr<HttpConnection>, uint64_t);
   Status status = call.path == "/v1/cluster"        ? show_cluster

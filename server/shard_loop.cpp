@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 
 #include "replication/peer_messages.h"
+#include "server/aggregate_peers.h"
+#include "server/aggregator.h"
 #include "server/http_connection.h"
 #include "server/message_route.h"
 #include "server/peer_link.h"
@@ -24,7 +26,12 @@ constexpr auto tick_interval = std::chrono::milliseconds(10);
 }  // namespace
 
 ShardLoop::ShardLoop(NodeContext& node, uint32_t index)
-    : node_(node), index_(index), mailbox_(io_, mailbox_tasks_max), ticker_(io_) {}
+    : node_(node),
+      index_(index),
+      mailbox_(io_, mailbox_tasks_max),
+      ticker_(io_),
+      feed_(
+          [this](std::vector<ColumnEvent>&& events) { node_.aggregator->push(index_, std::move(events)); }) {}
 
 ShardLoop::~ShardLoop() = default;
 
@@ -41,6 +48,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.seed = node_.seed + index_;
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
+  options.feed = &feed_;
   core_ = std::make_unique<Core>(options, *store_);
   auto started = core_->start(now(), identity, {});
   if (!started) return started.error();
@@ -64,6 +72,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   }
   refresh_tables();
   links_ = std::make_unique<PeerLinks>(*this);
+  aggregate_peers_ = std::make_unique<AggregatePeers>(*this);
   return Done{};
 }
 
@@ -86,6 +95,7 @@ void ShardLoop::stop() {
 
 void ShardLoop::close_store() {
   pending_.clear();
+  aggregate_peers_.reset();
   links_.reset();
   core_.reset();
   store_.reset();
@@ -228,14 +238,19 @@ void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelop
   for (uint32_t shard = 0; shard < shards; ++shard) {
     if (!route.everywhere && route.shard != shard) continue;
     if (shard == index_) {
-      step([&] { core_->receive(now(), from, *message); });
+      receive(from, *message);
       continue;
     }
     ShardLoop* other = node_.shards[shard];
-    bool taken = other->mailbox_.offer(
-        [other, from, message] { other->step([&] { other->core_->receive(now(), from, *message); }); });
+    bool taken = other->mailbox_.offer([other, from, message] { other->receive(from, *message); });
     if (!taken) ++metrics_.peer_messages_dropped_full;
   }
+}
+
+void ShardLoop::receive(const NodeId& from, const peer::Envelope& message) {
+  if (message.has_aggregate_ask()) return aggregate_peers_->receive(from, message.aggregate_ask());
+  if (message.has_aggregate_reply()) return aggregate_peers_->receive(from, message.aggregate_reply());
+  step([&] { core_->receive(now(), from, message); });
 }
 
 void ShardLoop::met(const Member& member) {
@@ -267,6 +282,13 @@ void ShardLoop::refresh_tables() {
     COVEY_ASSERT(parsed.ok());
     tables_.emplace(default_table, std::move(*parsed));
   }
+  feed_.define(tables_);
+}
+
+bool ShardLoop::send(const NodeId& to, peer::Envelope& message) {
+  message.set_incarnation(core_->incarnation());
+  message.set_shard(index_);
+  return links_->send(to, message);
 }
 
 Result<Done, StoreError> ShardLoop::put_table(const Table& table) {

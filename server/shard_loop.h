@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "replication/core.h"
+#include "server/column_feed.h"
 #include "server/log.h"
 #include "server/mailbox.h"
 #include "server/metrics.h"
@@ -23,6 +24,7 @@
 
 namespace covey::server {
 
+class AggregatePeers;
 class HttpConnection;
 class PeerLinks;
 
@@ -76,6 +78,11 @@ class ShardLoop {
   [[nodiscard]] Result<Done, StoreError> put_table(const Table& table);
   [[nodiscard]] Result<Done, StoreError> drop_table(const std::string& name);
 
+  ColumnFeed& column_feed() { return feed_; }
+  AggregatePeers& aggregate_peers() { return *aggregate_peers_; }
+  // Sends a message that the server's own parts give, not the core. false: there is no room for it.
+  bool send(const NodeId& to, peer::Envelope& message);
+
   void refuse_writes(bool refuse);
   void flush_later(std::shared_ptr<Flushable> flushable);
   Metrics collect();  // for a scrape
@@ -101,6 +108,7 @@ class ShardLoop {
   void answer(const Output::Answer& id, Response&& response);
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
   void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home);
+  void receive(const NodeId& from, const peer::Envelope& message);
   void end_pass_later();
   void end_pass();
   void tick();
@@ -113,9 +121,11 @@ class ShardLoop {
   boost::asio::io_context io_{1};
   Mailbox mailbox_;
   boost::asio::steady_timer ticker_;
+  ColumnFeed feed_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<PeerLinks> links_;
+  std::unique_ptr<AggregatePeers> aggregate_peers_;
   std::atomic<bool> durable_posted_{false};
 
   bool end_posted_ = false;  // end_pass() is to come

@@ -205,7 +205,7 @@ void explain_key(std::shared_ptr<HttpConnection> connection, uint64_t slot, cons
       body["key"] = key.key;
       body["partition"] = view->partition.value;
       body["owners"] = ordered_json::array();
-      for (const ExplainView::Owner& one : view->owners) {
+      for (const OwnerView& one : view->owners) {
         body["owners"].push_back(
             {{"node", one.node.name}, {"state", state_text(one.state)}, {"ready", one.ready}});
       }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "gpu/value.h"
 #include "server/json_text.h"
 
 namespace covey::server {
@@ -13,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t columns_max = 256;
+constexpr size_t columns_max = agg::kColumnsMax;
 constexpr std::array<const char*, 3> type_names = {"int64", "float64", "string"};
 
 bool name_characters(std::string_view name) {
@@ -84,8 +85,10 @@ bool has_type(const simdjson::dom::element& value, ColumnType type) {
       return value.is_int64();
     case ColumnType::float64:
       return value.is_number();
-    case ColumnType::string:
-      return value.is_string();
+    case ColumnType::string: {
+      std::string_view text;
+      return value.get(text) == simdjson::SUCCESS && text.size() <= agg::kStringBytesMax;
+    }
   }
   return false;
 }
@@ -97,7 +100,7 @@ const char* wanted(ColumnType type) {
     case ColumnType::float64:
       return "a number that 64 bits hold";
     case ColumnType::string:
-      return "a string";
+      return "a string of at most 1,024 bytes";
   }
   return "";
 }

@@ -18,7 +18,7 @@ namespace covey::test {
 class SmallCluster {
  public:
   explicit SmallCluster(uint32_t nodes, uint32_t replicas = 3, uint32_t partitions = 4,
-                        const CoreOptions& options = {}) {
+                        const CoreOptions& options = {}, const std::map<std::string, Feed*>& feeds = {}) {
     std::vector<Member> members;
     for (uint32_t i = 1; i <= nodes; ++i)
       members.push_back(Member{NodeId{"n" + std::to_string(i)}, "", "", "a", 1.0});
@@ -29,6 +29,7 @@ class SmallCluster {
       node.options.partitions = partitions;
       node.options.replicas = replicas;
       node.options.seed = nodes_.size();
+      if (auto feed = feeds.find(self.node.name); feed != feeds.end()) node.options.feed = feed->second;
       node.members = members;
       node.store = std::make_unique<MemoryStore>();
       start(self.node.name,

@@ -1,0 +1,491 @@
+// One request from its body to its answer, table by table: each partition is asked of one ready owner,
+// another one if that fails, and the shares are merged on the aggregator's thread.
+#include "server/aggregate_call.h"
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <set>
+
+#include "server/aggregate_peers.h"
+#include "server/aggregate_reply.h"
+
+namespace covey::server {
+namespace {
+
+constexpr auto look_every = std::chrono::milliseconds(25);
+constexpr double retry_after_us = 50'000;  // columns that are being loaded are soon there
+
+bool reachable(MemberState state) { return state == MemberState::self || state == MemberState::alive; }
+
+using Owners = std::map<uint32_t, std::vector<OwnerView>>;  // by partition
+
+Owners owners_of_shard(ShardLoop& shard) {
+  Owners out;
+  const Now time = now();
+  const uint32_t shards = static_cast<uint32_t>(shard.node().shards.size());
+  for (uint32_t id = shard.index(); id < shard.node().config.partitions; id += shards)
+    out[id] = shard.core().owners(time, PartitionId{id});
+  return out;
+}
+
+class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
+ public:
+  AggregateCall(std::shared_ptr<HttpConnection> connection, uint64_t slot)
+      : connection_(std::move(connection)), slot_(slot), timer_(connection_->shard().io()) {}
+
+  void start(const std::string& body) {
+    auto request = parse_aggregate(body);
+    if (!request) return fail(request.error());
+    request_ = std::move(*request);
+    end_us_ = begun_us_ + request_.timeout_ms * 1000.0;
+    answers_.resize(request_.queries);
+    notes_.partitions = connection_->shard().node().config.partitions;
+    notes_.phases.parse = steady_us() - begun_us_;
+    const double plan_us = steady_us();
+    for (const TableQueries& queries : request_.tables) {
+      if (auto error = add_part(queries)) return fail(*error);
+    }
+    notes_.phases.plan = steady_us() - plan_us;
+    watch();
+    begin_part();
+  }
+
+ private:
+  struct Part {
+    const TableQueries* queries = nullptr;
+    std::shared_ptr<const ColumnTable> table;
+    std::shared_ptr<const agg::Plan> plan;
+    std::shared_ptr<agg::Partials> merged;
+  };
+  struct Share {  // of the part under way, at one node
+    NodeId node;
+    std::vector<uint32_t> partitions;
+    uint64_t operation = 0;  // 0: this node itself
+    bool answered = false;
+  };
+  struct Target {
+    std::vector<OwnerView> owners;
+    std::set<NodeId> tried;
+    std::string reason;  // why the last one failed
+    bool loading = false;
+  };
+
+  ShardLoop& shard() { return connection_->shard(); }
+
+  std::optional<ErrorAnswer> add_part(const TableQueries& queries) {
+    const TableDefinition* known = shard().table(queries.table);
+    if (known == nullptr) return no_such_table(queries.table);
+    Part part;
+    part.queries = &queries;
+    part.table = shard().column_feed().table(queries.table);
+    if (!part.table) part.table = std::make_shared<const ColumnTable>(queries.table, *known);
+    if (part.table->schema().columns.empty()) {
+      ErrorAnswer error{404, "no_such_column", {}, {}};
+      error.message = "The table " + queries.table +
+                      " has no columns to aggregate: declare them with PUT /v1/tables/" + queries.table + ".";
+      return error;
+    }
+    const agg::PlanOptions options{.siblings = request_.siblings};
+    auto plan = agg::Plan::make(part.table->schema(), queries.queries, options);
+    if (!plan) {
+      for (const agg::Query& query : queries.queries) {
+        auto alone = agg::Plan::make(part.table->schema(), {query}, options);
+        if (!alone) return error_of(alone.error(), query.id);
+      }
+      return error_of(plan.error(), "");
+    }
+    part.plan = std::make_shared<const agg::Plan>(std::move(*plan));
+    notes_.shared_with = std::max(notes_.shared_with, queries.queries.size() - 1);
+    parts_.push_back(std::move(part));
+    return std::nullopt;
+  }
+
+  // ---- one table
+
+  void begin_part() {
+    targets_.clear();
+    shares_.clear();
+    refinement_.reset();
+    merging_late_ = false;
+    ++round_;
+    gather<Owners>(shard(), owners_of_shard, [self = shared_from_this()](std::vector<Owners>&& all) {
+      if (self->finished_) return;
+      for (Owners& owners : all) {
+        for (auto& [id, list] : owners) self->targets_[id].owners = std::move(list);
+      }
+      std::vector<uint32_t> every;
+      for (const auto& [id, target] : self->targets_) every.push_back(id);
+      self->scatter(every);
+    });
+  }
+
+  // The next owner to ask: this node, then those that told they were ready, then the others.
+  const OwnerView* next_owner(const Target& target) const {
+    const OwnerView* best = nullptr;
+    int best_rank = 3;
+    for (const OwnerView& owner : target.owners) {
+      if (!reachable(owner.state) || target.tried.contains(owner.node)) continue;
+      int rank = owner.state == MemberState::self && owner.ready ? 0 : owner.ready ? 1 : 2;
+      if (rank < best_rank) best = &owner, best_rank = rank;
+    }
+    return best;
+  }
+
+  void scatter(const std::vector<uint32_t>& partitions) {
+    std::map<NodeId, std::vector<uint32_t>> by_node;
+    for (uint32_t id : partitions) {
+      Target& target = targets_[id];
+      const OwnerView* owner = next_owner(target);
+      if (owner == nullptr) {
+        give_up(id, target);
+        continue;
+      }
+      target.tried.insert(owner->node);
+      by_node[owner->node].push_back(id);
+    }
+    if (request_.all_partitions && !notes_.missing.empty()) return refuse();
+    for (auto& [node, ids] : by_node) ask(node, std::move(ids));
+    if (waiting() == 0 && retry_.empty()) merge();
+  }
+
+  // Nobody is left to be asked: later again if its columns will be there soon, else it is missing.
+  void give_up(uint32_t id, Target& target) {
+    if (target.loading && steady_us() + retry_after_us < end_us_) {
+      target.loading = false;
+      target.tried.clear();
+      retry_.push_back(id);
+      retry_us_ = steady_us() + retry_after_us;
+      return;
+    }
+    if (target.reason.empty()) target.reason = "no owner of it can be reached";
+    notes_.missing.emplace_back(id, target.reason);
+  }
+
+  void ask(const NodeId& node, std::vector<uint32_t> ids) {
+    const Part& part = parts_[part_];
+    const size_t number = shares_.size();
+    shares_.push_back({node, std::move(ids)});
+    PartitionsAsk ask;
+    ask.plan = part.plan;
+    ask.table = part.table;
+    ask.key_sets = part.queries->key_sets;
+    ask.device = request_.device;
+    ask.partitions = shares_[number].partitions;
+    ask.refinement = refinement_;
+    ask.cancelled = cancelled_;
+    auto done = [self = shared_from_this(), number, round = round_](PartitionsAnswer&& answer) {
+      if (!self->finished_ && self->round_ == round && !self->shares_[number].answered)
+        self->answered(number, std::move(answer));
+    };
+    asked_us_ = steady_us();
+    if (node == shard().node().self.node) return answer_partitions(shard(), std::move(ask), std::move(done));
+    const auto left_ms = static_cast<uint32_t>(std::max(1.0, (end_us_ - steady_us()) / 1000));
+    shares_[number].operation = shard().aggregate_peers().ask(
+        node, ask, {part.queries->text, request_.siblings, left_ms}, std::move(done));
+    if (shares_[number].operation != 0) return;
+    shard().mailbox().post([self = shared_from_this(), number, round = round_] {
+      if (!self->finished_ && self->round_ == round && !self->shares_[number].answered)
+        self->share_failed(number, "there is no room for more between the nodes");
+    });
+  }
+
+  size_t waiting() const {
+    return static_cast<size_t>(
+        std::count_if(shares_.begin(), shares_.end(), [](const Share& share) { return !share.answered; }));
+  }
+
+  void answered(size_t number, PartitionsAnswer&& answer) {
+    Share& share = shares_[number];
+    share.answered = true;
+    if (answer.busy)
+      return fail(overloaded("Too much waits for the columns of this node: send the request again later."));
+    if (answer.error) return fail(error_of(*answer.error, ""));
+    std::vector<uint32_t> again;
+    for (const auto& [id, reason] : answer.unanswered) {
+      Target& target = targets_[id];
+      target.reason = share.node.name + ": " + reason;
+      target.loading = target.loading || reason == reason_loading;
+      std::erase(share.partitions, id);
+      again.push_back(id);
+    }
+    if (refinement_ && !again.empty())
+      return fail(unavailable("A node lost its columns between two passes: try again."));
+    take_notes(answer);
+    gathered_.push_back({share.node, std::move(answer)});
+    if (!again.empty()) return scatter(again);
+    if (waiting() == 0 && retry_.empty()) merge();
+  }
+
+  // What the slowest, the last to answer, spent its time with; the rest was the network's.
+  void take_notes(const PartitionsAnswer& answer) {
+    notes_.conflicted_keys += refinement_ ? 0 : answer.conflicted_keys;
+    notes_.lag_ms = std::max(notes_.lag_ms, answer.lag_ms);
+    notes_.stand_in_rows = std::max(notes_.stand_in_rows, answer.stand_in_rows);
+    notes_.bytes_scanned += answer.profile.scan.bytes_scanned;
+    notes_.device = answer.profile.device;
+    notes_.reason = answer.profile.reason;
+    if (waiting() > 0) return;
+    const double passed_us = steady_us() - asked_us_;
+    const agg::ScanProfile& scan = answer.profile.scan;
+    if (answer.queue_us + answer.apply_us + scan.upload_us + scan.scan_us + scan.download_us + scan.merge_us >
+        passed_us * 1.001)
+      return;  // another machine's clock runs otherwise
+    notes_.phases.queue += answer.queue_us;
+    notes_.phases.apply += answer.apply_us;
+    notes_.phases.upload += scan.upload_us;
+    notes_.phases.scan += scan.scan_us;
+    notes_.phases.download += scan.download_us;
+    notes_.phases.merge += scan.merge_us;
+  }
+
+  void share_failed(size_t number, const std::string& reason) {
+    Share& share = shares_[number];
+    share.answered = true;
+    if (share.operation != 0) shard().aggregate_peers().forget(share.operation);
+    std::vector<uint32_t> again = std::exchange(share.partitions, {});
+    if (refinement_) return fail(unavailable("A node was lost between two passes: try again."));
+    for (uint32_t id : again) targets_[id].reason = share.node.name + ": " + reason;
+    scatter(again);
+  }
+
+  // ---- merging, on the aggregator's thread
+
+  struct Merged {
+    std::optional<ErrorAnswer> error;
+    std::optional<agg::Refinement> refinement;
+    std::vector<std::string> answers;  // of the part's queries
+    double queue_us = 0, merge_us = 0, encode_us = 0;
+  };
+
+  void merge() {
+    auto gathered = std::make_shared<std::vector<Gathered>>(std::exchange(gathered_, {}));
+    Part& part = parts_[part_];
+    if (!part.merged) part.merged = std::make_shared<agg::Partials>(*part.plan);
+    ShardLoop& home = shard();
+    const NodeId own = home.node().self.node;
+    auto task = [self = shared_from_this(), &home, gathered, part, refinement = refinement_,
+                 own](Aggregator::Turn& turn) mutable {
+      auto merged = std::make_shared<Merged>();
+      merged->queue_us = turn.queue_us + turn.apply_us;
+      const double begun_us = steady_us();
+      merge_shares(part, refinement, *gathered, own, *merged);
+      merged->merge_us = steady_us() - begun_us;
+      if (!merged->error && !merged->refinement) finish(part, *merged);
+      merged->encode_us = steady_us() - begun_us - merged->merge_us;
+      home.mailbox().post([self = std::move(self), merged] { self->merged(std::move(*merged)); });
+    };
+    if (!home.node().aggregator->submit(std::move(task)))
+      fail(overloaded("Too much waits for the columns of this node: send the request again later."));
+  }
+
+  struct Gathered {
+    NodeId node;
+    PartitionsAnswer answer;
+  };
+
+  static void merge_shares(const Part& part, const std::optional<agg::Refinement>& refinement,
+                           std::vector<Gathered>& gathered, const NodeId& own, Merged& out) {
+    std::optional<agg::Error> failed;
+    agg::Refined found;
+    if (refinement) found = agg::Refined(*refinement);
+    for (Gathered& one : gathered) {
+      const bool here = one.node == own;
+      agg::Status status = agg::Done{};
+      if (refinement) {
+        auto refined = here ? agg::Result<agg::Refined>(std::move(one.answer.refined))
+                            : agg::Refined::decode(*refinement, one.answer.bytes);
+        if (!refined) failed = refined.error();
+        if (refined) status = found.merge(*refinement, std::move(*refined));
+      } else {
+        // A share of no partition is empty and has nothing to merge.
+        if (!here && one.answer.bytes.empty()) continue;
+        auto partials = here ? agg::Result<agg::Partials>(std::move(one.answer.partials))
+                             : agg::Partials::decode(*part.plan, one.answer.bytes);
+        if (!partials) failed = partials.error();
+        if (partials) status = part.merged->merge(*part.plan, std::move(*partials));
+      }
+      if (!status) failed = status.error();
+      if (failed) break;
+    }
+    if (!failed && refinement) {
+      if (auto done = part.merged->absorb(*part.plan, *refinement, found); !done) failed = done.error();
+    }
+    if (failed) {
+      out.error = error_of(*failed, "");
+      return;
+    }
+    out.refinement = part.merged->refinement(*part.plan);
+  }
+
+  static void finish(const Part& part, Merged& out) {
+    const TableQueries& queries = *part.queries;
+    for (size_t i = 0; i < queries.queries.size(); ++i) {
+      auto answer = part.merged->finish(*part.plan, i);
+      if (!answer) {
+        out.error = error_of(answer.error(), queries.queries[i].id);
+        return;
+      }
+      append_answer(out.answers.emplace_back(), part.table->schema(), queries.queries[i],
+                    queries.one_quantile[i], *answer);
+    }
+  }
+
+  void merged(Merged&& merged) {
+    if (finished_) return;
+    notes_.phases.queue += merged.queue_us;
+    notes_.phases.merge += merged.merge_us;
+    notes_.phases.encode += merged.encode_us;
+    if (merged.error) return fail(*merged.error);
+    if (merged.refinement) return refine(std::move(*merged.refinement));
+    const TableQueries& queries = *parts_[part_].queries;
+    for (size_t i = 0; i < queries.places.size(); ++i)
+      answers_[queries.places[i]] = std::move(merged.answers[i]);
+    if (++part_ < parts_.size()) return begin_part();
+    reply();
+  }
+
+  // Another pass by those who answered the first, over the same partitions.
+  void refine(agg::Refinement refinement) {
+    refinement_ = std::move(refinement);
+    ++round_;
+    auto before = std::exchange(shares_, {});
+    for (Share& share : before) {
+      if (!share.partitions.empty()) ask(share.node, std::move(share.partitions));
+    }
+    if (waiting() == 0 && !finished_) merge();
+  }
+
+  // ---- the end
+
+  void reply() {
+    std::string body = "{\"results\":[";
+    for (size_t i = 0; i < answers_.size(); ++i) {
+      if (i > 0) body.push_back(',');
+      body.append(answers_[i]);
+    }
+    body.push_back(']');
+    sort_missing();
+    append_notes(body, notes_);
+    if (request_.profile) append_profile(body, notes_, steady_us() - begun_us_);
+    body.append("}\n");
+    end();
+    connection_->reply(slot_, ReplyHead{}, body);
+  }
+
+  void sort_missing() {
+    auto& missing = notes_.missing;
+    std::sort(missing.begin(), missing.end());
+    missing.erase(std::unique(missing.begin(), missing.end(),
+                              [](const auto& a, const auto& b) { return a.first == b.first; }),
+                  missing.end());
+  }
+
+  static ErrorAnswer unavailable(std::string message) { return {503, "unavailable", std::move(message), {}}; }
+
+  void refuse() {
+    sort_missing();
+    ErrorAnswer error = unavailable(
+        std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
+        " partitions can't be answered: try again when their owners are back, or ask with \"coverage\": "
+        "\"available\".");
+    append_missing(error.details, notes_);
+    fail(error);
+  }
+
+  void out_of_time() {
+    for (Share& share : shares_) {
+      if (share.answered) continue;
+      for (uint32_t id : share.partitions)
+        notes_.missing.emplace_back(id, share.node.name + ": no answer in time");
+      if (share.operation != 0) shard().aggregate_peers().forget(share.operation);
+      share.partitions.clear();
+      share.answered = true;
+    }
+    for (uint32_t id : std::exchange(retry_, {})) notes_.missing.emplace_back(id, targets_[id].reason);
+    if (!request_.all_partitions && !refinement_ && !notes_.missing.empty() && !merging_late_) {
+      merging_late_ = true;
+      return merge();
+    }
+    if (merging_late_) return;
+    sort_missing();
+    ErrorAnswer error{
+        504,
+        "timeout",
+        std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
+            " partitions were not answered in time: try again with a longer timeout_ms, or ask with "
+            "\"coverage\": \"available\".",
+        {}};
+    append_missing(error.details, notes_);
+    fail(error);
+  }
+
+  void fail(const ErrorAnswer& error) {
+    if (finished_) return;
+    end();
+    connection_->reply(slot_, error);
+  }
+
+  void end() {
+    finished_ = true;
+    cancelled_->store(true);
+    timer_.cancel();
+    for (const Share& share : shares_) {
+      if (!share.answered && share.operation != 0) shard().aggregate_peers().forget(share.operation);
+    }
+  }
+
+  // Now and then: whether somebody still waits, the time is over, a node that was asked is gone.
+  void watch() {
+    timer_.expires_after(look_every);
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (error || self->finished_) return;
+      self->look();
+      if (!self->finished_) self->watch();
+    });
+  }
+
+  void look() {
+    if (connection_->gone(slot_)) return end();
+    if (steady_us() >= end_us_) return out_of_time();
+    std::map<NodeId, MemberState> states;
+    for (const MemberView& view : shard().core().members(now())) states[view.member.node] = view.state;
+    for (auto& [id, target] : targets_) {
+      for (OwnerView& owner : target.owners) owner.state = states[owner.node];
+    }
+    for (size_t i = 0; i < shares_.size() && !finished_; ++i) {
+      if (!shares_[i].answered && !reachable(states[shares_[i].node]))
+        share_failed(i, "it stopped answering");
+    }
+    if (!finished_ && !retry_.empty() && steady_us() >= retry_us_) scatter(std::exchange(retry_, {}));
+  }
+
+  std::shared_ptr<HttpConnection> connection_;
+  const uint64_t slot_;
+  boost::asio::steady_timer timer_;
+  const double begun_us_ = steady_us();
+  double end_us_ = 0;
+  AggregateRequest request_;
+  std::vector<Part> parts_;
+  size_t part_ = 0;  // under way
+  std::map<uint32_t, Target> targets_;
+  std::vector<Share> shares_;
+  std::vector<Gathered> gathered_;
+  std::vector<uint32_t> retry_;
+  double retry_us_ = 0;
+  double asked_us_ = 0;
+  std::optional<agg::Refinement> refinement_;  // of the round under way
+  uint64_t round_ = 0;
+  std::vector<std::string> answers_;  // by query
+  AggregateNotes notes_;
+  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  bool merging_late_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+void start_aggregate(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& body) {
+  std::make_shared<AggregateCall>(connection, slot)->start(body);
+}
+
+}  // namespace covey::server

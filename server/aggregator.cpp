@@ -1,0 +1,168 @@
+#include "server/aggregator.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "server/node_context.h"
+
+namespace covey::server {
+namespace {
+
+constexpr size_t rows_a_turn = 2000;  // loaded before changes and tasks are looked at again
+// Changes gather for so long while nobody asks for anything: woken for each of them, the thread would cost
+// writers more than the work itself.
+constexpr auto gathering = std::chrono::milliseconds(20);
+constexpr double publish_every_us = 100'000;
+constexpr uint64_t enough_bytes = 1 << 20;  // not to wait any longer
+
+}  // namespace
+
+double steady_us() {
+  using namespace std::chrono;
+  return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
+}
+
+Aggregator::Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader,
+                       std::function<void(uint32_t, uint64_t)> loaded)
+    : options_(options),
+      columns_(options.columns, std::move(loaded)),
+      reader_(std::move(reader)),
+      lanes_(options.columns.shards) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Aggregator::~Aggregator() { stop(); }
+
+void Aggregator::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  reader_.reset();
+}
+
+void Aggregator::push(uint32_t shard, std::vector<ColumnEvent>&& events) {
+  uint64_t bytes = 0;
+  for (const ColumnEvent& event : events) bytes += event.bytes();
+  std::unique_lock lock(mutex_);
+  Lane& lane = lanes_[shard];
+  const bool first = lane.events.empty() && !lane.lost;
+  if (lane.bytes + bytes > options_.lane_bytes_max && !lane.events.empty()) {
+    // What tables there are is not told again: only rows may be lost.
+    std::erase_if(lane.events, [](const ColumnEvent& event) { return event.kind == ColumnEvent::Kind::row; });
+    lane.lost = true;
+    lane.bytes = 0;
+    ++counts_.lanes_lost;
+  }
+  const uint64_t before = lane.bytes;
+  lane.bytes += bytes;
+  counts_.changes += events.size();
+  if (lane.events.empty()) {
+    lane.events = std::move(events);
+  } else {
+    std::move(events.begin(), events.end(), std::back_inserter(lane.events));
+  }
+  const bool enough = before < enough_bytes && lane.bytes >= enough_bytes;
+  lock.unlock();
+  if (first || enough) wake_.notify_one();
+}
+
+bool Aggregator::submit(Task task) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || tasks_.size() >= options_.tasks_max) return false;
+    tasks_.push_back({std::move(task), steady_us()});
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Aggregator::run() {
+  std::vector<Lane> lanes(options_.columns.shards);
+  auto any = [this] {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const Lane& lane) { return !lane.events.empty() || lane.lost; });
+  };
+  auto urgent = [this] {
+    return stopping_ || !tasks_.empty() || std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) {
+             return lane.bytes >= enough_bytes;
+           });
+  };
+  for (;;) {
+    std::deque<Waiting> tasks;
+    {
+      std::unique_lock lock(mutex_);
+      if (!columns_.loading()) {
+        wake_.wait(lock, [&] { return urgent() || any(); });
+        if (!urgent()) wake_.wait_for(lock, gathering, urgent);
+      }
+      if (stopping_) return;
+      for (size_t i = 0; i < lanes.size(); ++i) std::swap(lanes[i], lanes_[i]);
+      tasks.swap(tasks_);
+    }
+    const double turn_us = steady_us();
+    take_changes(lanes);
+    if (!tasks.empty()) columns_.expire(now().wall_ms);
+    const double apply_us = steady_us() - turn_us;
+    for (Waiting& waiting : tasks) perform(waiting, turn_us, apply_us);
+    if (columns_.loading()) columns_.load(*reader_, rows_a_turn, now().wall_ms);
+    for (uint64_t id : columns_.take_forgotten()) {
+      if (engine_) engine_->forget(id);
+    }
+    publish();
+  }
+}
+
+void Aggregator::take_changes(std::vector<Lane>& lanes) {
+  for (uint32_t shard = 0; shard < lanes.size(); ++shard) {
+    Lane& lane = lanes[shard];
+    columns_.apply(shard, lane.events, now().wall_ms);
+    if (lane.lost) {
+      spdlog::warn("columns are loaded again: more changes waited for them than may shard={}", shard);
+      columns_.reload(shard);
+    }
+    lane.events.clear();
+    lane.bytes = 0;
+    lane.lost = false;
+  }
+}
+
+void Aggregator::perform(Waiting& waiting, double turn_us, double apply_us) {
+  Turn turn{columns_, engine(), std::max(0.0, steady_us() - waiting.since_us - apply_us), apply_us};
+  if (waiting.since_us > turn_us) turn.queue_us = 0;
+  waiting.task(turn);
+}
+
+// Measuring the machine takes tens of milliseconds: nodes that never aggregate are spared it.
+agg::Engine& Aggregator::engine() {
+  if (!engine_) {
+    engine_ = agg::Engine::start({.threads = options_.threads});
+    spdlog::info("aggregation: {}", engine_->describe());
+  }
+  return *engine_;
+}
+
+void Aggregator::publish() {
+  if (steady_us() < published_us_ + publish_every_us) return;
+  published_us_ = steady_us();
+  auto columns = columns_.counts();
+  std::lock_guard lock(mutex_);
+  counts_.columns = columns;
+  if (engine_) counts_.engine = engine_->counters();
+}
+
+Aggregator::Counts Aggregator::counts() const {
+  std::lock_guard lock(mutex_);
+  Counts out = counts_;
+  out.tasks = tasks_.size();
+  for (const Lane& lane : lanes_) out.waiting_bytes += lane.bytes;
+  return out;
+}
+
+}  // namespace covey::server

@@ -1,0 +1,95 @@
+// The one thread that owns the columns: it alternates between changes that the shards tell, scans and other
+// work that is asked of it, and the loading of columns from stored objects. A scan may take long: nobody
+// waits for it but who asked. Changes wait in one lane a shard; a lane that has reached its limit while the
+// thread is busy is thrown away, and that shard's columns are loaded again from the stored objects. Writers
+// never wait.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gpu/engine.h"
+#include "server/column_set.h"
+
+namespace covey::server {
+
+struct AggregatorOptions {
+  ColumnSetOptions columns;
+  uint64_t lane_bytes_max = uint64_t{64} << 20;  // of one shard's changes that wait
+  size_t tasks_max = 1024;                       // that wait; one more is refused
+  uint32_t threads = 0;                          // of a scan; 0: as many as there are cores
+};
+
+class Aggregator {
+ public:
+  // What a task is given: the columns as of all changes told so far, and how long it has waited.
+  struct Turn {
+    ColumnSet& columns;
+    agg::Engine& engine;
+    double queue_us = 0;  // until its turn came
+    double apply_us = 0;  // of changes before it
+  };
+  using Task = std::function<void(Turn& turn)>;
+
+  // `reader` is for this thread alone. `loaded` is called on it (see ColumnSet).
+  Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader,
+             std::function<void(uint32_t shard, uint64_t number)> loaded);
+  ~Aggregator();  // as stop()
+
+  // Any thread.
+  void push(uint32_t shard, std::vector<ColumnEvent>&& events);
+  // false: too many wait, or it is stopping.
+  [[nodiscard]] bool submit(Task task);
+  // Ends the thread; what waits is dropped.
+  void stop();
+
+  struct Counts {
+    ColumnSet::Counts columns;
+    agg::EngineCounters engine;
+    uint64_t lanes_lost = 0, tasks = 0, changes = 0;
+    uint64_t waiting_bytes = 0;
+  };
+  Counts counts() const;  // any thread; of a moment ago
+
+ private:
+  struct Lane {
+    std::vector<ColumnEvent> events;
+    uint64_t bytes = 0;
+    bool lost = false;
+  };
+  struct Waiting {
+    Task task;
+    double since_us = 0;
+  };
+
+  void run();
+  void take_changes(std::vector<Lane>& lanes);
+  void perform(Waiting& waiting, double turn_us, double apply_us);
+  agg::Engine& engine();
+  void publish();
+
+  const AggregatorOptions options_;
+  ColumnSet columns_;                    // the thread's
+  std::unique_ptr<Store> reader_;        // the thread's
+  std::unique_ptr<agg::Engine> engine_;  // the thread's; made when it is needed first
+  double published_us_ = 0;              // the thread's
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Lane> lanes_;  // guarded by mutex_, as all that follows
+  std::deque<Waiting> tasks_;
+  Counts counts_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+double steady_us();  // microseconds of a clock that only goes forward
+
+}  // namespace covey::server

@@ -1,0 +1,322 @@
+#include "server/column_set.h"
+
+#include <algorithm>
+
+#include "replication/codec.h"
+
+namespace covey::server {
+namespace {
+
+constexpr size_t batch_rows_max = 4096;
+
+const RowState* last_of(const std::vector<RowState>& versions) {
+  return versions.empty() ? nullptr : &versions.back();
+}
+
+}  // namespace
+
+uint64_t ColumnEvent::bytes() const {
+  uint64_t sum = sizeof(ColumnEvent) + key.capacity();
+  for (const RowState& version : versions) {
+    sum += sizeof version + version.values.size() * sizeof(agg::Value);
+    for (const agg::Value& value : version.values) {
+      if (const auto* text = std::get_if<std::string>(&value)) sum += text->size();
+    }
+  }
+  return sum;
+}
+
+ColumnPart::ColumnPart(const ColumnTable& table, const agg::ColumnStore::Dictionaries& dictionaries)
+    : columns_(table.schema(), {}, dictionaries) {}
+
+ColumnSet::ColumnSet(ColumnSetOptions options, std::function<void(uint32_t, uint64_t)> loaded)
+    : options_(options), loaded_(std::move(loaded)) {}
+ColumnSet::~ColumnSet() = default;
+
+void ColumnSet::apply(uint32_t shard, std::vector<ColumnEvent>& events, uint64_t wall_ms) {
+  for (ColumnEvent& event : events) apply_one(shard, event, wall_ms);
+  flush();
+}
+
+void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) {
+  switch (event.kind) {
+    case ColumnEvent::Kind::row: {
+      ColumnPart* part = part_of(*event.table, event.partition);
+      if (part == nullptr || part->state_ == ColumnPart::State::failed) return;
+      set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
+      if (part->state_ == ColumnPart::State::loading && !part->keys_.find(event.key))
+        part->erased_.insert(std::move(event.key));
+      return;
+    }
+    case ColumnEvent::Kind::dropped:
+      return drop(event.partition);
+    case ColumnEvent::Kind::defined:
+      return define(shard, event.table);
+    case ColumnEvent::Kind::gone:
+      return remove(shard, event.table->name());
+    case ColumnEvent::Kind::mark:
+      return mark(event.number);
+  }
+}
+
+ColumnPart* ColumnSet::part_of(const ColumnTable& columns, PartitionId partition) {
+  auto table = tables_.find({columns.name(), columns.definition()});
+  if (table == tables_.end()) return nullptr;
+  auto part = table->second.parts.find(partition);
+  return part == table->second.parts.end() ? nullptr : &part->second;
+}
+
+const ColumnPart* ColumnSet::find(const std::string& name, const std::string& definition,
+                                  PartitionId partition) const {
+  auto table = tables_.find({name, definition});
+  if (table == tables_.end()) return nullptr;
+  auto part = table->second.parts.find(partition);
+  return part == table->second.parts.end() ? nullptr : &part->second;
+}
+
+void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns) {
+  remove(shard, columns->name());
+  auto [at, is_new] = tables_.try_emplace({columns->name(), columns->definition()});
+  Table& table = at->second;
+  if (is_new) {
+    table.columns = columns;
+    for (const agg::ColumnSpec& column : columns->schema().columns) {
+      table.dictionaries.push_back(
+          column.type == agg::ColumnType::kString ? std::make_shared<agg::Dictionary>() : nullptr);
+    }
+  }
+  for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
+    table.parts.try_emplace(PartitionId{id}, *columns, table.dictionaries);
+  }
+  start_load(shard, table);
+}
+
+void ColumnSet::remove(uint32_t shard, const std::string& name) {
+  flush();
+  for (auto at = tables_.lower_bound({name, ""}); at != tables_.end() && at->first.first == name;) {
+    auto& parts = at->second.parts;
+    for (auto part = parts.begin(); part != parts.end();) {
+      const bool leaves = part->first.value % options_.shards == shard;
+      if (leaves) forget(part->second);
+      part = leaves ? parts.erase(part) : std::next(part);
+    }
+    at = parts.empty() ? tables_.erase(at) : std::next(at);
+  }
+  std::erase_if(loads_, [&](const Load& load) { return load.shard == shard && load.table.first == name; });
+}
+
+void ColumnSet::start_load(uint32_t shard, Table& table) {
+  Load load{
+      ++last_load_, {table.columns->name(), table.columns->definition()}, shard, PartitionId{shard}, ""};
+  for (auto& [id, part] : table.parts) {
+    if (id.value % options_.shards != shard) continue;
+    part.load_ = load.number;
+    part.load_ends_ = false;
+    part.state_ = ColumnPart::State::loading;
+  }
+  loads_.push_back(std::move(load));
+}
+
+void ColumnSet::reload(uint32_t shard) {
+  flush();
+  std::erase_if(loads_, [&](const Load& load) { return load.shard == shard; });
+  for (auto& [name, table] : tables_) {
+    bool any = false;
+    for (auto& [id, part] : table.parts) {
+      if (id.value % options_.shards != shard) continue;
+      reset(table, part);
+      any = true;
+    }
+    if (any) start_load(shard, table);
+  }
+}
+
+void ColumnSet::reset(const Table& table, ColumnPart& part) {
+  forget(part);
+  part = ColumnPart(*table.columns, table.dictionaries);
+}
+
+void ColumnSet::drop(PartitionId partition) {
+  flush();
+  for (auto& [name, table] : tables_) {
+    auto at = table.parts.find(partition);
+    if (at == table.parts.end() || at->second.state_ == ColumnPart::State::failed) continue;
+    ColumnPart& part = at->second;
+    const auto state = part.state_;
+    const uint64_t load = part.load_;
+    reset(table, part);
+    part.state_ = state;
+    part.load_ = load;
+    part.load_ends_ = true;
+  }
+}
+
+void ColumnSet::mark(uint64_t number) {
+  flush();
+  for (auto& [name, table] : tables_) {
+    for (auto& [id, part] : table.parts) {
+      if (part.load_ != number || part.state_ != ColumnPart::State::loading) continue;
+      part.state_ = ColumnPart::State::whole;
+      part.erased_ = {};
+    }
+  }
+}
+
+void ColumnSet::set_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
+                        std::vector<RowState>&& versions, uint64_t wall_ms) {
+  std::erase_if(versions, [&](const RowState& version) {
+    return version.expires_ms != 0 && version.expires_ms <= wall_ms;
+  });
+  if (auto old = part.keys_.find(key)) {
+    if (auto kept = part.expiring_.find(*old); kept != part.expiring_.end()) {
+      for (const RowState& version : kept->second) part.due_.erase({version.expires_ms, *old});
+      part.expiring_.erase(kept);
+    }
+    if (versions.empty()) {
+      touch(part);
+      part.batch_.erase(*old);
+      part.keys_.erase(key);
+    }
+  }
+  if (versions.empty()) return;
+  auto slot = part.keys_.insert(key);
+  if (!slot) return fail(part, "it has more rows than a part can");
+  touch(part);
+  const bool shows_one = versions.size() == 1 || table.conflicts() == Conflicts::last_write_wins;
+  if (shows_one) {
+    part.batch_.put(*slot, last_of(versions)->time, last_of(versions)->values);
+  } else {
+    std::vector<agg::RowVersion> siblings;
+    for (const RowState& version : versions) siblings.push_back({version.time, version.values});
+    part.batch_.put_siblings(*slot, std::move(siblings));
+  }
+  bool expires = false;
+  for (const RowState& version : versions) {
+    if (version.expires_ms == 0) continue;
+    part.due_.insert({version.expires_ms, *slot});
+    expires = true;
+  }
+  if (expires) part.expiring_[*slot] = std::move(versions);
+  if (part.batch_.size() >= batch_rows_max) flush();
+}
+
+void ColumnSet::touch(ColumnPart& part) {
+  if (part.batch_.empty()) touched_.push_back(&part);
+}
+
+void ColumnSet::flush() {
+  for (ColumnPart* part : std::exchange(touched_, {})) {
+    auto done = part->columns_.apply(part->batch_);
+    part->batch_.clear();
+    if (!done) {
+      fail(*part, done.error().message);
+      continue;
+    }
+    const uint64_t now = part->columns_.bytes() + part->keys_.bytes();
+    bytes_ += now - part->bytes_;
+    part->bytes_ = now;
+    if (bytes_ > options_.bytes_max) fail(*part, "the memory for columns (aggregation.memory_mb) is used up");
+  }
+}
+
+// Before its memory is given back.
+void ColumnSet::forget(ColumnPart& part) {
+  forgotten_.push_back(part.columns_.id());
+  bytes_ -= std::exchange(part.bytes_, 0);
+}
+
+void ColumnSet::fail(ColumnPart& part, std::string why) {
+  std::erase(touched_, &part);
+  forget(part);
+  agg::ColumnStore::Dictionaries dictionaries;
+  for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i)
+    dictionaries.push_back(part.columns_.shared_dictionary(i));
+  agg::Schema schema = part.columns_.schema();
+  part.columns_ = agg::ColumnStore(std::move(schema), {}, std::move(dictionaries));
+  part.keys_.clear();
+  part.batch_.clear();
+  part.erased_ = {};
+  part.expiring_.clear();
+  part.due_.clear();
+  part.state_ = ColumnPart::State::failed;
+  part.why_ = std::move(why);
+}
+
+void ColumnSet::load(Store& store, size_t rows, uint64_t wall_ms) {
+  while (rows > 0 && !loads_.empty()) {
+    Load& load = loads_.front();
+    if (load.partition.value < options_.partitions) {
+      if (!load_rows(store, load, rows, wall_ms)) continue;
+      load.partition.value += options_.shards;
+      load.next_key.clear();
+      rows -= std::min<size_t>(rows, 1);  // looking costs as well
+      continue;
+    }
+    const auto done = std::make_pair(load.shard, load.number);
+    loads_.pop_front();
+    loaded_(done.first, done.second);
+  }
+  flush();
+}
+
+// true: the partition has no more.
+bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_ms) {
+  auto table = tables_.find(load.table);
+  if (table == tables_.end()) return true;
+  auto at = table->second.parts.find(load.partition);
+  if (at == table->second.parts.end()) return true;
+  ColumnPart& part = at->second;
+  auto wanted = [&] {
+    return part.load_ == load.number && part.state_ == ColumnPart::State::loading && !part.load_ends_;
+  };
+  if (!wanted()) return true;
+  const std::string prefix = object_key(load.partition, load.table.first, "");
+  auto cursor = store.cursor(Column::objects, prefix + load.next_key, after_prefix(prefix));
+  for (; cursor->valid() && rows > 0 && wanted(); cursor->next(), --rows) {
+    std::string key(cursor->key().substr(prefix.size()));
+    load.next_key = key + '\0';
+    if (part.keys_.find(key) || part.erased_.contains(key)) continue;
+    auto object = decode_object(cursor->value());
+    if (!object) {
+      fail(part, "a stored object is unreadable");
+      return true;
+    }
+    set_row(*table->second.columns, part, key, table->second.columns->rows(*object), wall_ms);
+  }
+  if (auto error = cursor->error()) {
+    fail(part, error->message);
+    return true;
+  }
+  return !cursor->valid() || !wanted();
+}
+
+void ColumnSet::expire(uint64_t wall_ms) {
+  for (auto& [name, table] : tables_) {
+    for (auto& [id, part] : table.parts) {
+      while (!part.due_.empty() && part.due_.begin()->first <= wall_ms) {
+        const agg::Slot slot = part.due_.begin()->second;
+        std::string key = part.keys_.key(slot);
+        auto versions = part.expiring_.at(slot);
+        set_row(*table.columns, part, key, std::move(versions), wall_ms);
+      }
+    }
+  }
+  flush();
+}
+
+ColumnSet::Counts ColumnSet::counts() const {
+  Counts sum;
+  for (const auto& [name, table] : tables_) {
+    for (const auto& [id, part] : table.parts) {
+      ++sum.parts;
+      sum.loading += part.state_ == ColumnPart::State::loading ? 1 : 0;
+      sum.failed += part.state_ == ColumnPart::State::failed ? 1 : 0;
+      sum.rows += part.columns_.rows();
+      sum.bytes += part.bytes_;
+      sum.conflicted += part.columns_.conflicted_rows();
+    }
+  }
+  return sum;
+}
+
+}  // namespace covey::server

@@ -1,0 +1,119 @@
+#include "server/column_table.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+namespace covey::server {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+agg::ColumnType library_type(ColumnType type) {
+  switch (type) {
+    case ColumnType::int64:
+      return agg::ColumnType::kInt64;
+    case ColumnType::float64:
+      return agg::ColumnType::kFloat64;
+    case ColumnType::string:
+      break;
+  }
+  return agg::ColumnType::kString;
+}
+
+// simdjson reads a little beyond the end: a copy in memory that has room for it.
+simdjson::padded_string_view padded(std::string_view text) {
+  thread_local std::string buffer;
+  buffer.resize(text.size() + simdjson::SIMDJSON_PADDING);
+  if (!text.empty()) std::memcpy(buffer.data(), text.data(), text.size());
+  return simdjson::padded_string_view(buffer.data(), text.size(), buffer.size());
+}
+
+template <class Source>  // a value or a document's field
+agg::Value take(Source&& field, agg::ColumnType type) {
+  switch (type) {
+    case agg::ColumnType::kInt64: {
+      int64_t number = 0;
+      if (field.get_int64().get(number) == simdjson::SUCCESS) return number;
+      break;
+    }
+    case agg::ColumnType::kFloat64: {
+      double number = 0;
+      if (field.get_double().get(number) == simdjson::SUCCESS) return number;
+      break;
+    }
+    case agg::ColumnType::kString: {
+      std::string_view text;
+      if (field.get_string().get(text) == simdjson::SUCCESS && text.size() <= agg::kStringBytesMax)
+        return std::string(text);
+      break;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+ColumnTable::ColumnTable(std::string name, const TableDefinition& definition)
+    : name_(std::move(name)), definition_(definition.text), conflicts_(definition.conflicts) {
+  for (const ColumnDefinition& column : definition.columns) {
+    schema_.columns.push_back({column.name, library_type(column.type)});
+    bool top = column.path.find('/', 1) == std::string::npos && column.path.find('~') == std::string::npos;
+    fields_.push_back({top ? column.path.substr(1) : "", column.path});
+    has_pointers_ = has_pointers_ || fields_.back().member.empty();
+  }
+}
+
+void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) const {
+  thread_local ondemand::parser parser;
+  row.assign(fields_.size(), {});
+  auto text = padded(value);
+  ondemand::document document;
+  ondemand::object object;
+  if (parser.iterate(text).get(document) != simdjson::SUCCESS ||
+      document.get_object().get(object) != simdjson::SUCCESS)
+    return;
+  std::vector<bool> seen(fields_.size());
+  for (auto field : object) {
+    std::string_view name;
+    if (field.unescaped_key().get(name) != simdjson::SUCCESS) return row.assign(fields_.size(), {});
+    for (size_t i = 0; i < fields_.size(); ++i) {
+      if (seen[i] || fields_[i].member.empty() || fields_[i].member != name) continue;
+      seen[i] = true;  // of a member that stands there twice the first counts
+      ondemand::value found;
+      if (field.value().get(found) != simdjson::SUCCESS) return row.assign(fields_.size(), {});
+      row[i] = take(found, schema_.columns[i].type);
+    }
+  }
+  for (size_t i = 0; has_pointers_ && i < fields_.size(); ++i) {
+    if (!fields_[i].member.empty()) continue;
+    ondemand::value found;
+    if (document.at_pointer(fields_[i].pointer).get(found) == simdjson::SUCCESS)
+      row[i] = take(found, schema_.columns[i].type);
+  }
+}
+
+std::vector<RowState> ColumnTable::rows(const Object& object) const {
+  std::vector<const Version*> order;
+  for (const Version& version : object.versions) order.push_back(&version);
+  std::sort(order.begin(), order.end(), [](const Version* a, const Version* b) {
+    return std::tie(a->time, a->dot) < std::tie(b->time, b->dot);
+  });
+  std::vector<RowState> out(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    out[i].time = static_cast<int64_t>(order[i]->time.value);
+    out[i].expires_ms = order[i]->expires_ms;
+    read(order[i]->value, out[i].values);
+  }
+  return out;
+}
+
+std::shared_ptr<const ColumnTable> make_column_table(const std::string& name,
+                                                     const TableDefinition& definition) {
+  if (definition.columns.empty()) return nullptr;
+  return std::make_shared<const ColumnTable>(name, definition);
+}
+
+}  // namespace covey::server
