@@ -206,6 +206,16 @@ Result<Json, Error> Client::create_table(std::string_view name, const Json& defi
   return json_from(*response);
 }
 
+Result<Json, Error> Client::aggregate(const Json& body, std::optional<Milliseconds> timeout) {
+  Json asked = body;
+  if (timeout && !asked.contains("timeout_ms")) asked["timeout_ms"] = timeout->count();
+  HttpRequest request{.method = "POST", .target = "/v1/aggregate", .body = asked.dump()};
+  request.headers.emplace_back("Content-Type", "application/json");
+  auto response = state_->call(request, Effect::read, timeout);
+  if (!response) return response.error();
+  return json_from(*response);
+}
+
 Result<Json, Error> Client::drop_table(std::string_view name) {
   const HttpRequest request{.method = "DELETE", .target = Target{"tables", name}.text()};
   auto response = state_->call(request, Effect::write, std::nullopt);

@@ -190,6 +190,10 @@ class Client {
   Result<Json, Error> create_table(std::string_view name, const Json& definition);
   Result<Json, Error> drop_table(std::string_view name);
 
+  // The body and the answer of POST /v1/aggregate (docs/aggregation.md). timeout: as timeout_ms, unless the
+  // body says.
+  Result<Json, Error> aggregate(const Json& body, std::optional<Milliseconds> timeout = {});
+
   // 200 and 503 are both answers, not errors.
   Result<Health, Error> live();
   Result<Health, Error> ready();

@@ -1,7 +1,7 @@
 # Bash completion for covey.
 _covey() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="get put del siblings resolve scan import export bench cluster explain tables table shell"
+  local commands="get put del siblings resolve scan import export agg bench cluster explain tables table shell"
   local global="--node --table --output --timeout --sloppy --no-sloppy --help --version"
   local command="" under="" word i
   for ((i = 1; i < COMP_CWORD; ++i)); do
@@ -22,6 +22,8 @@ _covey() {
   case $previous in
     --output) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$current"); return ;;
     --conflicts) mapfile -t COMPREPLY < <(compgen -W "siblings lww" -- "$current"); return ;;
+    --siblings) mapfile -t COMPREPLY < <(compgen -W "latest min max skip" -- "$current"); return ;;
+    --device) mapfile -t COMPREPLY < <(compgen -W "auto cpu gpu" -- "$current"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "jsonl csv" -- "$current"); return ;;
     -r | --read | -w | --write) mapfile -t COMPREPLY < <(compgen -W "one quorum all" -- "$current"); return ;;
     --out | --resume | --coveyd) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -43,6 +45,7 @@ _covey() {
     scan) options="--start --limit --keys-only --read" ;;
     import) options="--format --key --write --ttl --blind --from-line --resume --parallel" ;;
     export) options="--out --read" ;;
+    agg) options="--where --prefix --by --limit-groups --exact --available --siblings --device --plot --profile" ;;
     bench) options="--ops --clients --keys --value-bytes --read-share --read --write --pipeline --seed --no-preload" ;;
     explain) options="--read --write" ;;
     table)

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <set>
 
+#include "server/aggregate_merge.h"
 #include "server/aggregate_peers.h"
 #include "server/aggregate_reply.h"
 
@@ -51,12 +52,6 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   }
 
  private:
-  struct Part {
-    const TableQueries* queries = nullptr;
-    std::shared_ptr<const ColumnTable> table;
-    std::shared_ptr<const agg::Plan> plan;
-    std::shared_ptr<agg::Partials> merged;
-  };
   struct Share {  // of the part under way, at one node
     NodeId node;
     std::vector<uint32_t> partitions;
@@ -75,7 +70,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   std::optional<ErrorAnswer> add_part(const TableQueries& queries) {
     const TableDefinition* known = shard().table(queries.table);
     if (known == nullptr) return no_such_table(queries.table);
-    Part part;
+    AggregatePart part;
     part.queries = &queries;
     part.table = shard().column_feed().table(queries.table);
     if (!part.table) part.table = std::make_shared<const ColumnTable>(queries.table, *known);
@@ -162,7 +157,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   }
 
   void ask(const NodeId& node, std::vector<uint32_t> ids) {
-    const Part& part = parts_[part_];
+    const AggregatePart& part = parts_[part_];
     const size_t number = shares_.size();
     shares_.push_back({node, std::move(ids)});
     PartitionsAsk ask;
@@ -185,8 +180,15 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     if (shares_[number].operation != 0) return;
     shard().mailbox().post([self = shared_from_this(), number, round = round_] {
       if (!self->finished_ && self->round_ == round && !self->shares_[number].answered)
-        self->share_failed(number, "there is no room for more between the nodes");
+        self->share_failed(number, "it can't be reached, or there is no room for more on the way to it");
     });
+  }
+
+  // Whether for each of the share's partitions another owner is left. An answer may have been lost on its
+  // way.
+  bool others_can(const Share& share) const {
+    return !refinement_ && std::all_of(share.partitions.begin(), share.partitions.end(),
+                                       [&](uint32_t id) { return next_owner(targets_.at(id)) != nullptr; });
   }
 
   size_t waiting() const {
@@ -211,7 +213,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     if (refinement_ && !again.empty())
       return fail(unavailable("A node lost its columns between two passes: try again."));
     take_notes(answer);
-    gathered_.push_back({share.node, std::move(answer)});
+    gathered_.push_back({share.node == shard().node().self.node, std::move(answer)});
     if (!again.empty()) return scatter(again);
     if (waiting() == 0 && retry_.empty()) merge();
   }
@@ -250,87 +252,22 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
 
   // ---- merging, on the aggregator's thread
 
-  struct Merged {
-    std::optional<ErrorAnswer> error;
-    std::optional<agg::Refinement> refinement;
-    std::vector<std::string> answers;  // of the part's queries
-    double queue_us = 0, merge_us = 0, encode_us = 0;
-  };
-
   void merge() {
-    auto gathered = std::make_shared<std::vector<Gathered>>(std::exchange(gathered_, {}));
-    Part& part = parts_[part_];
+    auto gathered = std::make_shared<std::vector<GatheredShare>>(std::exchange(gathered_, {}));
+    AggregatePart& part = parts_[part_];
     if (!part.merged) part.merged = std::make_shared<agg::Partials>(*part.plan);
     ShardLoop& home = shard();
-    const NodeId own = home.node().self.node;
-    auto task = [self = shared_from_this(), &home, gathered, part, refinement = refinement_,
-                 own](Aggregator::Turn& turn) mutable {
-      auto merged = std::make_shared<Merged>();
+    auto task = [self = shared_from_this(), &home, gathered, part,
+                 refinement = refinement_](Aggregator::Turn& turn) mutable {
+      auto merged = std::make_shared<MergedShares>(merge_shares(part, refinement, *gathered));
       merged->queue_us = turn.queue_us + turn.apply_us;
-      const double begun_us = steady_us();
-      merge_shares(part, refinement, *gathered, own, *merged);
-      merged->merge_us = steady_us() - begun_us;
-      if (!merged->error && !merged->refinement) finish(part, *merged);
-      merged->encode_us = steady_us() - begun_us - merged->merge_us;
       home.mailbox().post([self = std::move(self), merged] { self->merged(std::move(*merged)); });
     };
     if (!home.node().aggregator->submit(std::move(task)))
       fail(overloaded("Too much waits for the columns of this node: send the request again later."));
   }
 
-  struct Gathered {
-    NodeId node;
-    PartitionsAnswer answer;
-  };
-
-  static void merge_shares(const Part& part, const std::optional<agg::Refinement>& refinement,
-                           std::vector<Gathered>& gathered, const NodeId& own, Merged& out) {
-    std::optional<agg::Error> failed;
-    agg::Refined found;
-    if (refinement) found = agg::Refined(*refinement);
-    for (Gathered& one : gathered) {
-      const bool here = one.node == own;
-      agg::Status status = agg::Done{};
-      if (refinement) {
-        auto refined = here ? agg::Result<agg::Refined>(std::move(one.answer.refined))
-                            : agg::Refined::decode(*refinement, one.answer.bytes);
-        if (!refined) failed = refined.error();
-        if (refined) status = found.merge(*refinement, std::move(*refined));
-      } else {
-        // A share of no partition is empty and has nothing to merge.
-        if (!here && one.answer.bytes.empty()) continue;
-        auto partials = here ? agg::Result<agg::Partials>(std::move(one.answer.partials))
-                             : agg::Partials::decode(*part.plan, one.answer.bytes);
-        if (!partials) failed = partials.error();
-        if (partials) status = part.merged->merge(*part.plan, std::move(*partials));
-      }
-      if (!status) failed = status.error();
-      if (failed) break;
-    }
-    if (!failed && refinement) {
-      if (auto done = part.merged->absorb(*part.plan, *refinement, found); !done) failed = done.error();
-    }
-    if (failed) {
-      out.error = error_of(*failed, "");
-      return;
-    }
-    out.refinement = part.merged->refinement(*part.plan);
-  }
-
-  static void finish(const Part& part, Merged& out) {
-    const TableQueries& queries = *part.queries;
-    for (size_t i = 0; i < queries.queries.size(); ++i) {
-      auto answer = part.merged->finish(*part.plan, i);
-      if (!answer) {
-        out.error = error_of(answer.error(), queries.queries[i].id);
-        return;
-      }
-      append_answer(out.answers.emplace_back(), part.table->schema(), queries.queries[i],
-                    queries.one_quantile[i], *answer);
-    }
-  }
-
-  void merged(Merged&& merged) {
+  void merged(MergedShares&& merged) {
     if (finished_) return;
     notes_.phases.queue += merged.queue_us;
     notes_.phases.merge += merged.merge_us;
@@ -453,8 +390,12 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
       for (OwnerView& owner : target.owners) owner.state = states[owner.node];
     }
     for (size_t i = 0; i < shares_.size() && !finished_; ++i) {
-      if (!shares_[i].answered && !reachable(states[shares_[i].node]))
+      if (shares_[i].answered) continue;
+      if (!reachable(states[shares_[i].node])) {
         share_failed(i, "it stopped answering");
+      } else if (steady_us() > (begun_us_ + end_us_) / 2 && others_can(shares_[i])) {
+        share_failed(i, "no answer in half the time");
+      }
     }
     if (!finished_ && !retry_.empty() && steady_us() >= retry_us_) scatter(std::exchange(retry_, {}));
   }
@@ -465,11 +406,11 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   const double begun_us_ = steady_us();
   double end_us_ = 0;
   AggregateRequest request_;
-  std::vector<Part> parts_;
+  std::vector<AggregatePart> parts_;
   size_t part_ = 0;  // under way
   std::map<uint32_t, Target> targets_;
   std::vector<Share> shares_;
-  std::vector<Gathered> gathered_;
+  std::vector<GatheredShare> gathered_;
   std::vector<uint32_t> retry_;
   double retry_us_ = 0;
   double asked_us_ = 0;

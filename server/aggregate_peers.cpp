@@ -6,6 +6,9 @@
 namespace covey::server {
 namespace {
 
+constexpr size_t unsent_max = 16;  // replies of up to 8 MiB; one more is dropped
+constexpr double unsent_us_max = 5e6;
+
 void write_profile(const PartitionsAnswer& answer, peer::AggregateReply& out) {
   out.set_queue_us(answer.queue_us);
   out.set_apply_us(answer.apply_us);
@@ -67,7 +70,7 @@ uint64_t AggregatePeers::ask(const NodeId& node, const PartitionsAsk& ask, const
   message.set_timeout_ms(more.timeout_ms);
   for (uint32_t partition : ask.partitions) message.add_partitions(partition);
   if (ask.refinement) message.set_refinement(ask.refinement->encode());
-  if (!shard_.send(node, envelope)) return 0;
+  if (!shard_.linked(node) || !shard_.send(node, envelope)) return 0;
   awaited_.emplace(operation, Awaited{node, std::move(done)});
   return operation;
 }
@@ -117,8 +120,8 @@ void AggregatePeers::receive(const NodeId& from, const peer::AggregateAsk& messa
 }
 
 void AggregatePeers::reply(const NodeId& to, uint64_t operation, const PartitionsAnswer& answer) {
-  peer::Envelope envelope;
-  peer::AggregateReply& message = *envelope.mutable_aggregate_reply();
+  auto envelope = std::make_unique<peer::Envelope>();
+  peer::AggregateReply& message = *envelope->mutable_aggregate_reply();
   message.set_operation(operation);
   std::optional<agg::Error> error = answer.error;
   if (answer.busy)
@@ -145,8 +148,20 @@ void AggregatePeers::reply(const NodeId& to, uint64_t operation, const Partition
     message.set_stand_in_rows(answer.stand_in_rows);
     write_profile(answer, message);
   }
-  // One that there is no room for is asked again, of another owner.
-  if (!shard_.send(to, envelope)) ++shard_.metrics().peer_messages_dropped_full;
+  if (shard_.linked(to)) {
+    // Whoever misses it asks another owner.
+    if (!shard_.send(to, *envelope)) ++shard_.metrics().peer_messages_dropped_full;
+  } else if (unsent_.size() < unsent_max) {
+    unsent_.push_back({to, std::move(envelope), steady_us() + unsent_us_max});
+  }
+}
+
+void AggregatePeers::tick() {
+  std::erase_if(unsent_, [this](Unsent& unsent) {
+    if (!shard_.linked(unsent.to)) return steady_us() > unsent.until_us;
+    if (!shard_.send(unsent.to, *unsent.envelope)) ++shard_.metrics().peer_messages_dropped_full;
+    return true;
+  });
 }
 
 }  // namespace covey::server

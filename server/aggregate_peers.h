@@ -26,10 +26,13 @@ class AggregatePeers {
   };
   using Done = std::function<void(PartitionsAnswer&&)>;
   // The number under which the answer is awaited; `done` is called at most once, on this thread. 0: there is
-  // no room for the message.
+  // no connection, or no room for the message.
   uint64_t ask(const NodeId& node, const PartitionsAsk& ask, const Ask& more, Done done);
   // The answer is not wanted any more.
   void forget(uint64_t operation) { awaited_.erase(operation); }
+
+  // Sends replies that wait for a connection.
+  void tick();
 
   void receive(const NodeId& from, const peer::AggregateAsk& message);
   void receive(const NodeId& from, const peer::AggregateReply& message);
@@ -39,11 +42,18 @@ class AggregatePeers {
     NodeId node;
     Done done;
   };
+  // A reply whose receiver this node has no connection to just now: it has started again a moment ago.
+  struct Unsent {
+    NodeId to;
+    std::unique_ptr<peer::Envelope> envelope;
+    double until_us = 0;
+  };
   void reply(const NodeId& to, uint64_t operation, const PartitionsAnswer& answer);
   void refuse(const NodeId& to, const peer::AggregateAsk& message, const std::string& reason);
 
   ShardLoop& shard_;
   std::map<uint64_t, Awaited> awaited_;
+  std::vector<Unsent> unsent_;
   uint64_t last_ = 0;  // random at first: an answer to an earlier process finds nothing
 };
 

@@ -283,6 +283,11 @@ size_t PeerLinks::buffered_bytes() const {
   return bytes;
 }
 
+bool PeerLinks::up(const NodeId& node) const {
+  auto found = by_node_.find(node);
+  return found != by_node_.end() && found->second->up();
+}
+
 size_t PeerLinks::up() const {
   size_t count = 0;
   for (const auto& [node, link] : by_node_) count += link->up() ? 1 : 0;

@@ -76,6 +76,7 @@ class PeerLinks {
 
   size_t buffered_bytes() const;
   size_t up() const;
+  bool up(const NodeId& node) const;  // a message to it would be sent, not dropped
 
  private:
   friend class PeerLink;

@@ -285,6 +285,8 @@ void ShardLoop::refresh_tables() {
   feed_.define(tables_);
 }
 
+bool ShardLoop::linked(const NodeId& to) const { return links_->up(to); }
+
 bool ShardLoop::send(const NodeId& to, peer::Envelope& message) {
   message.set_incarnation(core_->incarnation());
   message.set_shard(index_);
@@ -315,6 +317,7 @@ void ShardLoop::tick() {
   }
   step([&] { core_->tick(time); });
   check_connections(time);
+  aggregate_peers_->tick();
   ticker_.expires_after(tick_interval);
   ticker_.async_wait([this](boost::system::error_code error) {
     if (!error) tick();

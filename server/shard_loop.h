@@ -82,6 +82,7 @@ class ShardLoop {
   AggregatePeers& aggregate_peers() { return *aggregate_peers_; }
   // Sends a message that the server's own parts give, not the core. false: there is no room for it.
   bool send(const NodeId& to, peer::Envelope& message);
+  bool linked(const NodeId& to) const;  // else what is sent is dropped
 
   void refuse_writes(bool refuse);
   void flush_later(std::shared_ptr<Flushable> flushable);

@@ -42,6 +42,7 @@ std::unique_ptr<CLI::App> make_app(Parse& parse, bool in_shell) {
   add_settings(*app, parse.settings);
   add_key_commands(*app, parse);
   add_bulk_commands(*app, parse);
+  add_agg_command(*app, parse);
   add_cluster_commands(*app, parse);
   if (!in_shell) {
     add_command<ShellCommand>(*app, parse, "shell",

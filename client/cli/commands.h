@@ -84,6 +84,21 @@ struct ExportCommand {
 };
 int run(Session& session, const ExportCommand& command);
 
+struct AggCommand {
+  std::string words;  // client/cli/agg_words.h
+  std::string where;
+  std::string prefix;
+  std::vector<std::string> by;
+  uint64_t limit_groups = 0;  // 0: the node's default
+  bool exact = false;         // quantiles
+  bool available = false;     // leave out what can't be answered
+  std::string siblings = "latest";
+  std::string device = "auto";
+  bool plot = false;
+  bool profile = false;
+};
+int run(Session& session, const AggCommand& command);
+
 struct ExplainCommand {
   std::string key;
   std::string read_level;

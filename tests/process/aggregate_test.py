@@ -110,6 +110,7 @@ class Aggregates(harness.ClusterTest):
         self.assertEqual(len(bodies), 1, "the same bits from whichever node is asked")
         self.assert_summary(call(cluster["n3"], SUMMARY), rows)
         self.filters_and_groups(cluster["n1"], rows)
+        self.command_line(cluster["n2"], rows)
         # All columns are in memory: they are there again after a restart, from the stored objects.
         self.assertEqual(cluster["n1"].terminate(), 0)
         cluster["n1"].start()
@@ -141,6 +142,23 @@ class Aggregates(harness.ClusterTest):
         self.assertEqual(sum(profile["phases_us"].values()), profile["total_us"])
         self.assertEqual(profile["shared_with"], 3)
         self.assertEqual(profile["device"], "cpu")
+
+    def command_line(self, node, rows):
+        ran = harness.covey("--table", "readings", "agg", "count, sum(temp)", "--by", "site", "--where", "temp >= 20",
+                            nodes=[node.address])
+        expected = {}
+        for row in rows.values():
+            if row.get("temp", -1) >= 20:
+                expected.setdefault(row.get("at", {}).get("site"), []).append(row)
+        table = [line.split() for line in ran.stdout.splitlines()]
+        self.assertEqual((ran.returncode, table[0]), (0, ["site", "count", "sum(temp)"]), ran.stderr)
+        self.assertEqual({site: (int(n), float(s)) for site, n, s in table[1:]},
+                         {k or "-": (len(v), math.fsum(temps(v))) for k, v in expected.items()})
+        plot = harness.covey("--table", "readings", "agg", "histogram(temp, 0, 10, 20)", "--plot", nodes=[node.address])
+        self.assertIn("[0, 10)", plot.stdout)
+        wrong = harness.covey("--table", "readings", "agg", "sum(site)", nodes=[node.address])
+        self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
+        self.assertIn("site", wrong.stderr)
 
     def test_siblings_and_expiry(self):
         cluster = self.start_cluster(3, tables=TABLES)
