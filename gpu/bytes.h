@@ -26,7 +26,9 @@ class ByteWriter {
     varint(value.size());
     bytes_.append(value);
   }
-  void raw(const void* data, size_t size) { bytes_.append(static_cast<const char*>(data), size); }
+  void raw(const void* data, size_t size) {
+    if (size > 0) bytes_.append(static_cast<const char*>(data), size);
+  }
   const std::string& bytes() const { return bytes_; }
   std::string take() { return std::move(bytes_); }
 
@@ -87,6 +89,7 @@ class ByteReader {
       fail();
       return;
     }
+    if (size == 0) return;  // `into` may be null
     std::memcpy(into, at_.data(), size);
     at_.remove_prefix(size);
   }

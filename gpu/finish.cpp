@@ -84,6 +84,7 @@ Number variance(const Cell& cell, uint32_t ddof, bool root) {
   const int exponent = std::min(exponent1, exponent2);
   const BigInt left = (s2 * BigInt(n)) << (exponent2 - exponent);
   const BigInt right = (s1 * s1) << (exponent1 - exponent);
+  if (negative || left < right) return {};  // no values have such sums: they were forged
   const BigInt numerator = left - right;
   const BigInt denominator = BigInt(n) * BigInt(n - ddof);
   if (numerator.is_zero()) return 0.0;

@@ -134,21 +134,25 @@ class StateCodec {
       read_counts(in, measure.positive_infinities);
       read_counts(in, measure.negative_infinities);
     }
-    for (size_t i = 0; i < measure.valid.size(); ++i) {
-      uint64_t left = measure.valid[i];
-      if (left > rows[i]) return false;
+    std::vector<uint64_t> finite(measure.valid);
+    for (size_t i = 0; i < finite.size(); ++i) {
+      if (finite[i] > rows[i]) return false;
       for (const auto* counts : {&measure.nan, &measure.positive_infinities, &measure.negative_infinities}) {
         if (counts->empty()) continue;
-        if ((*counts)[i] > left) return false;
-        left -= (*counts)[i];
+        if ((*counts)[i] > finite[i]) return false;
+        finite[i] -= (*counts)[i];
       }
     }
     if (measure.sum.groups() > 0 && !read(in, measure.sum)) return false;
     if (measure.squares.groups() > 0 && !read(in, measure.squares)) return false;
     for (uint64_t& key : measure.min) key = in.u64();
     for (uint64_t& key : measure.max) key = in.u64();
-    for (SketchState& sketch : measure.sketches) {
-      if (!read(in, sketch)) return false;
+    for (size_t i = 0; i < measure.min.size(); ++i) {
+      const bool none = measure.min[i] == UINT64_MAX && measure.max[i] == 0;
+      if (finite[i] == 0 ? !none : measure.min[i] > measure.max[i]) return false;
+    }
+    for (size_t i = 0; i < measure.sketches.size(); ++i) {
+      if (!read(in, measure.sketches[i], finite[i])) return false;
     }
     for (DistinctState& distinct : measure.distinct) {
       if (!read(in, distinct)) return false;
@@ -189,7 +193,7 @@ class StateCodec {
       before = bin.bucket;
     }
   }
-  static bool read(ByteReader& in, SketchState& sketch) {
+  static bool read(ByteReader& in, SketchState& sketch, uint64_t expected) {
     const uint64_t size = in.varint();
     if (size > in.left() / 2) return false;
     sketch.reserve(size);
@@ -200,9 +204,11 @@ class StateCodec {
       bucket += step;
       if (count == 0 || step > UINT32_MAX || (i > 0 && step == 0) || bucket >= uint64_t{1} << 19)
         return false;
+      if (count > expected) return false;
+      expected -= count;
       sketch.push_back({static_cast<uint32_t>(bucket), count});
     }
-    return in.ok();
+    return in.ok() && expected == 0;
   }
 
   static void write(ByteWriter& out, const DistinctState& distinct) {

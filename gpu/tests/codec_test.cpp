@@ -80,6 +80,11 @@ TEST_CASE("partials: forged bytes with a right checksum never break the decoder 
       Result<Partials> right = Partials::decode(*example.plan, example.bytes);
       CHECK(right->merge(*example.plan, std::move(*partials)).ok());
       CHECK(!right->encode().empty());
+      while (const auto ask = right->refinement(*example.plan)) {
+        CHECK(right->absorb(*example.plan, *ask, Refined(*ask)).ok());
+      }
+      for (size_t query = 0; query < example.plan->queries().size(); ++query)
+        right->finish(*example.plan, query).ok();
     }
   }
 }
