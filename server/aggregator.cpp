@@ -16,7 +16,9 @@ constexpr size_t rows_a_turn = 2000;  // loaded before changes and tasks are loo
 // Changes gather for so long while nobody asks for anything: woken for each of them, the thread would cost
 // writers more than the work itself.
 constexpr auto gathering = std::chrono::milliseconds(20);
+// What metrics show is counted so often while there is work, and so long after its end.
 constexpr double publish_every_us = 100'000;
+constexpr auto publish_after = std::chrono::milliseconds(100);
 constexpr uint64_t enough_bytes = 1 << 20;  // not to wait any longer
 
 }  // namespace
@@ -99,7 +101,13 @@ void Aggregator::run() {
     {
       std::unique_lock lock(mutex_);
       if (!columns_.loading()) {
-        wake_.wait(lock, [&] { return urgent() || any(); });
+        auto ready = [&] { return urgent() || any(); };
+        if (unpublished_ && !wake_.wait_for(lock, publish_after, ready)) {
+          lock.unlock();
+          publish();
+          continue;
+        }
+        wake_.wait(lock, ready);
         if (!urgent()) wake_.wait_for(lock, gathering, urgent);
       }
       if (stopping_) return;
@@ -115,7 +123,8 @@ void Aggregator::run() {
     for (uint64_t id : columns_.take_forgotten()) {
       if (engine_) engine_->forget(id);
     }
-    publish();
+    unpublished_ = true;
+    if (steady_us() > published_us_ + publish_every_us) publish();
   }
 }
 
@@ -149,8 +158,8 @@ agg::Engine& Aggregator::engine() {
 }
 
 void Aggregator::publish() {
-  if (steady_us() < published_us_ + publish_every_us) return;
   published_us_ = steady_us();
+  unpublished_ = false;
   auto columns = columns_.counts();
   std::lock_guard lock(mutex_);
   counts_.columns = columns;
@@ -160,7 +169,6 @@ void Aggregator::publish() {
 Aggregator::Counts Aggregator::counts() const {
   std::lock_guard lock(mutex_);
   Counts out = counts_;
-  out.tasks = tasks_.size();
   for (const Lane& lane : lanes_) out.waiting_bytes += lane.bytes;
   return out;
 }

@@ -53,7 +53,7 @@ class Aggregator {
   struct Counts {
     ColumnSet::Counts columns;
     agg::EngineCounters engine;
-    uint64_t lanes_lost = 0, tasks = 0, changes = 0;
+    uint64_t lanes_lost = 0, changes = 0;
     uint64_t waiting_bytes = 0;
   };
   Counts counts() const;  // any thread; of a moment ago
@@ -79,6 +79,7 @@ class Aggregator {
   ColumnSet columns_;                    // the thread's
   std::unique_ptr<Store> reader_;        // the thread's
   std::unique_ptr<agg::Engine> engine_;  // the thread's; made when it is needed first
+  bool unpublished_ = false;             // the thread's
   double published_us_ = 0;              // the thread's
 
   mutable std::mutex mutex_;

@@ -293,12 +293,36 @@ void Metrics::add(const Metrics& other) {
   for (auto count : counts) this->*count += other.*count;
 }
 
+namespace {
+
+void print_columns(Printer& print, const NodeMetrics& node) {
+  print.gauge("covey_column_rows", "Rows in columns, of all copies here.", node.column_rows);
+  print.gauge("covey_column_bytes", "Memory of columns and their keys.", node.column_bytes);
+  print.gauge("covey_column_parts_loading", "Parts of tables whose columns are not whole yet.",
+              node.column_parts_loading);
+  print.gauge("covey_column_parts_failed", "Parts of tables that have no columns, most likely for memory.",
+              node.column_parts_failed);
+  print.counter("covey_column_changes_total", "Changes told to the columns.", node.column_changes);
+  print.gauge("covey_column_waiting_bytes", "Changes that the columns have not taken yet.",
+              node.column_waiting_bytes);
+  print.counter("covey_column_reloads_total",
+                "Shards whose columns were loaded again: too many changes waited.", node.column_lanes_lost);
+  print.head("covey_aggregate_scans_total", "counter", "Passes over columns.");
+  print.value("covey_aggregate_scans_total", "device=\"cpu\"", node.cpu_scans);
+  print.value("covey_aggregate_scans_total", "device=\"gpu\"", node.gpu_scans);
+  print.gauge("covey_gpu_present", "1: there is one, and it is not retired.", node.gpu_present ? 1 : 0);
+  print.counter("covey_gpu_failures_total", "Failures of the GPU: it is retired by one.", node.gpu_failures);
+}
+
+}  // namespace
+
 std::string print_metrics(const Metrics& metrics, const NodeMetrics& node) {
   std::string out;
   Printer print{out};
   print_requests(print, metrics);
   print_replication(print, metrics);
   print_peers_and_storage(print, metrics, node);
+  print_columns(print, node);
   return out;
 }
 

@@ -70,6 +70,11 @@ struct NodeMetrics {
   uint64_t members_alive = 0, members_known = 0;
   uint64_t disk_free_bytes = 0;
   bool writes_refused = false;
+  // The columns', of a moment ago.
+  uint64_t column_rows = 0, column_bytes = 0, column_parts_loading = 0, column_parts_failed = 0;
+  uint64_t column_changes = 0, column_waiting_bytes = 0, column_lanes_lost = 0;
+  uint64_t cpu_scans = 0, gpu_scans = 0, gpu_failures = 0;
+  bool gpu_present = false;
 };
 std::string print_metrics(const Metrics& metrics, const NodeMetrics& node);
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "server/aggregator.h"
 #include "storage/rocks_database.h"
 
 namespace covey::server {
@@ -184,6 +185,18 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
       ++whole.members_known;
       whole.members_alive += view.state == MemberState::self || view.state == MemberState::alive ? 1 : 0;
     }
+    const Aggregator::Counts aggregation = node.aggregator->counts();
+    whole.column_rows = aggregation.columns.rows;
+    whole.column_bytes = aggregation.columns.bytes;
+    whole.column_parts_loading = aggregation.columns.loading;
+    whole.column_parts_failed = aggregation.columns.failed;
+    whole.column_changes = aggregation.changes;
+    whole.column_waiting_bytes = aggregation.waiting_bytes;
+    whole.column_lanes_lost = aggregation.lanes_lost;
+    whole.cpu_scans = aggregation.engine.cpu_scans;
+    whole.gpu_scans = aggregation.engine.gpu_scans;
+    whole.gpu_failures = aggregation.engine.gpu_failures;
+    whole.gpu_present = aggregation.engine.gpu_present;
     connection->reply(slot, ReplyHead{200, "text/plain; version=0.0.4; charset=utf-8"},
                       print_metrics(total, whole));
   };

@@ -11,6 +11,7 @@ namespace covey::cli {
 namespace {
 
 constexpr int bar_width = 40;
+constexpr int lag_worth_telling_ms = 1000;  // while there are writes, some replica is always a little behind
 
 std::string text_of(const Json& value) {
   if (value.is_string()) return printable(value.get<std::string>());
@@ -104,7 +105,7 @@ void print_notes(const Json& answer) {
     std::cerr << "\n";
   }
   const Json& as_of = answer.at("as_of");
-  if (as_of.at("max_lag_ms") > 0)
+  if (as_of.at("max_lag_ms") > lag_worth_telling_ms)
     std::cerr << "covey: replicas have differed for up to " << as_of.at("max_lag_ms") << " ms\n";
   if (as_of.at("conflicted_keys") > 0)
     std::cerr << "covey: " << as_of.at("conflicted_keys") << " keys have siblings\n";

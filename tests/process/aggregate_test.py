@@ -111,6 +111,10 @@ class Aggregates(harness.ClusterTest):
         self.assert_summary(call(cluster["n3"], SUMMARY), rows)
         self.filters_and_groups(cluster["n1"], rows)
         self.command_line(cluster["n2"], rows)
+        metrics = lambda: dict(line.rsplit(" ", 1) for line in cluster["n1"].client.call("GET", "/metrics").body.decode()
+                               .splitlines() if not line.startswith("#"))
+        harness.wait_until(lambda: metrics()["covey_column_rows"] == str(len(rows)), what="metrics of columns")
+        self.assertGreater(int(metrics()['covey_aggregate_scans_total{device="cpu"}']), 0)
         # All columns are in memory: they are there again after a restart, from the stored objects.
         self.assertEqual(cluster["n1"].terminate(), 0)
         cluster["n1"].start()
