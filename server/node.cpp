@@ -91,8 +91,27 @@ Result<std::unique_ptr<Node>, std::string> Node::open(Config config) {
   }
   if (auto failed = node->open_directory()) return *failed;
   if (auto failed = node->listen()) return *failed;
-  if (auto failed = node->open_shards()) return *failed;
+  auto failed = node->open_shards();
+  if (failed && failed->kind == StoreError::Kind::corruption && node->context_.config.replicas > 1) {
+    // Tables that open and can't be read.
+    node->aggregator_.reset();
+    for (auto& shard : node->shards_) shard->close_store();
+    node->directory_.reset();
+    if (auto kept = node->keep_damaged(failed->message)) return *kept;
+    if (auto again = node->open_directory()) return *again;
+    failed = node->open_shards();
+  }
+  if (failed) return "storage can't be read: " + failed->message;
   return node;
+}
+
+// Nothing is cut short in silence: the damaged files are kept, and the other replicas fill this node again.
+std::optional<std::string> Node::keep_damaged(const std::string& what) {
+  spdlog::error("storage is damaged: {}", what);
+  auto aside = set_aside_damaged(context_.config.data_dir);
+  if (!aside) return aside.error().message;
+  spdlog::error("damaged data was set aside and is filled again from the other replicas path={}", *aside);
+  return std::nullopt;
 }
 
 std::optional<std::string> Node::open_directory() {
@@ -114,12 +133,7 @@ std::optional<std::string> Node::open_directory() {
   options.database.write_buffer_bytes = config.write_buffer_bytes;
   auto opened = DataDirectory::open(options);
   if (!opened && opened.error().kind == DirectoryError::Kind::corrupt && config.replicas > 1) {
-    // Nothing is cut short in silence: the damaged files are kept, and the other replicas fill this node
-    // again.
-    spdlog::error("storage is damaged: {}", opened.error().message);
-    auto aside = set_aside_damaged(config.data_dir);
-    if (!aside) return aside.error().message;
-    spdlog::error("damaged data was set aside and is filled again from the other replicas path={}", *aside);
+    if (auto failed_to_keep = keep_damaged(opened.error().message)) return failed_to_keep;
     opened = DataDirectory::open(options);
   }
   if (!opened) return opened.error().message;
@@ -150,7 +164,7 @@ std::optional<std::string> Node::listen() {
   return std::nullopt;
 }
 
-std::optional<std::string> Node::open_shards() {
+std::optional<StoreError> Node::open_shards() {
   Identity identity;
   identity.life = directory_->life();
   identity.fallback_life = random_bits();
@@ -171,9 +185,10 @@ std::optional<std::string> Node::open_shards() {
   context_.aggregator = aggregator_.get();
   for (auto& shard : shards_) {
     auto opened = shard->open(directory_->database(), identity);
-    if (!opened) return "storage can't be read: " + opened.error().message;
+    if (!opened) return opened.error();
   }
-  if (auto noted = directory_->noted(); !noted) return noted.error().message;
+  if (auto noted = directory_->noted(); !noted)
+    return StoreError{StoreError::Kind::io, noted.error().message};
   uint64_t floor_bytes = context_.config.free_space_bytes;
   floor_ = std::make_unique<SpaceFloor>(floor_bytes, floor_bytes + floor_bytes / 4);
   return std::nullopt;

@@ -63,7 +63,8 @@ class Node {
   void stop_shards();
   bool held_elsewhere();
   std::optional<std::string> open_directory();
-  std::optional<std::string> open_shards();
+  std::optional<std::string> keep_damaged(const std::string& what);
+  std::optional<StoreError> open_shards();
   std::optional<std::string> listen();
   void accept_http();
   void accept_peer();

@@ -90,6 +90,30 @@ class Directory(harness.ClusterTest):
     def test_damage_under_a_running_node_is_told_and_filled_again(self):
         self.check_damage(while_running=True)
 
+    def test_tables_that_open_and_cannot_be_read_are_set_aside(self):
+        cluster = self.start_cluster(3)
+        for i in range(20):
+            self.assert_answer(cluster["n1"].client.put(f"k{i}", f"v{i}", w=3), 200)
+        cluster.wait_converged()
+        node = cluster["n3"]
+        node.kill9()
+        node.start()  # its logs become tables
+        cluster.wait_met()
+        node.kill9()
+        tables = list(node.data_dir.rglob("*.sst"))
+        self.assertTrue(tables)
+        for table in tables:
+            with open(table, "r+b") as file:  # the first block of data: the rest still opens
+                file.seek(4)
+                file.write(b"\xff" * 8)
+        node.start()
+        cluster.wait_met()
+        self.assertTrue((node.data_dir / "db-damaged-1").exists())
+        self.assertIn("storage is damaged", node.log.read_text())
+        cluster.wait_converged(60)
+        for i in range(20):
+            self.assertEqual(self.get_surely(node, f"k{i}", r=1).body, f"v{i}".encode())
+
     def check_damage(self, while_running):
         cluster = self.start_cluster(3, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4})
         value = "x" * 1000
