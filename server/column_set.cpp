@@ -43,10 +43,7 @@ void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) 
     case ColumnEvent::Kind::row: {
       ColumnPart* part = part_of(*event.table, event.partition);
       if (part == nullptr || part->state_ == ColumnPart::State::failed) return;
-      set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
-      if (part->state_ == ColumnPart::State::loading && !part->keys_.find(event.key))
-        part->erased_.insert(std::move(event.key));
-      return;
+      return set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
     }
     case ColumnEvent::Kind::dropped:
       return drop(event.partition);
@@ -111,7 +108,6 @@ void ColumnSet::start_load(uint32_t shard, Table& table) {
   for (auto& [id, part] : table.parts) {
     if (id.value % options_.shards != shard) continue;
     part.load_ = load.number;
-    part.load_ends_ = false;
     part.state_ = ColumnPart::State::loading;
   }
   loads_.push_back(std::move(load));
@@ -147,7 +143,6 @@ void ColumnSet::drop(PartitionId partition) {
     reset(table, part);
     part.state_ = state;
     part.load_ = load;
-    part.load_ends_ = true;
   }
 }
 
@@ -157,7 +152,6 @@ void ColumnSet::mark(uint64_t number) {
     for (auto& [id, part] : table.parts) {
       if (part.load_ != number || part.state_ != ColumnPart::State::loading) continue;
       part.state_ = ColumnPart::State::whole;
-      part.erased_ = {};
     }
   }
 }
@@ -235,7 +229,6 @@ void ColumnSet::fail(ColumnPart& part, std::string why) {
   part.columns_ = agg::ColumnStore(std::move(schema), {}, std::move(dictionaries));
   part.keys_.clear();
   part.batch_.clear();
-  part.erased_ = {};
   part.expiring_.clear();
   part.due_.clear();
   part.state_ = ColumnPart::State::failed;
@@ -266,16 +259,14 @@ bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_
   auto at = table->second.parts.find(load.partition);
   if (at == table->second.parts.end()) return true;
   ColumnPart& part = at->second;
-  auto wanted = [&] {
-    return part.load_ == load.number && part.state_ == ColumnPart::State::loading && !part.load_ends_;
-  };
+  auto wanted = [&] { return part.load_ == load.number && part.state_ == ColumnPart::State::loading; };
   if (!wanted()) return true;
   const std::string prefix = object_key(load.partition, load.table.first, "");
   auto cursor = store.cursor(Column::objects, prefix + load.next_key, after_prefix(prefix));
   for (; cursor->valid() && rows > 0 && wanted(); cursor->next(), --rows) {
     std::string key(cursor->key().substr(prefix.size()));
     load.next_key = key + '\0';
-    if (part.keys_.find(key) || part.erased_.contains(key)) continue;
+    if (part.keys_.find(key)) continue;
     auto object = decode_object(cursor->value());
     if (!object) {
       fail(part, "a stored object is unreadable");

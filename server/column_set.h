@@ -2,9 +2,9 @@
 // that store them. A (table, partition) is a part: its rows, and which slot each key has.
 //
 // A part begins by being loaded from the stored objects, a few rows at a time, while events go on changing
-// it. The load reads the store as it is at that moment, which may be ahead of the events: a key that an event
-// has touched since the load began is left to the events, and the part counts as whole only once its shard
-// has said, behind all events of batches that the load may have seen, that it is (Event::Kind::mark).
+// it. Each step reads the store as it is at that moment: never behind the events that were applied, perhaps
+// ahead of them, and then those that follow bring the key there again. So a part counts as whole only once
+// its shard has said, behind all events of batches that the load may have seen, that it is (Kind::mark).
 //
 // Used by one thread, the aggregator's: scans and changes alternate, so a scan sees whole batches.
 #pragma once
@@ -16,8 +16,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -63,10 +61,8 @@ class ColumnPart {
   agg::UpdateBatch batch_;  // changes that columns_ has not been given yet
   State state_ = State::loading;
   std::string why_;
-  uint64_t load_ = 0;                       // the number of its load
-  bool load_ends_ = false;                  // dropped since: what is left of the load is not wanted
-  uint64_t bytes_ = 0;                      // of memory, when last counted
-  std::unordered_set<std::string> erased_;  // by events while it is loaded
+  uint64_t load_ = 0;   // the number of its load
+  uint64_t bytes_ = 0;  // of memory, when last counted
   std::map<agg::Slot, std::vector<RowState>> expiring_;
   std::set<std::pair<uint64_t, agg::Slot>> due_;  // when the next version of a row expires
 };
