@@ -182,6 +182,8 @@ Output Core::drain() {
   return parts_->shard.outbox.drain();
 }
 
+uint64_t Core::answer_bytes() const { return parts_->shard.outbox.answer_bytes(); }
+
 std::vector<Table> Core::tables() const { return parts_->tables.all(); }
 bool Core::purging(const std::string& table) const { return parts_->tables.purging(table); }
 const CoreStats& Core::stats() const { return parts_->shard.stats; }

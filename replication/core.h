@@ -182,6 +182,8 @@ class Core {
   [[nodiscard]] Result<Done, StoreError> drop_table(Now now, const std::string& name);
 
   Output drain();
+  // Of values in the answers that the next drain gives: whoever waits with it bounds them.
+  uint64_t answer_bytes() const;
 
   // Views for status pages, metrics and the simulator's checks.
   std::vector<Table> tables() const;             // those not dropped, by name

@@ -31,7 +31,11 @@ class Outbox {
     return *held_.back().send.message;
   }
 
-  void answer(RequestId id, Response response) { output_.answers.push_back({id, std::move(response)}); }
+  void answer(RequestId id, Response response) {
+    for (const Version& version : response.object.versions) answer_bytes_ += version.value.size();
+    output_.answers.push_back({id, std::move(response)});
+  }
+  uint64_t answer_bytes() const { return answer_bytes_; }
   void alarm(std::string text) {
     if (output_.alarms.size() < alarms_max) output_.alarms.push_back(std::move(text));
   }
@@ -48,7 +52,10 @@ class Outbox {
 
   bool waits_for_durable() const { return wait_for_durable_ && !bug(Bug::ack_before_sync); }
   size_t held() const { return held_.size(); }
-  Output drain() { return std::exchange(output_, {}); }
+  Output drain() {
+    answer_bytes_ = 0;
+    return std::exchange(output_, {});
+  }
 
  private:
   static constexpr size_t alarms_max = 100;  // a drain; what is beyond is in the metrics alone
@@ -66,6 +73,7 @@ class Outbox {
   uint32_t shard_;
   uint64_t incarnation_ = 0;
   Output output_;
+  uint64_t answer_bytes_ = 0;  // of values in it
   std::deque<Held> held_;
 };
 

@@ -19,7 +19,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr size_t mailbox_tasks_max = 65'536;
-constexpr size_t pending_max = 65'536;  // the core's own limit, operations_max, is below it
+constexpr size_t pending_max = 65'536;          // the core's own limit, operations_max, is below it
+constexpr uint64_t answer_bytes_max = 1 << 20;  // of values in answers that wait for a pass to end
 constexpr uint64_t connection_check_us = 250'000;
 constexpr auto tick_interval = std::chrono::milliseconds(10);
 
@@ -95,6 +96,7 @@ void ShardLoop::stop() {
 
 void ShardLoop::close_store() {
   pending_.clear();
+  inputs_.clear();
   aggregate_peers_.reset();
   links_.reset();
   core_.reset();
@@ -126,12 +128,27 @@ void ShardLoop::end_pass_later() {
   if (!std::exchange(end_posted_, true)) asio::post(io_, [this] { end_pass(); });
 }
 
+void ShardLoop::drain_core() {
+  performing_ = true;
+  fed_ = false;
+  while (perform(core_->drain())) continue;
+  // What answers led to: given one by one, so that no more than a few answers wait.
+  while (!inputs_.empty()) {
+    Input input = std::move(inputs_.front());
+    inputs_.pop_front();
+    core_->request(now(), input.id, std::move(input.request));
+    fed_ = true;
+    if (core_->answer_bytes() < answer_bytes_max) continue;
+    fed_ = false;
+    while (perform(core_->drain())) continue;
+  }
+  performing_ = false;
+}
+
 // Once all that was ready to run has run: what came together is one write to the store, and all that is sent
 // to one receiver goes out together.
 void ShardLoop::end_pass() {
-  if (std::exchange(fed_, false)) {
-    while (perform(core_->drain())) continue;
-  }
+  if (fed_) drain_core();
   std::vector<std::shared_ptr<Flushable>> unflushed;
   unflushed.swap(unflushed_);
   for (auto& flushable : unflushed) flushable->flush();
@@ -229,7 +246,12 @@ void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, 
   bool writes = request.operation == Operation::put || request.operation == Operation::erase;
   if (writes && unsynced_since_us_ == 0) unsynced_since_us_ = now().tick_us;
   RequestId id{static_cast<uint64_t>(pending.generation) << 32 | place};
+  if (performing_) {
+    inputs_.push_back({id, std::move(request)});
+    return;
+  }
   step([&] { core_->request(now(), id, std::move(request)); });
+  if (core_->answer_bytes() >= answer_bytes_max) drain_core();
 }
 
 void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelope> message) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -103,6 +104,11 @@ class ShardLoop {
     Operation operation = Operation::get;
   };
 
+  struct Input {
+    RequestId id;
+    Request request;
+  };
+
   template <class Action>
   void step(Action&& action);
   bool perform(Output output);
@@ -110,6 +116,7 @@ class ShardLoop {
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
   void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home);
   void receive(const NodeId& from, const peer::Envelope& message);
+  void drain_core();
   void end_pass_later();
   void end_pass();
   void tick();
@@ -129,8 +136,10 @@ class ShardLoop {
   std::unique_ptr<AggregatePeers> aggregate_peers_;
   std::atomic<bool> durable_posted_{false};
 
-  bool end_posted_ = false;  // end_pass() is to come
-  bool fed_ = false;         // the core was given something since its last drain
+  bool end_posted_ = false;   // end_pass() is to come
+  bool fed_ = false;          // the core was given something since its last drain
+  bool performing_ = false;   // what it said is being performed
+  std::deque<Input> inputs_;  // asked meanwhile; bounded by pending_
   std::vector<Pending> pending_;
   std::vector<uint32_t> pending_free_;
   size_t pending_count_ = 0;
