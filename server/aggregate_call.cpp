@@ -90,7 +90,6 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
       return error_of(plan.error(), "");
     }
     part.plan = std::make_shared<const agg::Plan>(std::move(*plan));
-    notes_.shared_with = std::max(notes_.shared_with, queries.queries.size() - 1);
     parts_.push_back(std::move(part));
     return std::nullopt;
   }
@@ -167,7 +166,8 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     ask.device = request_.device;
     ask.partitions = shares_[number].partitions;
     ask.refinement = refinement_;
-    ask.cancelled = cancelled_;
+    ask.until_us = end_us_;
+    ask.cancellation = cancellation_;
     auto done = [self = shared_from_this(), number, round = round_](PartitionsAnswer&& answer) {
       if (!self->finished_ && self->round_ == round && !self->shares_[number].answered)
         self->answered(number, std::move(answer));
@@ -199,8 +199,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   void answered(size_t number, PartitionsAnswer&& answer) {
     Share& share = shares_[number];
     share.answered = true;
-    if (answer.busy)
-      return fail(overloaded("Too much waits for the columns of this node: send the request again later."));
+    if (answer.busy) return fail(too_busy());
     if (answer.error) return fail(error_of(*answer.error, ""));
     std::vector<uint32_t> again;
     for (const auto& [id, reason] : answer.unanswered) {
@@ -224,6 +223,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     notes_.lag_ms = std::max(notes_.lag_ms, answer.lag_ms);
     notes_.stand_in_rows = std::max(notes_.stand_in_rows, answer.stand_in_rows);
     notes_.bytes_scanned += answer.profile.scan.bytes_scanned;
+    notes_.shared_with = std::max(notes_.shared_with, answer.shared_with);
     notes_.device = answer.profile.device;
     notes_.reason = answer.profile.reason;
     if (waiting() > 0) return;
@@ -263,8 +263,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
       merged->queue_us = turn.queue_us + turn.apply_us;
       home.mailbox().post([self = std::move(self), merged] { self->merged(std::move(*merged)); });
     };
-    if (!home.node().aggregator->submit(std::move(task)))
-      fail(overloaded("Too much waits for the columns of this node: send the request again later."));
+    if (!home.node().aggregator->submit(std::move(task))) fail(too_busy());
   }
 
   void merged(MergedShares&& merged) {
@@ -317,6 +316,9 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
                   missing.end());
   }
 
+  static ErrorAnswer too_busy() {
+    return overloaded("Too much waits for the columns of a node: send the request again later.");
+  }
   static ErrorAnswer unavailable(std::string message) { return {503, "unavailable", std::move(message), {}}; }
 
   void refuse() {
@@ -364,7 +366,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
 
   void end() {
     finished_ = true;
-    cancelled_->store(true);
+    cancellation_->cancel();
     timer_.cancel();
     for (const Share& share : shares_) {
       if (!share.answered && share.operation != 0) shard().aggregate_peers().forget(share.operation);
@@ -418,7 +420,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   uint64_t round_ = 0;
   std::vector<std::string> answers_;  // by query
   AggregateNotes notes_;
-  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
   bool merging_late_ = false;
   bool finished_ = false;
 };

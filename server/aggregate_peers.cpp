@@ -17,6 +17,7 @@ void write_profile(const PartitionsAnswer& answer, peer::AggregateReply& out) {
   out.set_download_us(answer.profile.scan.download_us);
   out.set_merge_us(answer.profile.scan.merge_us);
   out.set_bytes_scanned(answer.profile.scan.bytes_scanned);
+  out.set_shared_with(answer.shared_with);
   out.set_device(answer.profile.device);
   out.set_reason(answer.profile.reason);
 }
@@ -45,6 +46,7 @@ PartitionsAnswer read_reply(const peer::AggregateReply& message) {
   out.profile.scan.download_us = message.download_us();
   out.profile.scan.merge_us = message.merge_us();
   out.profile.scan.bytes_scanned = message.bytes_scanned();
+  out.shared_with = message.shared_with();
   out.profile.device = message.device();
   out.profile.reason = message.reason();
   return out;
@@ -108,6 +110,7 @@ void AggregatePeers::receive(const NodeId& from, const peer::AggregateAsk& messa
   ask.device = static_cast<agg::DeviceChoice>(message.device());
   ask.partitions.assign(message.partitions().begin(), message.partitions().end());
   ask.encoded = true;
+  ask.until_us = steady_us() + 1000.0 * message.timeout_ms();
   if (!message.refinement().empty()) {
     auto refinement = agg::Refinement::decode(*ask.plan, message.refinement());
     if (!refinement) return refuse(from, message, "the other node did not understand the question");

@@ -33,7 +33,7 @@ struct AggregateNotes {
   AggregatePhases phases;
   std::string device, reason;
   uint64_t bytes_scanned = 0;
-  size_t shared_with = 0;
+  uint64_t shared_with = 0;
   size_t nodes = 0;
 };
 // ,"coverage":{...},"as_of":{...}

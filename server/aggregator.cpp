@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "server/aggregate_pass.h"
 #include "server/node_context.h"
 
 namespace covey::server {
@@ -85,6 +86,17 @@ bool Aggregator::submit(Task task) {
   return true;
 }
 
+bool Aggregator::submit(Pass pass) {
+  pass.since_us = steady_us();
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || passes_.size() >= options_.tasks_max) return false;
+    passes_.push_back(std::move(pass));
+  }
+  wake_.notify_one();
+  return true;
+}
+
 void Aggregator::run() {
   std::vector<Lane> lanes(options_.columns.shards);
   auto any = [this] {
@@ -92,12 +104,13 @@ void Aggregator::run() {
                        [](const Lane& lane) { return !lane.events.empty() || lane.lost; });
   };
   auto urgent = [this] {
-    return stopping_ || !tasks_.empty() || std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) {
-             return lane.bytes >= enough_bytes;
-           });
+    return stopping_ || !tasks_.empty() || !passes_.empty() ||
+           std::any_of(lanes_.begin(), lanes_.end(),
+                       [](const Lane& lane) { return lane.bytes >= enough_bytes; });
   };
   for (;;) {
     std::deque<Waiting> tasks;
+    std::vector<Pass> passes;
     {
       std::unique_lock lock(mutex_);
       if (!columns_.loading()) {
@@ -113,12 +126,17 @@ void Aggregator::run() {
       if (stopping_) return;
       for (size_t i = 0; i < lanes.size(); ++i) std::swap(lanes[i], lanes_[i]);
       tasks.swap(tasks_);
+      passes.swap(passes_);
     }
     const double turn_us = steady_us();
     take_changes(lanes);
-    if (!tasks.empty()) columns_.expire(now().wall_ms);
+    if (!passes.empty()) columns_.expire(now().wall_ms);
     const double apply_us = steady_us() - turn_us;
-    for (Waiting& waiting : tasks) perform(waiting, turn_us, apply_us);
+    for (Waiting& waiting : tasks) perform(waiting, apply_us);
+    if (!passes.empty()) {
+      Turn turn{columns_, engine(), 0, apply_us};
+      run_passes(std::move(passes), turn);
+    }
     if (columns_.loading()) columns_.load(*reader_, rows_a_turn, now().wall_ms);
     for (uint64_t id : columns_.take_forgotten()) {
       if (engine_) engine_->forget(id);
@@ -142,9 +160,8 @@ void Aggregator::take_changes(std::vector<Lane>& lanes) {
   }
 }
 
-void Aggregator::perform(Waiting& waiting, double turn_us, double apply_us) {
+void Aggregator::perform(Waiting& waiting, double apply_us) {
   Turn turn{columns_, engine(), std::max(0.0, steady_us() - waiting.since_us - apply_us), apply_us};
-  if (waiting.since_us > turn_us) turn.queue_us = 0;
   waiting.task(turn);
 }
 

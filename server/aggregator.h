@@ -23,9 +23,11 @@ namespace covey::server {
 struct AggregatorOptions {
   ColumnSetOptions columns;
   uint64_t lane_bytes_max = uint64_t{64} << 20;  // of one shard's changes that wait
-  size_t tasks_max = 1024;                       // that wait; one more is refused
+  size_t tasks_max = 1024;                       // that wait, and as many passes; one more is refused
   uint32_t threads = 0;                          // of a scan; 0: as many as there are cores
 };
+
+struct Pass;  // server/aggregate_pass.h
 
 class Aggregator {
  public:
@@ -47,6 +49,8 @@ class Aggregator {
   void push(uint32_t shard, std::vector<ColumnEvent>&& events);
   // false: too many wait, or it is stopping.
   [[nodiscard]] bool submit(Task task);
+  // Likewise; those that wait when a turn begins are run together, behind the tasks.
+  [[nodiscard]] bool submit(Pass pass);
   // Ends the thread; what waits is dropped.
   void stop();
 
@@ -71,7 +75,7 @@ class Aggregator {
 
   void run();
   void take_changes(std::vector<Lane>& lanes);
-  void perform(Waiting& waiting, double turn_us, double apply_us);
+  void perform(Waiting& waiting, double apply_us);
   agg::Engine& engine();
   void publish();
 
@@ -86,6 +90,7 @@ class Aggregator {
   std::condition_variable wake_;
   std::vector<Lane> lanes_;  // guarded by mutex_, as all that follows
   std::deque<Waiting> tasks_;
+  std::vector<Pass> passes_;
   Counts counts_;
   bool stopping_ = false;
   std::thread thread_;  // last: it uses all of the above

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import struct
+import threading
 import time
 from fractions import Fraction
 
@@ -119,6 +120,37 @@ class Aggregates(harness.ClusterTest):
         self.assertEqual(cluster["n1"].terminate(), 0)
         cluster["n1"].start()
         self.assert_summary(call(cluster["n1"], SUMMARY), rows)
+
+    def test_requests_that_wait_share_a_pass(self):
+        cluster = self.start_cluster(3, tables=TABLES)
+        rows = make_rows(2000, 3)
+        put_all(cluster["n1"], rows)
+        expected = call(cluster["n1"], SUMMARY).json["results"]
+        shared, wrong = [], []
+
+        def ask(node, number):
+            client = node.new_client()
+            for _ in range(10):
+                small = {"id": "x", "table": "readings", "aggregates": {"n": {"count": "*"}}, "where": [{"prefix": "a/"}]}
+                body = {"queries": [SUMMARY] if number % 2 else [SUMMARY, small], "timeout_ms": 10000, "profile": True}
+                answer = client.call("POST", "/v1/aggregate", body=json.dumps(body))
+                if answer.status != 200 or answer.json["results"][:1] != expected:
+                    wrong.append(answer)
+                    return
+                shared.append(answer.json["profile"]["shared_with"] >= len(body["queries"]))
+
+        # Alternately at one node: the others ask it for nothing, as each owns all.
+        harness.wait_until(lambda: self.at_once(8, lambda number: ask(cluster["n2"], number)) or any(shared) or wrong,
+                           what="two requests in one pass")
+        self.assertEqual(wrong, [])
+
+    @staticmethod
+    def at_once(count, work):
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def filters_and_groups(self, node, rows):
         answer = call(node,
