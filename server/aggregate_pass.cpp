@@ -83,6 +83,9 @@ class JoinedPass {
     }
     // A share of no partition is one of no rows.
     for (size_t i = 0; i < members_.size(); ++i) {
+      for (uint32_t id : answer(i).stood_in) {
+        if (const ColumnPart* part = part_of(id)) answer(i).stand_in_rows += part->columns().rows();
+      }
       if (ask(i).refinement) {
         answer(i).refined = agg::Refined(*ask(i).refinement);
       } else {

@@ -65,8 +65,9 @@ struct PartitionsAnswer {
   std::string bytes;                                         // of either
   std::vector<std::pair<uint32_t, std::string>> unanswered;  // partitions and why
   uint64_t conflicted_keys = 0;
-  uint64_t lag_ms = 0;         // for how long an owner has been known to differ, at most
-  uint64_t stand_in_rows = 0;  // keys that this node holds for owners that could not be reached
+  uint64_t lag_ms = 0;             // for how long an owner has been known to differ, at most
+  std::vector<uint32_t> stood_in;  // partitions that this node holds for owners that could not be reached
+  uint64_t stand_in_rows = 0;      // rows of the table in them
   double queue_us = 0, apply_us = 0;
   agg::EngineProfile profile;
   uint64_t shared_with = 0;  // other queries that its pass answered

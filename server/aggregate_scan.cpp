@@ -9,7 +9,7 @@ namespace {
 struct Standing {
   std::vector<uint32_t> ready;  // owned, and filled
   std::map<uint32_t, uint64_t> lag_ms;
-  uint64_t stand_in_rows = 0;
+  std::vector<uint32_t> stood_in;  // held and not owned
 };
 
 Standing standing_of(ShardLoop& shard) {
@@ -17,7 +17,7 @@ Standing standing_of(ShardLoop& shard) {
   const Now time = now();
   for (const PartitionView& view : shard.core().partitions(time)) {
     if (!view.owned) {
-      out.stand_in_rows += view.objects;
+      if (view.held) out.stood_in.push_back(view.partition.value);
       continue;
     }
     if (view.ready) out.ready.push_back(view.partition.value);
@@ -34,7 +34,7 @@ void keep_ready(const std::vector<Standing>& standings, PartitionsAsk& ask, Part
   for (const Standing& standing : standings) {
     ready.insert(standing.ready.begin(), standing.ready.end());
     lag_ms.insert(standing.lag_ms.begin(), standing.lag_ms.end());
-    answer.stand_in_rows += standing.stand_in_rows;
+    answer.stood_in.insert(answer.stood_in.end(), standing.stood_in.begin(), standing.stood_in.end());
   }
   std::erase_if(ask.partitions, [&](uint32_t id) {
     if (ready.contains(id)) {

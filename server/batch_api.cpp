@@ -103,13 +103,14 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     entry.key = line.key;
     entry.key_is_text = line.key_is_text;
     Request request;
-    if (!error) error = fill(request, line);
+    ReadRow row;
+    if (!error) error = fill(request, line, row);
     if (error) return render_error(entry, *error);
     ++in_flight_;
-    shard.ask(std::move(request), shared_from_this(), number);
+    shard.ask(std::move(request), shared_from_this(), number, std::move(row));
   }
 
-  std::optional<ErrorAnswer> fill(Request& request, BatchLine& line) {
+  std::optional<ErrorAnswer> fill(Request& request, BatchLine& line, ReadRow& row) {
     ShardLoop& shard = connection_->shard();
     const TableDefinition* table = shard.table(table_);
     if (table == nullptr) return no_such_table(table_);
@@ -126,7 +127,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     }
     if (line.operation == Operation::put) {
       if (!table->columns.empty()) {
-        if (auto wrong = check_columns(*table, line.value)) return bad_column(*wrong);
+        if (auto wrong = check_columns(*table, line.value, &row.values)) return bad_column(*wrong);
+        row.name = row_name(table->text, line.value);
       }
       request.value = std::move(line.value);
       request.content_type =

@@ -45,7 +45,7 @@ void ColumnFeed::changed(PartitionId partition, const TableKey& key, const Objec
                      .table = found->second,
                      .partition = partition,
                      .key = key.key,
-                     .versions = found->second->rows(after)});
+                     .versions = found->second->rows(after, &read_)});
 }
 
 void ColumnFeed::dropped(PartitionId partition) {

@@ -1,5 +1,6 @@
 // What a shard tells the columns: the rows of each batch that its store has accepted, its tables' columns.
-// Values are read here, once, so that what waits for the aggregator is as small as the columns are.
+// Values are read here, unless the front end has just read them, so that what waits for the aggregator is as
+// small as the columns are.
 //
 // Used by the shard's thread, but for the sink.
 #pragma once
@@ -26,6 +27,8 @@ class ColumnFeed final : public Feed {
   // nullptr: it has no columns.
   std::shared_ptr<const ColumnTable> table(std::string_view name) const;
   void mark(uint64_t number);
+  // A value with this row may be stored soon.
+  void expect(ReadRow&& row) { read_.put(std::move(row)); }
 
   void changed(PartitionId partition, const TableKey& key, const Object& after) override;
   void dropped(PartitionId partition) override;
@@ -34,6 +37,7 @@ class ColumnFeed final : public Feed {
  private:
   Sink sink_;
   std::map<std::string, std::shared_ptr<const ColumnTable>, std::less<>> tables_;
+  ReadRows read_;
   std::vector<ColumnEvent> events_;  // of the batch under way
 };
 

@@ -1,6 +1,7 @@
 #include "server/column_set.h"
 
 #include <algorithm>
+#include <array>
 
 #include "replication/codec.h"
 
@@ -8,6 +9,7 @@ namespace covey::server {
 namespace {
 
 constexpr size_t batch_rows_max = 4096;
+constexpr size_t events_ahead = 16;
 
 const RowState* last_of(const std::vector<RowState>& versions) {
   return versions.empty() ? nullptr : &versions.back();
@@ -26,22 +28,39 @@ uint64_t ColumnEvent::bytes() const {
   return sum;
 }
 
-ColumnPart::ColumnPart(const ColumnTable& table, const agg::ColumnStore::Dictionaries& dictionaries)
-    : columns_(table.schema(), {}, dictionaries) {}
+ColumnPart::ColumnPart(agg::Schema schema, agg::ColumnStore::Dictionaries dictionaries)
+    : columns_(std::move(schema), {}, std::move(dictionaries)) {}
 
 ColumnSet::ColumnSet(ColumnSetOptions options, std::function<void(uint32_t, uint64_t)> loaded)
     : options_(options), loaded_(std::move(loaded)) {}
 ColumnSet::~ColumnSet() = default;
 
 void ColumnSet::apply(uint32_t shard, std::vector<ColumnEvent>& events, uint64_t wall_ms) {
-  for (ColumnEvent& event : events) apply_one(shard, event, wall_ms);
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (i % events_ahead == 0) look_ahead(std::span(events).subspan(i));
+    apply_one(shard, events[i], wall_ms);
+  }
   flush();
+}
+
+// Each row's key is somewhere else in memory.
+void ColumnSet::look_ahead(std::span<const ColumnEvent> events) const {
+  std::array<std::pair<const KeyIndex*, uint32_t>, events_ahead> searches;
+  size_t count = 0;
+  for (const ColumnEvent& event : events.first(std::min(events.size(), events_ahead))) {
+    if (event.kind != ColumnEvent::Kind::row) continue;
+    const ColumnPart* part = find(event.table->name(), event.table->definition(), event.partition);
+    if (part == nullptr) continue;
+    searches[count++] = {&part->keys_, KeyIndex::hash_of(event.key)};
+  }
+  for (size_t i = 0; i < count; ++i) searches[i].first->prefetch_place(searches[i].second);
+  for (size_t i = 0; i < count; ++i) searches[i].first->prefetch_key(searches[i].second);
 }
 
 void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) {
   switch (event.kind) {
     case ColumnEvent::Kind::row: {
-      ColumnPart* part = part_of(*event.table, event.partition);
+      ColumnPart* part = find(*event.table, event.partition);
       if (part == nullptr || part->state_ == ColumnPart::State::failed) return;
       return set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
     }
@@ -56,19 +75,16 @@ void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) 
   }
 }
 
-ColumnPart* ColumnSet::part_of(const ColumnTable& columns, PartitionId partition) {
-  auto table = tables_.find({columns.name(), columns.definition()});
-  if (table == tables_.end()) return nullptr;
-  auto part = table->second.parts.find(partition);
-  return part == table->second.parts.end() ? nullptr : &part->second;
-}
-
 const ColumnPart* ColumnSet::find(const std::string& name, const std::string& definition,
                                   PartitionId partition) const {
   auto table = tables_.find({name, definition});
   if (table == tables_.end()) return nullptr;
   auto part = table->second.parts.find(partition);
   return part == table->second.parts.end() ? nullptr : &part->second;
+}
+
+ColumnPart* ColumnSet::find(const ColumnTable& table, PartitionId partition) {
+  return const_cast<ColumnPart*>(std::as_const(*this).find(table.name(), table.definition(), partition));
 }
 
 void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns) {
@@ -83,7 +99,7 @@ void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>&
     }
   }
   for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
-    table.parts.try_emplace(PartitionId{id}, *columns, table.dictionaries);
+    table.parts.try_emplace(PartitionId{id}, columns->schema(), table.dictionaries);
   }
   start_load(shard, table);
 }
@@ -94,7 +110,7 @@ void ColumnSet::remove(uint32_t shard, const std::string& name) {
     auto& parts = at->second.parts;
     for (auto part = parts.begin(); part != parts.end();) {
       const bool leaves = part->first.value % options_.shards == shard;
-      if (leaves) forget(part->second);
+      if (leaves) reset(part->second);
       part = leaves ? parts.erase(part) : std::next(part);
     }
     at = parts.empty() ? tables_.erase(at) : std::next(at);
@@ -120,16 +136,22 @@ void ColumnSet::reload(uint32_t shard) {
     bool any = false;
     for (auto& [id, part] : table.parts) {
       if (id.value % options_.shards != shard) continue;
-      reset(table, part);
+      reset(part);
       any = true;
     }
     if (any) start_load(shard, table);
   }
 }
 
-void ColumnSet::reset(const Table& table, ColumnPart& part) {
-  forget(part);
-  part = ColumnPart(*table.columns, table.dictionaries);
+// Empty, and being loaded; its memory is given back.
+void ColumnSet::reset(ColumnPart& part) {
+  std::erase(touched_, &part);
+  forgotten_.push_back(part.columns_.id());
+  bytes_ -= part.bytes_;
+  agg::ColumnStore::Dictionaries dictionaries;
+  for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i)
+    dictionaries.push_back(part.columns_.shared_dictionary(i));
+  part = ColumnPart(part.columns_.schema(), dictionaries);
 }
 
 void ColumnSet::drop(PartitionId partition) {
@@ -140,7 +162,7 @@ void ColumnSet::drop(PartitionId partition) {
     ColumnPart& part = at->second;
     const auto state = part.state_;
     const uint64_t load = part.load_;
-    reset(table, part);
+    reset(part);
     part.state_ = state;
     part.load_ = load;
   }
@@ -161,7 +183,8 @@ void ColumnSet::set_row(const ColumnTable& table, ColumnPart& part, const std::s
   std::erase_if(versions, [&](const RowState& version) {
     return version.expires_ms != 0 && version.expires_ms <= wall_ms;
   });
-  if (auto old = part.keys_.find(key)) {
+  const bool looks = versions.empty() || !part.expiring_.empty();
+  if (auto old = looks ? part.keys_.find(key) : std::nullopt) {
     if (auto kept = part.expiring_.find(*old); kept != part.expiring_.end()) {
       for (const RowState& version : kept->second) part.due_.erase({version.expires_ms, *old});
       part.expiring_.erase(kept);
@@ -213,24 +236,8 @@ void ColumnSet::flush() {
   }
 }
 
-// Before its memory is given back.
-void ColumnSet::forget(ColumnPart& part) {
-  forgotten_.push_back(part.columns_.id());
-  bytes_ -= std::exchange(part.bytes_, 0);
-}
-
 void ColumnSet::fail(ColumnPart& part, std::string why) {
-  std::erase(touched_, &part);
-  forget(part);
-  agg::ColumnStore::Dictionaries dictionaries;
-  for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i)
-    dictionaries.push_back(part.columns_.shared_dictionary(i));
-  agg::Schema schema = part.columns_.schema();
-  part.columns_ = agg::ColumnStore(std::move(schema), {}, std::move(dictionaries));
-  part.keys_.clear();
-  part.batch_.clear();
-  part.expiring_.clear();
-  part.due_.clear();
+  reset(part);
   part.state_ = ColumnPart::State::failed;
   part.why_ = std::move(why);
 }

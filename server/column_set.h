@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,7 +48,7 @@ struct ColumnEvent {
 class ColumnPart {
  public:
   enum class State : uint8_t { loading, whole, failed };
-  ColumnPart(const ColumnTable& table, const agg::ColumnStore::Dictionaries& dictionaries);
+  ColumnPart(agg::Schema schema, agg::ColumnStore::Dictionaries dictionaries);
 
   const agg::ColumnStore& columns() const { return columns_; }
   const KeyIndex& keys() const { return keys_; }
@@ -121,14 +122,14 @@ class ColumnSet {
   void start_load(uint32_t shard, Table& table);
   void drop(PartitionId partition);
   void mark(uint64_t number);
-  ColumnPart* part_of(const ColumnTable& table, PartitionId partition);
+  void look_ahead(std::span<const ColumnEvent> events) const;
+  ColumnPart* find(const ColumnTable& table, PartitionId partition);
   void set_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
                std::vector<RowState>&& versions, uint64_t wall_ms);
   void touch(ColumnPart& part);
   void flush();
-  void forget(ColumnPart& part);
   void fail(ColumnPart& part, std::string why);
-  void reset(const Table& table, ColumnPart& part);
+  void reset(ColumnPart& part);
   bool load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_ms);
 
   const ColumnSetOptions options_;

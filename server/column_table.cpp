@@ -95,7 +95,7 @@ void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) con
   }
 }
 
-std::vector<RowState> ColumnTable::rows(const Object& object) const {
+std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) const {
   std::vector<const Version*> order;
   for (const Version& version : object.versions) order.push_back(&version);
   std::sort(order.begin(), order.end(), [](const Version* a, const Version* b) {
@@ -105,7 +105,9 @@ std::vector<RowState> ColumnTable::rows(const Object& object) const {
   for (size_t i = 0; i < order.size(); ++i) {
     out[i].time = static_cast<int64_t>(order[i]->time.value);
     out[i].expires_ms = order[i]->expires_ms;
-    read(order[i]->value, out[i].values);
+    const std::string& value = order[i]->value;
+    if (known == nullptr || !known->take(row_name(definition_, value), out[i].values))
+      read(value, out[i].values);
   }
   return out;
 }

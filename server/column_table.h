@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gpu/value.h"
+#include "server/read_rows.h"
 #include "server/table_definition.h"
 
 namespace covey::server {
@@ -34,7 +35,8 @@ class ColumnTable {
   void read(std::string_view value, std::vector<agg::Value>& row) const;
   // An object's versions in their order: by time, then dot. Under last_write_wins all the same: which one is
   // shown depends on what has expired.
-  std::vector<RowState> rows(const Object& object) const;
+  // Values whose rows are in `known`, if given, are not read again.
+  std::vector<RowState> rows(const Object& object, ReadRows* known = nullptr) const;
 
  private:
   struct Field {

@@ -76,8 +76,9 @@ std::string with_held_numbers(std::string_view text) {
 }  // namespace
 
 simdjson::error_code parse_json(simdjson::dom::parser& parser, std::string_view text,
-                                simdjson::dom::element& out) {
+                                simdjson::dom::element& out, bool* stood_in) {
   auto failed = parser.parse(text.data(), text.size()).get(out);
+  if (stood_in != nullptr) *stood_in = failed == simdjson::NUMBER_ERROR;
   if (failed != simdjson::NUMBER_ERROR) return failed;
   return parser.parse(with_held_numbers(text)).get(out);
 }

@@ -13,13 +13,23 @@ constexpr size_t places_min = 16;
 
 uint64_t outside(std::string_view key) { return key.size() > bytes_within ? key.size() + 1 : 0; }
 
+}  // namespace
+
 // Keys are the clients' choice: nobody outside may know which of them meet in one place.
-uint32_t hash_of(std::string_view key) {
+uint32_t KeyIndex::hash_of(std::string_view key) {
   static const uint64_t seed = random_bits();
   return static_cast<uint32_t>(hash_bytes(key, seed));
 }
 
-}  // namespace
+void KeyIndex::prefetch_place(uint32_t hash) const {
+  if (!places_.empty()) __builtin_prefetch(&places_[hash & (places_.size() - 1)]);
+}
+
+void KeyIndex::prefetch_key(uint32_t hash) const {
+  if (places_.empty()) return;
+  const Place& place = places_[hash & (places_.size() - 1)];
+  if (place.slot != none) __builtin_prefetch(&keys_[place.slot]);
+}
 
 size_t KeyIndex::place_of(std::string_view key, uint32_t hash) const {
   const size_t mask = places_.size() - 1;

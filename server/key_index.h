@@ -17,6 +17,11 @@ namespace covey::server {
 class KeyIndex {
  public:
   std::optional<agg::Slot> find(std::string_view key) const;
+  // A hash of the key, and what of the table a search for it will touch, on its way to the cache: first its
+  // place, later what that names. Many searches together cost little more than one so.
+  static uint32_t hash_of(std::string_view key);
+  void prefetch_place(uint32_t hash) const;
+  void prefetch_key(uint32_t hash) const;
   // The key's slot, a new one if it has none; nullopt: there are no more slots.
   std::optional<agg::Slot> insert(std::string_view key);
   // nullopt: it has none.

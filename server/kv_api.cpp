@@ -188,6 +188,7 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   ShardLoop& shard = connection->shard();
   const TableDefinition* table = shard.table(key.table);
   Request request;
+  ReadRow row;
   request.operation = http.method == Method::put     ? Operation::put
                       : http.method == Method::erase ? Operation::erase
                                                      : Operation::get;
@@ -211,7 +212,9 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
                                bad_request("The Content-Type must be plain text of at most 256 bytes."));
     }
     if (!table->columns.empty()) {
-      if (auto wrong = check_columns(*table, http.body)) return connection->reply(slot, bad_column(*wrong));
+      if (auto wrong = check_columns(*table, http.body, &row.values))
+        return connection->reply(slot, bad_column(*wrong));
+      row.name = row_name(table->text, http.body);
     }
     request.value = std::move(http.body);
     request.content_type = http.content_type == "application/octet-stream" ? "" : http.content_type;
@@ -226,7 +229,7 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   call.timeout_ms = request.timeout_ms;
   call.conflicts = request.conflicts;
   call.as_document = reading && http.accept.find(document_type) != std::string::npos;
-  shard.ask(std::move(request), connection, slot);
+  shard.ask(std::move(request), connection, slot, std::move(row));
 }
 
 void ask_again(std::shared_ptr<HttpConnection> connection, uint64_t slot, const KeyCall& call) {

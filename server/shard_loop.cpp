@@ -202,20 +202,20 @@ void ShardLoop::deliver(uint32_t home, std::shared_ptr<Requester> requester, uin
       });
 }
 
-void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag) {
+void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, ReadRow row) {
   if (request.operation != Operation::scan) {
     request.partition = partition_of(request.table, request.key, node_.config.partitions);
   }
   uint32_t owner = request.partition.value % static_cast<uint32_t>(node_.shards.size());
   if (owner == index_) {
-    submit(std::move(request), std::move(requester), tag, index_);
+    submit(std::move(request), std::move(requester), tag, index_, std::move(row));
     return;
   }
   ++metrics_.crossings;
   ShardLoop* other = node_.shards[owner];
-  bool taken =
-      other->mailbox_.offer([other, home = index_, tag, requester, request = std::move(request)]() mutable {
-        other->submit(std::move(request), std::move(requester), tag, home);
+  bool taken = other->mailbox_.offer(
+      [other, home = index_, tag, requester, request = std::move(request), row = std::move(row)]() mutable {
+        other->submit(std::move(request), std::move(requester), tag, home, std::move(row));
       });
   if (taken) return;
   ++metrics_.crossings_refused;
@@ -224,7 +224,8 @@ void ShardLoop::ask(Request&& request, std::shared_ptr<Requester> requester, uin
   requester->answered(tag, std::move(refused));
 }
 
-void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home) {
+void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home,
+                       ReadRow&& row) {
   if (pending_count_ >= pending_max) {
     Response refused;
     refused.status = Status::overloaded;
@@ -243,6 +244,7 @@ void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, 
   pending.home = home;
   pending.operation = request.operation;
   ++pending_count_;
+  feed_.expect(std::move(row));
   bool writes = request.operation == Operation::put || request.operation == Operation::erase;
   if (writes && unsynced_since_us_ == 0) unsynced_since_us_ = now().tick_us;
   RequestId id{static_cast<uint64_t>(pending.generation) << 32 | place};

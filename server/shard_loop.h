@@ -66,7 +66,8 @@ class ShardLoop {
   const std::string& date() const { return date_; }  // for HTTP, of this second
 
   // Asks the shard that holds the key's partition (scan: the request's partition), this one or another.
-  void ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag);
+  // `row`: what the columns of its table are in the value of a put.
+  void ask(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, ReadRow row = {});
 
   // A message of a peer that some shard's connection received: goes to the shard or shards that it concerns.
   void dispatch(const NodeId& from, std::shared_ptr<const peer::Envelope> message);
@@ -114,7 +115,8 @@ class ShardLoop {
   bool perform(Output output);
   void answer(const Output::Answer& id, Response&& response);
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
-  void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home);
+  void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home,
+              ReadRow&& row);
   void receive(const NodeId& from, const peer::Envelope& message);
   void drain_core();
   void end_pass_later();

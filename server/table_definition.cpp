@@ -78,16 +78,27 @@ std::string text_of(const TableDefinition& table) {
   return out.dump();
 }
 
-bool has_type(const simdjson::dom::element& value, ColumnType type) {
-  if (value.is_null()) return true;
+// false: it is of another type.
+bool take(const simdjson::dom::element& field, ColumnType type, agg::Value& out) {
+  if (field.is_null()) return true;
   switch (type) {
-    case ColumnType::int64:
-      return value.is_int64();
-    case ColumnType::float64:
-      return value.is_number();
+    case ColumnType::int64: {
+      int64_t number = 0;
+      if (field.get(number) != simdjson::SUCCESS) return false;
+      out = number;
+      return true;
+    }
+    case ColumnType::float64: {
+      double number = 0;
+      if (field.get(number) != simdjson::SUCCESS) return false;
+      out = number;
+      return true;
+    }
     case ColumnType::string: {
       std::string_view text;
-      return value.get(text) == simdjson::SUCCESS && text.size() <= agg::kStringBytesMax;
+      if (field.get(text) != simdjson::SUCCESS || text.size() > agg::kStringBytesMax) return false;
+      out = std::string(text);
+      return true;
     }
   }
   return false;
@@ -147,20 +158,25 @@ Result<TableDefinition, std::string> parse_table_definition(std::string_view tex
   return parse_table_definition(parsed);
 }
 
-std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value) {
+std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value,
+                                         std::vector<agg::Value>* row) {
   thread_local simdjson::dom::parser parser;
   simdjson::dom::element document;
-  if (parse_json(parser, value, document) != simdjson::SUCCESS || !document.is_object()) {
+  bool stood_in = false;
+  if (parse_json(parser, value, document, &stood_in) != simdjson::SUCCESS || !document.is_object()) {
     return "The value must be a JSON object, because its table has columns.";
   }
-  for (const ColumnDefinition& column : table.columns) {
+  std::vector<agg::Value> values(table.columns.size());
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const ColumnDefinition& column = table.columns[i];
     simdjson::dom::element field;
     if (document.at_pointer(column.path).get(field) != simdjson::SUCCESS) continue;  // missing is null
-    if (!has_type(field, column.type)) {
+    if (!take(field, column.type, values[i])) {
       return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) +
              " or null.";
     }
   }
+  if (row != nullptr) *row = stood_in ? std::vector<agg::Value>() : std::move(values);
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gpu/value.h"
 #include "replication/object.h"
 #include "replication/result.h"
 
@@ -37,7 +38,9 @@ bool is_table_name(std::string_view name);
 [[nodiscard]] Result<TableDefinition, std::string> parse_table_definition(std::string_view text);
 
 // Checks a value against a table's columns: it must be a JSON object whose declared fields are of their type,
-// null or missing. nullopt: it is; else a sentence that names the column.
-std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value);
+// null or missing. nullopt: it is; else a sentence that names the column. `row`, if given, has then a value
+// for each column, as ColumnTable::read() would tell; or none, where that has to read the text again.
+std::optional<std::string> check_columns(const TableDefinition& table, std::string_view value,
+                                         std::vector<agg::Value>* row = nullptr);
 
 }  // namespace covey::server

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 
@@ -55,7 +56,10 @@ class Generator {
  public:
   explicit Generator(const Load& load)
       : load_(load), random_(load.seed), poll_(::epoll_create1(EPOLL_CLOEXEC)) {
-    for (int i = 0; i < 64; ++i) values_.push_back(value_text(random_, load.value_bytes));
+    for (int i = 0; i < 64; ++i) {
+      values_.push_back(load.json_values ? json_value_text(random_, load.value_bytes)
+                                         : value_text(random_, load.value_bytes));
+    }
     connections_.resize(load.connections);
     for (size_t i = 0; i < connections_.size(); ++i) {
       Connection& connection = connections_[i];
@@ -200,6 +204,16 @@ std::string value_text(Random& random, uint32_t bytes) {
   std::string value(bytes, ' ');
   for (char& c : value) c = letters[random.below(letters.size())];
   return value;
+}
+
+std::string json_value_text(Random& random, uint32_t bytes) {
+  char numbers[80];
+  const double x = static_cast<double>(random.below(uint64_t{1} << 53)) * 0x1p-53;
+  const auto n = static_cast<long long>(random.below(2'000'001)) - 1'000'000;
+  std::snprintf(numbers, sizeof numbers, "{\"x\": %.12g, \"n\": %lld, \"text\": \"", x, n);
+  std::string value = numbers;
+  const size_t left = bytes > value.size() + 2 ? bytes - value.size() - 2 : 0;
+  return value.append(value_text(random, static_cast<uint32_t>(left))).append("\"}");
 }
 
 }  // namespace covey::bench

@@ -24,6 +24,7 @@ struct Load {
   uint64_t keys = 100'000;  // chosen evenly at random, or, in order, each once
   bool each_key_once = false;
   uint32_t value_bytes = 100;
+  bool json_values = false;  // objects with a double "x", an integer "n" and a text that fills them
   double warm_up_seconds = 0.3;
   double seconds = 2;  // measured, after the warm-up. Not looked at with each_key_once
   uint64_t seed = 1;
@@ -57,5 +58,7 @@ class Random {
 
 // Letters and digits, so that compression finds something, but not much.
 std::string value_text(Random& random, uint32_t bytes);
+// A JSON object of about so many bytes, at least some 40: {"x": 0.123..., "n": -12345, "text": "..."}.
+std::string json_value_text(Random& random, uint32_t bytes);
 
 }  // namespace covey::bench

@@ -16,11 +16,11 @@ namespace {
 using namespace covey::bench;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_parts = {"throughput", "convergence", "memory"};
+const std::vector<std::string> all_parts = {"throughput", "columns", "convergence", "memory"};
 const std::vector<std::string> all_durabilities = {"sync", "interval", "none"};
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--part", options.parts, "What to measure: throughput, convergence, memory")
+  app.add_option("--part", options.parts, "What to measure: throughput, columns, convergence, memory")
       ->delimiter(',')
       ->check(CLI::IsMember(all_parts));
   app.add_option("--nodes", options.nodes, "Clusters for throughput: 1, 3")
@@ -89,6 +89,7 @@ int run(Options& options) {
   results.machine = describe_machine(options.directory);
   results.versions = peer_versions(options);
   if (options.wants(options.parts, "throughput")) results.throughput = measure_throughput(options);
+  if (options.wants(options.parts, "columns")) results.columns = measure_columns(options);
   if (options.wants(options.parts, "convergence")) results.convergence = measure_convergence(options);
   if (options.wants(options.parts, "memory")) results.memory = measure_memory(options);
   const std::string text = to_markdown(options, results);

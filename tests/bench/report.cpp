@@ -30,32 +30,36 @@ std::string milliseconds(double us) {
   return text;
 }
 
+std::string processor_time(double us) {
+  if (us == 0 || us >= 100) return us == 0 ? "" : grouped(us);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", us);
+  return text;
+}
+
 constexpr double mib = 1 << 20;
 
 void print_case(std::string& out, const Case& measured) {
-  const double covey = measured.rows.front().per_second;
+  const double first_rate = measured.rows.front().per_second;
   for (const Row& row : measured.rows) {
     const bool first = &row == &measured.rows.front();
     char ratio[32] = "";
-    if (!first && row.per_second > 0) std::snprintf(ratio, sizeof ratio, "%.2f", covey / row.per_second);
+    if (!first && row.per_second > 0) std::snprintf(ratio, sizeof ratio, "%.2f", first_rate / row.per_second);
     out.append("| ").append(first ? measured.title : "").append(" | ").append(row.side);
     out.append(" | ").append(grouped(row.per_second));
     out.append(" | ").append(grouped(row.per_second_low)).append("–").append(grouped(row.per_second_high));
     for (const double us : {row.p50_us, row.p90_us, row.p99_us, row.p999_us})
       out.append(" | ").append(milliseconds(us));
-    out.append(" | ")
-        .append(row.cpu_us > 0 ? grouped(row.cpu_us) : "")
-        .append(" | ")
-        .append(ratio)
-        .append(" |\n");
+    out.append(" | ").append(processor_time(row.cpu_us)).append(" | ").append(ratio).append(" |\n");
   }
 }
 
-void print_setting(std::string& out, const Setting& setting) {
+void print_setting(std::string& out, const Setting& setting, const char* first_side) {
   print(out, "### %s, durability `%s`\n\n", setting.nodes == 1 ? "One node" : "Three nodes",
         to_text(setting.durability));
-  out.append(
-      "| load | server | a second | lowest–highest | p50 ms | p90 | p99 | p99.9 | CPU µs | covey / it |\n");
+  print(out,
+        "| load | server | a second | lowest–highest | p50 ms | p90 | p99 | p99.9 | CPU µs | %s / it |\n",
+        first_side);
   out.append("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
   for (const Case& measured : setting.cases) print_case(out, measured);
   out.append("\n");
@@ -130,7 +134,9 @@ std::string to_markdown(const Options& options, const Results& results) {
   std::string out;
   print_head(out, options, results);
   if (!results.throughput.empty()) out.append("## Puts and gets\n\n");
-  for (const Setting& setting : results.throughput) print_setting(out, setting);
+  for (const Setting& setting : results.throughput) print_setting(out, setting, "covey");
+  if (!results.columns.empty()) out.append("## Puts to a table with columns\n\n");
+  for (const Setting& setting : results.columns) print_setting(out, setting, "two columns");
   if (results.convergence) print_convergence(out, *results.convergence);
   if (results.memory) print_memory(out, *results.memory);
   return out;

@@ -27,6 +27,7 @@ struct Results {
   Machine machine;
   std::vector<std::string> versions;  // of the peers
   std::vector<Setting> throughput;
+  std::vector<Setting> columns;
   std::optional<Convergence> convergence;
   std::optional<Memory> memory;
 };

@@ -47,6 +47,10 @@ CoveyCluster::CoveyCluster(const CoveyOptions& options, const fs::path& director
       peer_ports_(free_ports(options.nodes)) {
   std::vector<std::string> seeds;
   for (const uint16_t port : peer_ports_) seeds.push_back(local(port));
+  Json definition = {{"name", table}, {"conflicts", "lww"}};
+  if (options.columns) {
+    definition["columns"] = {{{"name", "x"}, {"type", "float64"}}, {{"name", "n"}, {"type", "int64"}}};
+  }
   for (uint32_t i = 0; i < options.nodes; ++i) {
     const std::string name = "n" + std::to_string(i + 1);
     const Json config = {
@@ -59,7 +63,7 @@ CoveyCluster::CoveyCluster(const CoveyOptions& options, const fs::path& director
         {"consistency", {{"timeout_ms", 5000}}},
         {"durability", {{"mode", to_text(options.durability)}}},
         {"storage", {{"cache_mb", options.cache_mb}}},
-        {"tables", Json::array({{{"name", table}, {"conflicts", "lww"}}})},
+        {"tables", Json::array({definition})},
     };
     std::ofstream(directory / (name + ".json")) << config.dump(2);
   }

@@ -20,6 +20,7 @@ struct CoveyOptions {
   Durability durability = Durability::sync;
   uint64_t cache_mb = 64;
   uint32_t threads = 1;
+  bool columns = false;  // the table declares "x" as float64 and "n" as int64
 };
 
 // A cluster whose every node holds every key (replicas = nodes), with a table "bench" in which the last write

@@ -47,12 +47,18 @@ void check_fill(const LoadResult& result, const char* what) {
 class CoveySide final : public Side {
  public:
   CoveySide(const Options& options, uint32_t nodes, Durability durability,
-            const std::filesystem::path& directory)
+            const std::filesystem::path& directory, std::string name = "covey", bool json_values = false,
+            bool columns = false)
       : options_(options),
-        cluster_(
-            {.program = options.coveyd, .nodes = nodes, .durability = durability, .threads = options.threads},
-            directory) {}
-  std::string name(const Question&) const override { return "covey"; }
+        name_(std::move(name)),
+        json_values_(json_values),
+        cluster_({.program = options.coveyd,
+                  .nodes = nodes,
+                  .durability = durability,
+                  .threads = options.threads,
+                  .columns = columns},
+                 directory) {}
+  std::string name(const Question&) const override { return name_; }
   bool answers(const Question&) const override { return true; }
   void fill() override {
     Load load = load_for(
@@ -69,12 +75,15 @@ class CoveySide final : public Side {
   Load load_for(const Question& question) const {
     Load load = base_load(options_, question);
     load.ports = cluster_.http_ports();
+    load.json_values = json_values_;
     const std::string query =
         (question.operation == Operation::put ? "w=" : "r=") + std::to_string(question.replicas);
     load.protocol = [query] { return covey_http(CoveyCluster::table, query); };
     return load;
   }
   const Options& options_;
+  const std::string name_;
+  const bool json_values_;
   CoveyCluster cluster_;
 };
 
@@ -216,6 +225,19 @@ std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t 
     sides.push_back(std::make_unique<EtcdSide>(options, nodes, directory));
   }
   if (nodes == 1 && wanted("rocksdb")) sides.push_back(storage_side(options, durability, directory));
+  return sides;
+}
+
+std::vector<std::unique_ptr<Side>> start_column_sides(const Options& options, uint32_t nodes,
+                                                      Durability durability,
+                                                      const std::filesystem::path& directory) {
+  std::vector<std::unique_ptr<Side>> sides;
+  for (const bool columns : {true, false}) {
+    const std::filesystem::path own = directory / (columns ? "columns" : "none");
+    std::filesystem::create_directory(own);
+    sides.push_back(std::make_unique<CoveySide>(options, nodes, durability, own,
+                                                columns ? "two columns" : "no columns", true, columns));
+  }
   return sides;
 }
 

@@ -41,6 +41,11 @@ class Side {
 std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t nodes, Durability durability,
                                                const std::filesystem::path& directory);
 
+// covey twice: with a table without columns, and with two.
+std::vector<std::unique_ptr<Side>> start_column_sides(const Options& options, uint32_t nodes,
+                                                      Durability durability,
+                                                      const std::filesystem::path& directory);
+
 // RocksDB alone (storage_limit.cpp).
 std::unique_ptr<Side> storage_side(const Options& options, Durability durability,
                                    const std::filesystem::path& directory);

@@ -57,34 +57,57 @@ Case measure_case(const Options& options, Question question, std::vector<std::un
 
 }  // namespace
 
-std::vector<Setting> measure_throughput(const Options& options) {
+namespace {
+
+// All settings, each with the cases that `questions` tells for a number of nodes.
+template <class Start, class Questions>
+std::vector<Setting> measure_settings(const Options& options, const Start& start,
+                                      const Questions& questions) {
   std::vector<Setting> settings;
   for (const uint32_t nodes : options.nodes) {
-    bool reads_done = false;  // they are the same in every durability
     for (const Durability durability : {Durability::sync, Durability::interval, Durability::none}) {
       if (!options.wants(options.durabilities, to_text(durability))) continue;
       TemporaryDirectory directory(options.directory);
       std::fprintf(stderr, "%u node%s, durability %s\n", nodes, nodes == 1 ? "" : "s", to_text(durability));
-      auto sides = start_sides(options, nodes, durability, directory.path());
+      auto sides = start(options, nodes, durability, directory.path());
       for (auto& side : sides) side->fill();
       Setting setting{nodes, durability, {}};
-      const auto measure = [&](Question question) {
+      const bool first = settings.empty() || settings.back().nodes != nodes;
+      for (const Question& question : questions(nodes, first)) {
         setting.cases.push_back(measure_case(options, question, sides));
         const Case& last = setting.cases.back();
         std::fprintf(stderr, "  %s: %.0f/s\n", last.title.c_str(), last.rows.front().per_second);
-      };
-      for (const uint32_t pipeline : options.pipelines) {
-        for (uint32_t w = 1; w <= nodes; ++w) measure({Operation::put, w, pipeline});
       }
-      for (const uint32_t pipeline : options.pipelines) {
-        for (uint32_t r = 1; !reads_done && r <= std::min(nodes, 2u); ++r)
-          measure({Operation::get, r, pipeline});
-      }
-      reads_done = true;
       settings.push_back(std::move(setting));
     }
   }
   return settings;
+}
+
+}  // namespace
+
+std::vector<Setting> measure_throughput(const Options& options) {
+  return measure_settings(options, start_sides, [&](uint32_t nodes, bool first) {
+    std::vector<Question> questions;
+    for (const uint32_t pipeline : options.pipelines) {
+      for (uint32_t w = 1; w <= nodes; ++w) questions.push_back({Operation::put, w, pipeline});
+    }
+    // Reads are the same in every durability.
+    for (const uint32_t pipeline : options.pipelines) {
+      for (uint32_t r = 1; first && r <= std::min(nodes, 2u); ++r)
+        questions.push_back({Operation::get, r, pipeline});
+    }
+    return questions;
+  });
+}
+
+std::vector<Setting> measure_columns(const Options& options) {
+  return measure_settings(options, start_column_sides, [&](uint32_t nodes, bool) {
+    std::vector<Question> questions;
+    for (const uint32_t pipeline : options.pipelines)
+      questions.push_back({Operation::put, nodes == 1 ? 1u : 2u, pipeline});
+    return questions;
+  });
 }
 
 }  // namespace covey::bench

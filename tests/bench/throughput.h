@@ -35,5 +35,7 @@ struct Setting {
 };
 
 std::vector<Setting> measure_throughput(const Options& options);
+// Puts of JSON values to a table with two columns beside one with none.
+std::vector<Setting> measure_columns(const Options& options);
 
 }  // namespace covey::bench

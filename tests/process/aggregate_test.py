@@ -254,6 +254,25 @@ class Aggregates(harness.ClusterTest):
         cluster.wait_met()
         self.assert_summary(call(cluster["n1"], SUMMARY), rows)
 
+    def test_rows_of_stand_ins_are_told_for_the_asked_table(self):
+        cluster = self.start_cluster(2, replicas=1, tables=TABLES)
+        cluster["n2"].pause()
+        harness.wait_until(lambda: cluster.states(cluster["n1"])["n2"] != "alive", what="n1 to suspect n2")
+        for table, count in (("readings", 40), ("default", 25)):
+            for i in range(count):
+                put = cluster["n1"].client.call("PUT", f"/v1/kv/{table}/{i}?w=1", body=json.dumps({"temp": i}))
+                self.assertEqual(put.status, 200, repr(put))
+        query = {"table": "readings", "aggregates": {"n": {"count": "*"}}}
+        answer = call(cluster["n1"], query, coverage="available")
+        self.assertEqual(answer.status, 200, repr(answer))
+        owned = answer.json["results"][0]["groups"][0]["n"]
+        self.assertGreater(40, owned)
+        self.assertEqual(answer.json["as_of"]["stand_in_rows"], 40 - owned)
+        cluster["n2"].resume()
+        cluster.wait_met()
+        harness.wait_until(lambda: call(cluster["n1"], query).json["as_of"]["stand_in_rows"] == 0, what="the hand-over")
+        self.assertEqual(call(cluster["n2"], query).json["results"][0]["groups"][0]["n"], 40)
+
     def test_errors_say_what_is_wrong(self):
         cluster = self.start_cluster(1, replicas=1, tables=TABLES)
         node = cluster["n1"]
