@@ -18,12 +18,6 @@ namespace {
 constexpr uint64_t pause_us_least = 10'000;
 constexpr uint32_t pause_doublings_max = 4;
 
-uint64_t bytes_of(const Object& object) {
-  uint64_t bytes = 0;
-  for (const Version& version : object.versions) bytes += version.value.size();
-  return bytes;
-}
-
 // In place of a reply that there was no room for, unless that said as little.
 template <class Reply>
 void reply_busy(Outbox& outbox, const NodeId& to, const Reply& unsent, Reply* (peer::Envelope::*body)()) {
@@ -36,8 +30,8 @@ void reply_busy(Outbox& outbox, const NodeId& to, const Reply& unsent, Reply* (p
 }  // namespace
 
 void Coordinator::add_answer(OperationState& operation, ReadAnswer answer) {
-  uint64_t bytes = bytes_of(answer.object);
-  for (const auto& [key, row] : answer.rows) bytes += key.size() + bytes_of(row);
+  uint64_t bytes = value_bytes(answer.object);
+  for (const auto& [key, row] : answer.rows) bytes += key.size() + value_bytes(row);
   operation.read_bytes += bytes;
   read_bytes_ += bytes;
   operation.read.add(std::move(answer));

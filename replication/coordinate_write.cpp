@@ -154,8 +154,7 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   }
   if (bug(Bug::write_ignores_context)) covers.clear();
   discard(filled, covers);
-  uint64_t bytes = request.value.size();
-  for (const Version& version : filled.versions) bytes += version.value.size();
+  uint64_t bytes = request.value.size() + value_bytes(filled);
   bool too_many = filled.versions.size() >= shard_.options.siblings_max ||
                   (!filled.versions.empty() && bytes > shard_.object_bytes_max());
   if (request.operation == Operation::put && too_many) return Status::too_many_siblings;

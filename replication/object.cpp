@@ -87,6 +87,12 @@ DotSet dots_of(const Object& object) {
   return dots;
 }
 
+uint64_t value_bytes(const Object& object) {
+  uint64_t bytes = 0;
+  for (const Version& version : object.versions) bytes += version.value.size();
+  return bytes;
+}
+
 bool same_versions(const Object& a, const Object& b) {
   return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
                     [](const Version& x, const Version& y) { return x.dot == y.dot; });

@@ -58,6 +58,7 @@ void resolve(Object& filled, Conflicts conflicts);
 const Version* newest(const Object& object);
 
 DotSet dots_of(const Object& object);                  // of its versions
+uint64_t value_bytes(const Object& object);            // of all versions
 bool same_versions(const Object& a, const Object& b);  // by dots
 
 // Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,

@@ -32,7 +32,8 @@ class Outbox {
   }
 
   void answer(RequestId id, Response response) {
-    for (const Version& version : response.object.versions) answer_bytes_ += version.value.size();
+    answer_bytes_ += value_bytes(response.object);
+    for (const auto& [key, row] : response.rows) answer_bytes_ += key.size() + value_bytes(row);
     output_.answers.push_back({id, std::move(response)});
   }
   uint64_t answer_bytes() const { return answer_bytes_; }
@@ -73,7 +74,7 @@ class Outbox {
   uint32_t shard_;
   uint64_t incarnation_ = 0;
   Output output_;
-  uint64_t answer_bytes_ = 0;  // of values in it
+  uint64_t answer_bytes_ = 0;  // of what values they carry
   std::deque<Held> held_;
 };
 

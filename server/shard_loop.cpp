@@ -130,18 +130,17 @@ void ShardLoop::end_pass_later() {
 
 void ShardLoop::drain_core() {
   performing_ = true;
-  fed_ = false;
-  while (perform(core_->drain())) continue;
-  // What answers led to: given one by one, so that no more than a few answers wait.
-  while (!inputs_.empty()) {
-    Input input = std::move(inputs_.front());
-    inputs_.pop_front();
-    core_->request(now(), input.id, std::move(input.request));
-    fed_ = true;
-    if (core_->answer_bytes() < answer_bytes_max) continue;
+  do {
     fed_ = false;
     while (perform(core_->drain())) continue;
-  }
+    // What answers led to, as much at once as keeps the answers that wait few.
+    while (!inputs_.empty() && core_->answer_bytes() < answer_bytes_max) {
+      Input input = std::move(inputs_.front());
+      inputs_.pop_front();
+      core_->request(now(), input.id, std::move(input.request));
+      fed_ = true;
+    }
+  } while (!inputs_.empty() || core_->answer_bytes() >= answer_bytes_max);
   performing_ = false;
 }
 

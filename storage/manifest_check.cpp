@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "replication/codec.h"
 #include "storage/log_format.h"
 #include "storage/rocks_status.h"
 
@@ -36,47 +37,23 @@ enum Tag : uint32_t {
 // Of the fields within that of a new table, which end with `last`.
 enum TableTag : uint32_t { last = 1, logs_kept_from_in_table = 3 };
 
-constexpr int bits_max = 64;
-
-std::optional<uint64_t> take_number(std::string_view& bytes) {
-  uint64_t number = 0;
-  for (int shift = 0; shift < bits_max && !bytes.empty(); shift += 7) {
-    const auto byte = static_cast<uint8_t>(bytes.front());
-    bytes.remove_prefix(1);
-    number |= uint64_t{byte & 0x7fu} << shift;
-    if ((byte & 0x80u) == 0) return number;
-  }
-  return std::nullopt;
-}
-
-bool skip_numbers(std::string_view& bytes, int count) {
-  while (count > 0 && take_number(bytes)) --count;
-  return count == 0;
-}
-
-std::optional<std::string_view> take_bytes(std::string_view& bytes) {
-  const auto size = take_number(bytes);
-  if (!size || *size > bytes.size()) return std::nullopt;
-  const auto taken = bytes.substr(0, *size);
-  bytes.remove_prefix(*size);
-  return taken;
+void skip_numbers(Reader& edit, int count) {
+  for (; count > 0; --count) edit.varint();
 }
 
 // Level, number, size, first key, last key, lowest and highest write, then fields of its own.
-bool take_new_table(std::string_view& edit, uint64_t& kept_from) {
-  if (!skip_numbers(edit, 3) || !take_bytes(edit) || !take_bytes(edit) || !skip_numbers(edit, 2))
-    return false;
-  for (;;) {
-    const auto tag = take_number(edit);
-    if (!tag) return false;
-    if (*tag == TableTag::last) return true;
-    const auto field = take_bytes(edit);
-    if (!field) return false;
-    if (*tag != TableTag::logs_kept_from_in_table) continue;
-    if (field->size() != sizeof(uint64_t)) return false;
-    uint64_t number = 0;
-    for (size_t i = field->size(); i > 0; --i) number = number << 8 | static_cast<uint8_t>((*field)[i - 1]);
-    kept_from = std::max(kept_from, number);
+void take_new_table(Reader& edit, uint64_t& kept_from) {
+  skip_numbers(edit, 3);
+  edit.bytes();
+  edit.bytes();
+  skip_numbers(edit, 2);
+  while (edit.ok()) {
+    const auto tag = edit.varint();
+    if (tag == TableTag::last) return;
+    Reader field(edit.bytes());
+    if (tag != TableTag::logs_kept_from_in_table) continue;
+    kept_from = std::max(kept_from, field.u64());
+    if (!field.done()) edit.fail();
   }
 }
 
@@ -86,9 +63,12 @@ void LiveLogs::take(std::string_view edit) {
   family_ = 0;
   is_added_ = is_dropped_ = false;
   first_of_family_.reset();
-  while (understood_ && !edit.empty()) {
-    const auto tag = take_number(edit);
-    understood_ = tag && *tag <= UINT32_MAX && take_field(static_cast<uint32_t>(*tag), edit);
+  Reader in(edit);
+  while (understood_ && !in.done()) {
+    const auto tag = in.varint();
+    if (tag > UINT32_MAX) in.fail();
+    if (in.ok()) take_field(static_cast<uint32_t>(tag), in);
+    understood_ = in.ok();
   }
   if (is_added_) first_by_family_[family_] = 0;
   if (is_dropped_) {
@@ -99,47 +79,46 @@ void LiveLogs::take(std::string_view edit) {
   }
 }
 
-bool LiveLogs::take_field(uint32_t tag, std::string_view& edit) {
-  const auto take_into = [&edit](auto& value) {
-    const auto number = take_number(edit);
-    if (number) value = *number;
-    return number.has_value();
-  };
+void LiveLogs::take_field(uint32_t tag, Reader& edit) {
   switch (tag) {
     case Tag::comparator:
-      return take_bytes(edit).has_value();
+      edit.bytes();
+      return;
     case Tag::next_file:
     case Tag::last_write:
     case Tag::previous_log:
     case Tag::highest_family:
       return skip_numbers(edit, 1);
     case Tag::compaction_cursor:
-      return skip_numbers(edit, 1) && take_bytes(edit);
+      skip_numbers(edit, 1);
+      edit.bytes();
+      return;
     case Tag::deleted_table:
       return skip_numbers(edit, 2);
     case Tag::new_table:
       return take_new_table(edit, kept_from_);
     case Tag::log_number:
-      return take_into(first_of_family_);
+      first_of_family_ = edit.varint();
+      return;
     case Tag::family:
-      return take_into(family_);
-    case Tag::logs_kept_from: {
-      uint64_t number = 0;
-      const bool taken = take_into(number);
-      kept_from_ = std::max(kept_from_, number);
-      return taken;
-    }
+      family_ = edit.varint();
+      return;
+    case Tag::logs_kept_from:
+      kept_from_ = std::max(kept_from_, edit.varint());
+      return;
     case Tag::family_added:
       is_added_ = true;
-      return take_bytes(edit).has_value();
+      edit.bytes();
+      return;
     case Tag::family_dropped:
       is_dropped_ = true;
-      return true;
+      return;
     case Tag::old_log_added:
     case Tag::old_log_deleted:
-      return false;
+      return edit.fail();
     default:
-      return (tag & Tag::ignorable) != 0 && take_bytes(edit);
+      if ((tag & Tag::ignorable) == 0) return edit.fail();
+      edit.bytes();
   }
 }
 

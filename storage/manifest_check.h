@@ -21,6 +21,8 @@ class Env;
 
 namespace covey {
 
+class Reader;
+
 struct ManifestCheck {
   std::optional<StoreError> damage;  // do not open
   uint64_t first_live_log = 0;       // what logs with lower numbers hold is in tables; 0: cannot be told
@@ -37,7 +39,7 @@ class LiveLogs {
   uint64_t first() const;
 
  private:
-  bool take_field(uint32_t tag, std::string_view& edit);
+  void take_field(uint32_t tag, Reader& edit);
 
   bool understood_ = true;
   uint64_t kept_from_ = 0;  // none with a lower number is kept

@@ -210,6 +210,8 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
     case Body::kWelcome:
     case Body::kDigest:
     case Body::kTables:
+    case Body::kAggregateAsk:  // servers' own: a core sends none
+    case Body::kAggregateReply:
     case Body::BODY_NOT_SET:
       break;
     case Body::kClockTell:
