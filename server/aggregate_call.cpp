@@ -2,11 +2,14 @@
 // another one if that fails, and the shares are merged on the aggregator's thread.
 #include "server/aggregate_call.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <set>
 
 #include "server/aggregate_merge.h"
+#include "server/aggregate_owners.h"
 #include "server/aggregate_peers.h"
 #include "server/aggregate_reply.h"
 
@@ -16,9 +19,7 @@ namespace {
 constexpr auto look_every = std::chrono::milliseconds(25);
 constexpr double retry_after_us = 50'000;  // columns that are being loaded are soon there
 
-bool reachable(MemberState state) { return state == MemberState::self || state == MemberState::alive; }
-
-using Owners = std::map<uint32_t, std::vector<OwnerView>>;  // by partition
+using Owners = AggregateOwners::Owners;
 
 Owners owners_of_shard(ShardLoop& shard) {
   Owners out;
@@ -54,17 +55,11 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
  private:
   struct Share {  // of the part under way, at one node
     NodeId node;
+    AggregateRole role = AggregateRole::rows;
     std::vector<uint32_t> partitions;
     uint64_t operation = 0;  // 0: this node itself
     bool answered = false;
   };
-  struct Target {
-    std::vector<OwnerView> owners;
-    std::set<NodeId> tried;
-    std::string reason;  // why the last one failed
-    bool loading = false;
-  };
-
   ShardLoop& shard() { return connection_->shard(); }
 
   std::optional<ErrorAnswer> add_part(const TableQueries& queries) {
@@ -97,68 +92,53 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   // ---- one table
 
   void begin_part() {
-    targets_.clear();
     shares_.clear();
     refinement_.reset();
     merging_late_ = false;
+    *gathered_bytes_ = 0;
     ++round_;
     gather<Owners>(shard(), owners_of_shard, [self = shared_from_this()](std::vector<Owners>&& all) {
       if (self->finished_) return;
-      for (Owners& owners : all) {
-        for (auto& [id, list] : owners) self->targets_[id].owners = std::move(list);
-      }
-      std::vector<uint32_t> every;
-      for (const auto& [id, target] : self->targets_) every.push_back(id);
-      self->scatter(every);
+      Owners owners;
+      for (Owners& some : all) owners.merge(some);
+      self->owners_ = AggregateOwners(std::move(owners), self->answers_wanted());
+      self->scatter(self->owners_.all());
     });
   }
 
-  // The next owner to ask: this node, then those that told they were ready, then the others.
-  const OwnerView* next_owner(const Target& target) const {
-    const OwnerView* best = nullptr;
-    int best_rank = 3;
-    for (const OwnerView& owner : target.owners) {
-      if (!reachable(owner.state) || target.tried.contains(owner.node)) continue;
-      int rank = owner.state == MemberState::self && owner.ready ? 0 : owner.ready ? 1 : 2;
-      if (rank < best_rank) best = &owner, best_rank = rank;
-    }
-    return best;
+  // Of each partition.
+  size_t answers_wanted() const {
+    return request_.verify ? connection_->shard().node().config.replicas / 2 + 1 : 1;
   }
 
-  void scatter(const std::vector<uint32_t>& partitions) {
-    std::map<NodeId, std::vector<uint32_t>> by_node;
-    for (uint32_t id : partitions) {
-      Target& target = targets_[id];
-      const OwnerView* owner = next_owner(target);
-      if (owner == nullptr) {
-        give_up(id, target);
-        continue;
-      }
-      target.tried.insert(owner->node);
-      by_node[owner->node].push_back(id);
+  void scatter(const std::vector<AggregateWant>& wants) {
+    const double soon_us = steady_us() + retry_after_us;
+    // What a later round needs it needs: whoever is away may come back in time.
+    AggregateOwners::Next next = owners_.next(wants, soon_us < end_us_, refinement_.has_value());
+    for (auto& [want, reason] : next.none) lack(want, std::move(reason));
+    if (request_.all_partitions && (!notes_.missing.empty() || !notes_.unverified.empty())) return refuse();
+    if (!next.later.empty()) retry_us_ = soon_us;
+    retry_.insert(retry_.end(), next.later.begin(), next.later.end());
+    for (AggregateOwners::Ask& one : next.asks) {
+      ask(one.node, one.role, std::move(one.partitions));
+      if (finished_) return;
     }
-    if (request_.all_partitions && !notes_.missing.empty()) return refuse();
-    for (auto& [node, ids] : by_node) ask(node, std::move(ids));
+    merge_if_all();
+  }
+
+  void merge_if_all() {
     if (waiting() == 0 && retry_.empty()) merge();
   }
 
-  // Nobody is left to be asked: later again if its columns will be there soon, else it is missing.
-  void give_up(uint32_t id, Target& target) {
-    if (target.loading && steady_us() + retry_after_us < end_us_) {
-      target.loading = false;
-      target.tried.clear();
-      retry_.push_back(id);
-      retry_us_ = steady_us() + retry_after_us;
-      return;
-    }
-    if (target.reason.empty()) target.reason = "no owner of it can be reached";
-    notes_.missing.emplace_back(id, target.reason);
+  void lack(const AggregateWant& want, std::string reason) {
+    auto& list = want.role == AggregateRole::rows ? notes_.missing : notes_.unverified;
+    list.emplace_back(want.partition, std::move(reason));
   }
 
-  void ask(const NodeId& node, std::vector<uint32_t> ids) {
+  void ask(const NodeId& node, AggregateRole role, std::vector<uint32_t> ids) {
     const AggregatePart& part = parts_[part_];
     const size_t number = shares_.size();
-    shares_.push_back({node, std::move(ids)});
+    shares_.push_back({node, role, std::move(ids)});
     PartitionsAsk ask;
     ask.plan = part.plan;
     ask.table = part.table;
@@ -166,6 +146,8 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     ask.device = request_.device;
     ask.partitions = shares_[number].partitions;
     ask.refinement = refinement_;
+    ask.witnessed = request_.verify;
+    ask.witness_only = role == AggregateRole::witness;
     ask.until_us = end_us_;
     ask.cancellation = cancellation_;
     auto done = [self = shared_from_this(), number, round = round_](PartitionsAnswer&& answer) {
@@ -176,7 +158,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     if (node == shard().node().self.node) return answer_partitions(shard(), std::move(ask), std::move(done));
     const auto left_ms = static_cast<uint32_t>(std::max(1.0, (end_us_ - steady_us()) / 1000));
     shares_[number].operation = shard().aggregate_peers().ask(
-        node, ask, {part.queries->text, request_.siblings, left_ms}, std::move(done));
+        node, ask, {part.queries->text, request_.siblings, left_ms, gathered_bytes_}, std::move(done));
     if (shares_[number].operation != 0) return;
     shard().mailbox().post([self = shared_from_this(), number, round = round_] {
       if (!self->finished_ && self->round_ == round && !self->shares_[number].answered)
@@ -187,8 +169,8 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   // Whether for each of the share's partitions another owner is left. An answer may have been lost on its
   // way.
   bool others_can(const Share& share) const {
-    return !refinement_ && std::all_of(share.partitions.begin(), share.partitions.end(),
-                                       [&](uint32_t id) { return next_owner(targets_.at(id)) != nullptr; });
+    return std::all_of(share.partitions.begin(), share.partitions.end(),
+                       [&](uint32_t id) { return owners_.others(id); });
   }
 
   size_t waiting() const {
@@ -201,25 +183,31 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     share.answered = true;
     if (answer.busy) return fail(too_busy());
     if (answer.error) return fail(error_of(*answer.error, ""));
-    std::vector<uint32_t> again;
-    for (const auto& [id, reason] : answer.unanswered) {
-      Target& target = targets_[id];
-      target.reason = share.node.name + ": " + reason;
-      target.loading = target.loading || reason == reason_loading;
-      std::erase(share.partitions, id);
-      again.push_back(id);
+    if (answer.lost) {
+      share.answered = false;
+      return share_failed(number, "what it answered was lost on the way");
     }
-    if (refinement_ && !again.empty())
-      return fail(unavailable("A node lost its columns between two passes: try again."));
-    take_notes(answer);
-    gathered_.push_back({share.node == shard().node().self.node, std::move(answer)});
+    std::vector<AggregateWant> again;
+    for (const auto& [id, reason] : answer.unanswered) {
+      const AggregateWant want{id, share.role};
+      owners_.failed(share.node, want, share.node.name + ": " + reason, reason == reason_loading);
+      std::erase(share.partitions, id);
+      again.push_back(want);
+    }
+    for (const PartitionWitness& witness : answer.witnesses) verdict_.add(share.node, witness);
+    nodes_.insert(share.node);
+    notes_.nodes = nodes_.size();
+    take_notes(share, answer);
+    if (share.role == AggregateRole::rows)
+      gathered_.push_back({share.node == shard().node().self.node, std::move(answer)});
     if (!again.empty()) return scatter(again);
-    if (waiting() == 0 && retry_.empty()) merge();
+    merge_if_all();
   }
 
   // What the slowest, the last to answer, spent its time with; the rest was the network's.
-  void take_notes(const PartitionsAnswer& answer) {
-    notes_.conflicted_keys += refinement_ ? 0 : answer.conflicted_keys;
+  void take_notes(const Share& share, const PartitionsAnswer& answer) {
+    const bool first = !refinement_ && share.role == AggregateRole::rows;
+    notes_.conflicted_keys += first ? answer.conflicted_keys : 0;
     notes_.lag_ms = std::max(notes_.lag_ms, answer.lag_ms);
     notes_.stand_in_rows = std::max(notes_.stand_in_rows, answer.stand_in_rows);
     notes_.bytes_scanned += answer.profile.scan.bytes_scanned;
@@ -244,15 +232,18 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     Share& share = shares_[number];
     share.answered = true;
     if (share.operation != 0) shard().aggregate_peers().forget(share.operation);
-    std::vector<uint32_t> again = std::exchange(share.partitions, {});
-    if (refinement_) return fail(unavailable("A node was lost between two passes: try again."));
-    for (uint32_t id : again) targets_[id].reason = share.node.name + ": " + reason;
+    std::vector<AggregateWant> again;
+    for (uint32_t id : std::exchange(share.partitions, {})) {
+      again.push_back({id, share.role});
+      owners_.failed(share.node, again.back(), share.node.name + ": " + reason, false);
+    }
     scatter(again);
   }
 
   // ---- merging, on the aggregator's thread
 
   void merge() {
+    if (request_.verify && !judge()) return;
     auto gathered = std::make_shared<std::vector<GatheredShare>>(std::exchange(gathered_, {}));
     AggregatePart& part = parts_[part_];
     if (!part.merged) part.merged = std::make_shared<agg::Partials>(*part.plan);
@@ -280,15 +271,38 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     reply();
   }
 
-  // Another pass by those who answered the first, over the same partitions.
+  // false: owners that must agree do not, or too few were compared.
+  bool judge() {
+    verdict_.end_round(answers_wanted());
+    if (!verdict_.broken().empty()) {
+      shard().metrics().aggregate_replicas_differ += verdict_.broken().size();
+      const ErrorAnswer error = replicas_differ(verdict_);
+      spdlog::error("{} table={}{}", error.message, parts_[part_].table->name(), error.details);
+      fail(error);
+      return false;
+    }
+    for (uint32_t id : verdict_.unverified()) lack({id, AggregateRole::witness}, "too few owners answered");
+    sort_missing();
+    if (!request_.all_partitions || notes_.unverified.empty()) return true;
+    refuse();
+    return false;
+  }
+
+  // Another pass over the same partitions, first by those who answered the first.
   void refine(agg::Refinement refinement) {
     refinement_ = std::move(refinement);
     ++round_;
+    *gathered_bytes_ = 0;
     auto before = std::exchange(shares_, {});
-    for (Share& share : before) {
-      if (!share.partitions.empty()) ask(share.node, std::move(share.partitions));
+    std::vector<std::pair<NodeId, AggregateWant>> answered;
+    for (const Share& share : before) {
+      for (uint32_t id : share.partitions) answered.push_back({share.node, {id, share.role}});
     }
-    if (waiting() == 0 && !finished_) merge();
+    owners_.begin_round(answered);
+    for (Share& share : before) {
+      if (!share.partitions.empty() && !finished_) ask(share.node, share.role, std::move(share.partitions));
+    }
+    if (!finished_) merge_if_all();
   }
 
   // ---- the end
@@ -302,6 +316,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     body.push_back(']');
     sort_missing();
     append_notes(body, notes_);
+    if (request_.verify) append_verified(body, verdict_, notes_, answers_wanted());
     if (request_.profile) append_profile(body, notes_, steady_us() - begun_us_);
     body.append("}\n");
     end();
@@ -309,11 +324,15 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   }
 
   void sort_missing() {
-    auto& missing = notes_.missing;
-    std::sort(missing.begin(), missing.end());
-    missing.erase(std::unique(missing.begin(), missing.end(),
-                              [](const auto& a, const auto& b) { return a.first == b.first; }),
-                  missing.end());
+    for (auto* list : {&notes_.missing, &notes_.unverified}) {
+      std::sort(list->begin(), list->end());
+      auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+      list->erase(std::unique(list->begin(), list->end(), same), list->end());
+    }
+    std::erase_if(notes_.unverified, [&](const auto& one) {
+      return std::any_of(notes_.missing.begin(), notes_.missing.end(),
+                         [&](const auto& other) { return other.first == one.first; });
+    });
   }
 
   static ErrorAnswer too_busy() {
@@ -323,10 +342,12 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
 
   void refuse() {
     sort_missing();
-    ErrorAnswer error = unavailable(
-        std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
-        " partitions can't be answered: try again when their owners are back, or ask with \"coverage\": "
-        "\"available\".");
+    const bool few = notes_.missing.empty();
+    if (few) notes_.missing = notes_.unverified;
+    ErrorAnswer error =
+        unavailable(std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
+                    " partitions can't be " + (few ? "compared between enough owners" : "answered") +
+                    ": try again when their owners are back, or ask with \"coverage\": \"available\".");
     append_missing(error.details, notes_);
     fail(error);
   }
@@ -334,18 +355,19 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   void out_of_time() {
     for (Share& share : shares_) {
       if (share.answered) continue;
-      for (uint32_t id : share.partitions)
-        notes_.missing.emplace_back(id, share.node.name + ": no answer in time");
+      for (uint32_t id : share.partitions) lack({id, share.role}, share.node.name + ": no answer in time");
       if (share.operation != 0) shard().aggregate_peers().forget(share.operation);
       share.partitions.clear();
       share.answered = true;
     }
-    for (uint32_t id : std::exchange(retry_, {})) notes_.missing.emplace_back(id, targets_[id].reason);
-    if (!request_.all_partitions && !refinement_ && !notes_.missing.empty() && !merging_late_) {
+    for (const AggregateWant& want : std::exchange(retry_, {})) lack(want, owners_.reason(want.partition));
+    const bool lacking = !notes_.missing.empty() || !notes_.unverified.empty();
+    if (!request_.all_partitions && !refinement_ && lacking && !merging_late_) {
       merging_late_ = true;
       return merge();
     }
     if (merging_late_) return;
+    notes_.missing.insert(notes_.missing.end(), notes_.unverified.begin(), notes_.unverified.end());
     sort_missing();
     ErrorAnswer error{
         504,
@@ -388,9 +410,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     if (steady_us() >= end_us_) return out_of_time();
     std::map<NodeId, MemberState> states;
     for (const MemberView& view : shard().core().members(now())) states[view.member.node] = view.state;
-    for (auto& [id, target] : targets_) {
-      for (OwnerView& owner : target.owners) owner.state = states[owner.node];
-    }
+    owners_.observe(states);
     for (size_t i = 0; i < shares_.size() && !finished_; ++i) {
       if (shares_[i].answered) continue;
       if (!reachable(states[shares_[i].node])) {
@@ -410,10 +430,13 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
   AggregateRequest request_;
   std::vector<AggregatePart> parts_;
   size_t part_ = 0;  // under way
-  std::map<uint32_t, Target> targets_;
+  AggregateOwners owners_;
+  AggregateVerdict verdict_;
+  std::set<NodeId> nodes_;  // that have answered
   std::vector<Share> shares_;
   std::vector<GatheredShare> gathered_;
-  std::vector<uint32_t> retry_;
+  std::shared_ptr<size_t> gathered_bytes_ = std::make_shared<size_t>(0);  // of other nodes, in this round
+  std::vector<AggregateWant> retry_;
   double retry_us_ = 0;
   double asked_us_ = 0;
   std::optional<agg::Refinement> refinement_;  // of the round under way

@@ -47,7 +47,7 @@ class JoinedPass {
     double all_us = 0;
     for (const auto& [who, ids] : classes) {
       const double before_us = steady_us();
-      scan(who, ids);
+      scan_class(who, ids);
       const double took_us = steady_us() - before_us;
       all_us += took_us;
       for (size_t member : who) scanned_us_[member] += took_us;
@@ -124,6 +124,13 @@ class JoinedPass {
     return scan;
   }
 
+  // Witnesses are of one partition each.
+  void scan_class(const std::vector<size_t>& who, const std::vector<uint32_t>& ids) {
+    if (std::none_of(who.begin(), who.end(), [&](size_t member) { return ask(member).witnessed; }))
+      return scan(who, ids);
+    for (uint32_t id : ids) scan(who, {id});
+  }
+
   void scan(std::vector<size_t> who, const std::vector<uint32_t>& ids) {
     std::erase_if(who, [&](size_t member) { return answer(member).error.has_value(); });
     if (who.empty()) return;
@@ -153,7 +160,7 @@ class JoinedPass {
       if (!part) {
         scan_alone(who[i], ids);
       } else {
-        add(who[i], std::move(*part));
+        add(who[i], ids, std::move(*part));
       }
     }
   }
@@ -176,23 +183,44 @@ class JoinedPass {
     if (asked.refinement) {
       auto found =
           turn_.engine.refine(*asked.plan, *asked.refinement, inputs.inputs, asked.device, options, profile);
-      if (found) answer(member).refined = std::move(*found);
+      if (found) add_refined(member, ids, std::move(*found));
       if (!found) error = found.error();
     } else {
       auto found = turn_.engine.scan(*asked.plan, inputs.inputs, asked.device, options, profile);
-      if (found) add(member, std::move(*found));
+      if (found) add(member, ids, std::move(*found));
       if (!found) error = found.error();
     }
     take_profile(member, profile, asked.plan->queries().size() - 1);
     if (error) answer(member).error = std::move(error);
   }
 
-  void add(size_t member, agg::Partials&& part) {
+  void add(size_t member, const std::vector<uint32_t>& ids, agg::Partials&& part) {
+    if (ask(member).witnessed) testify(member, ids.front(), part.encode());
+    if (ask(member).witness_only) return;
     if (!std::exchange(begun_[member], 1)) {
       answer(member).partials = std::move(part);
     } else if (auto merged = answer(member).partials.merge(*ask(member).plan, std::move(part)); !merged) {
       answer(member).error = merged.error();
     }
+  }
+
+  void add_refined(size_t member, const std::vector<uint32_t>& ids, agg::Refined&& part) {
+    if (ask(member).witnessed) testify(member, ids.front(), part.encode());
+    if (ask(member).witness_only) return;
+    if (!std::exchange(begun_[member], 1)) {
+      answer(member).refined = std::move(part);
+    } else if (auto merged = answer(member).refined.merge(*ask(member).refinement, std::move(part));
+               !merged) {
+      answer(member).error = merged.error();
+    }
+  }
+
+  void testify(size_t member, uint32_t id, std::string_view encoded) {
+    PartitionWitness& witness = answer(member).witnesses.emplace_back();
+    witness.partition = id;
+    set_bits(witness, encoded);
+    witness.at_ms = turn_.wall_ms;
+    witness.next_expiry_ms = part_of(id)->next_expiry_ms();
   }
 
   void take_profile(size_t member, const agg::EngineProfile& profile, uint64_t shared_with) {
@@ -206,7 +234,7 @@ class JoinedPass {
   void end(size_t member, double begun_us, double others_us) {
     const Pass& pass = *members_[member];
     PartitionsAnswer& out = answer(member);
-    if (!out.error && pass.ask->encoded)
+    if (!out.error && pass.ask->encoded && !pass.ask->witness_only)
       out.bytes = pass.ask->refinement ? out.refined.encode() : out.partials.encode();
     out.queue_us = std::max(0.0, begun_us - pass.since_us - turn_.apply_us) + others_us;
     // Finding the rows of keys and encoding are of the pass as well.

@@ -16,6 +16,7 @@
 
 #include "gpu/partials.h"
 #include "server/aggregate_request.h"
+#include "server/aggregate_verify.h"
 #include "server/aggregator.h"
 
 namespace covey::server {
@@ -50,6 +51,8 @@ struct PartitionsAsk {
   std::vector<uint32_t> partitions;
   std::optional<agg::Refinement> refinement;  // nullopt: the first round
   bool encoded = false;                       // the partials are to travel
+  bool witnessed = false;                     // witnesses are wanted, too
+  bool witness_only = false;                  // and nothing else
   double until_us = 0;                        // of steady_us(): not begun any more then; 0: no end
   std::shared_ptr<Cancellation> cancellation;
 };
@@ -60,6 +63,7 @@ inline constexpr const char* reason_loading = "its columns are being loaded";
 struct PartitionsAnswer {
   std::optional<agg::Error> error;  // then nothing else counts
   bool busy = false;                // too much waits there; likewise
+  bool lost = false;                // the answer can't be had from there; likewise
   agg::Partials partials;           // or, as the ask says
   agg::Refined refined;
   std::string bytes;                                         // of either
@@ -71,6 +75,7 @@ struct PartitionsAnswer {
   double queue_us = 0, apply_us = 0;
   agg::EngineProfile profile;
   uint64_t shared_with = 0;  // other queries that its pass answered
+  std::vector<PartitionWitness> witnesses;
 };
 
 struct Pass {

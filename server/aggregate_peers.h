@@ -12,8 +12,15 @@
 
 namespace covey::server {
 
-// A share beyond it can't travel in one message: too_large.
-inline constexpr size_t share_bytes_max = 8 * 1024 * 1024;
+// A share travels in pieces, each asked for when the one before it has come. Beyond the limit: too_large.
+inline constexpr size_t share_piece_bytes = 1 << 20;
+inline constexpr size_t share_bytes_max = size_t{256} << 20;
+// Of all shares that one request gathers: too_large.
+inline constexpr size_t gathered_bytes_max = size_t{512} << 20;
+// Of shares that a shard keeps until they are fetched; one more is busy.
+inline constexpr size_t kept_bytes_max = size_t{512} << 20;
+// What is asked of a node (the queries, the ranges of exact quantiles): too_large.
+inline constexpr size_t ask_bytes_max = 8 << 20;
 
 class AggregatePeers {
  public:
@@ -23,6 +30,7 @@ class AggregatePeers {
     std::string queries;  // TableQueries::text
     agg::Siblings siblings = agg::Siblings::kLatest;
     uint32_t timeout_ms = 0;
+    std::shared_ptr<size_t> gathered;  // bytes of all shares of the request
   };
   using Done = std::function<void(PartitionsAnswer&&)>;
   // The number under which the answer is awaited; `done` is called at most once, on this thread. 0: there is
@@ -31,16 +39,30 @@ class AggregatePeers {
   // The answer is not wanted any more.
   void forget(uint64_t operation) { awaited_.erase(operation); }
 
-  // Sends replies that wait for a connection.
+  // Sends replies that wait for a connection, asks again for pieces that have not come, forgets shares that
+  // nobody fetches.
   void tick();
 
   void receive(const NodeId& from, const peer::AggregateAsk& message);
   void receive(const NodeId& from, const peer::AggregateReply& message);
+  void receive(const NodeId& from, const peer::AggregateMore& message);
 
  private:
   struct Awaited {
     NodeId node;
     Done done;
+    std::shared_ptr<size_t> gathered;
+    // Of a share that comes in pieces.
+    PartitionsAnswer answer;
+    uint64_t ticket = 0;
+    uint64_t total_bytes = 0;
+    double asked_us = 0;  // for the next piece
+  };
+  // A share that is longer than a piece.
+  struct Kept {
+    NodeId to;
+    std::string bytes;
+    double until_us = 0;
   };
   // A reply whose receiver this node has no connection to just now: it has started again a moment ago.
   struct Unsent {
@@ -48,12 +70,18 @@ class AggregatePeers {
     std::unique_ptr<peer::Envelope> envelope;
     double until_us = 0;
   };
-  void reply(const NodeId& to, uint64_t operation, const PartitionsAnswer& answer);
+  void reply(const NodeId& to, uint64_t operation, PartitionsAnswer&& answer, double until_us);
+  void send_reply(const NodeId& to, std::unique_ptr<peer::Envelope> envelope);
+  bool take_piece(Awaited& awaited, const peer::AggregateReply& message);
+  void ask_more(uint64_t operation, Awaited& awaited, size_t offset);
+  void end(uint64_t operation, PartitionsAnswer&& answer);
   void refuse(const NodeId& to, const peer::AggregateAsk& message, const std::string& reason);
 
   ShardLoop& shard_;
   std::map<uint64_t, Awaited> awaited_;
   std::vector<Unsent> unsent_;
+  std::map<uint64_t, Kept> kept_;  // by ticket
+  size_t kept_bytes_ = 0;
   uint64_t last_ = 0;  // random at first: an answer to an earlier process finds nothing
 };
 

@@ -233,13 +233,17 @@ ErrorAnswer error_of(const agg::Error& error, const std::string& query) {
   return out;
 }
 
-void append_missing(std::string& out, const AggregateNotes& notes) {
-  out.append(",\"missing\":[");
+namespace {
+
+// ,"NAME":[...],"reasons":{...}
+void append_partitions(std::string& out, const char* name,
+                       const std::vector<std::pair<uint32_t, std::string>>& partitions) {
+  out.append(",\"").append(name).append("\":[");
   std::map<std::string, uint64_t> reasons;
-  for (size_t i = 0; i < notes.missing.size(); ++i) {
+  for (size_t i = 0; i < partitions.size(); ++i) {
     if (i > 0) out.push_back(',');
-    append_number(out, notes.missing[i].first);
-    ++reasons[notes.missing[i].second];
+    append_number(out, partitions[i].first);
+    ++reasons[partitions[i].second];
   }
   out.append("]");
   if (reasons.empty()) return;
@@ -249,6 +253,49 @@ void append_missing(std::string& out, const AggregateNotes& notes) {
     append_number(out, count);
   }
   out.push_back('}');
+}
+
+}  // namespace
+
+void append_missing(std::string& out, const AggregateNotes& notes) {
+  append_partitions(out, "missing", notes.missing);
+}
+
+void append_verified(std::string& out, const AggregateVerdict& verdict, const AggregateNotes& notes,
+                     size_t owners) {
+  out.append(",\"verified\":{\"owners\":");
+  append_number(out, owners);
+  out.append(",\"equal\":");
+  append_number(out, verdict.equal());
+  out.append(",\"diverging\":[");
+  for (uint32_t partition : verdict.diverging()) {
+    if (out.back() != '[') out.push_back(',');
+    append_number(out, partition);
+  }
+  out.push_back(']');
+  append_partitions(out, "unverified", notes.unverified);
+  out.push_back('}');
+}
+
+ErrorAnswer replicas_differ(const AggregateVerdict& verdict) {
+  ErrorAnswer error{500, "replicas_differ", {}, {}};
+  error.message = std::to_string(verdict.broken().size()) +
+                  " partitions gave different results on owners whose clocks are equal: one of them is "
+                  "damaged, compare their data and restore it.";
+  error.details = ",\"partitions\":[";
+  for (const AggregateVerdict::Difference& difference : verdict.broken()) {
+    if (error.details.back() != '[') error.details.push_back(',');
+    error.details.append("{\"partition\":");
+    append_number(error.details, difference.partition);
+    error.details.append(",\"nodes\":[");
+    for (const std::string& node : difference.nodes) {
+      if (error.details.back() != '[') error.details.push_back(',');
+      append_json_string(error.details, node);
+    }
+    error.details.append("]}");
+  }
+  error.details.push_back(']');
+  return error;
 }
 
 void append_notes(std::string& out, const AggregateNotes& notes) {

@@ -8,6 +8,7 @@
 #include "gpu/result.h"
 #include "gpu/value.h"
 #include "server/aggregate_request.h"
+#include "server/aggregate_verify.h"
 #include "server/errors.h"
 
 namespace covey::server {
@@ -28,7 +29,8 @@ struct AggregatePhases {
 // What stands beside the results.
 struct AggregateNotes {
   uint32_t partitions = 0;
-  std::vector<std::pair<uint32_t, std::string>> missing;  // ascending, and why
+  std::vector<std::pair<uint32_t, std::string>> missing;     // ascending, and why
+  std::vector<std::pair<uint32_t, std::string>> unverified;  // likewise: not compared between enough owners
   uint64_t lag_ms = 0, stand_in_rows = 0, conflicted_keys = 0;
   AggregatePhases phases;
   std::string device, reason;
@@ -38,6 +40,11 @@ struct AggregateNotes {
 };
 // ,"coverage":{...},"as_of":{...}
 void append_notes(std::string& out, const AggregateNotes& notes);
+// ,"verified":{...}; `owners`: so many of each partition were to be compared.
+void append_verified(std::string& out, const AggregateVerdict& verdict, const AggregateNotes& notes,
+                     size_t owners);
+// REQUIRES !verdict.broken().empty()
+ErrorAnswer replicas_differ(const AggregateVerdict& verdict);
 // ,"profile":{...}; all that the phases do not have of the total is the network's.
 void append_profile(std::string& out, const AggregateNotes& notes, double total_us);
 // ,"missing":[...],"reasons":{...}

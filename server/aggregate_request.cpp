@@ -256,7 +256,7 @@ AggregateRequest read_request(std::string_view body) {
   out.siblings =
       static_cast<agg::Siblings>(1 + word(root, "siblings", "body", 0, {"latest", "min", "max", "skip"}));
   out.all_partitions = word(root, "coverage", "body", 0, {"all", "available"}) == 0;
-  word(root, "verify", "body", 0, {"none"});
+  out.verify = word(root, "verify", "body", 0, {"none", "quorum"}) == 1;
   if (root.contains("timeout_ms"))
     out.timeout_ms = static_cast<uint32_t>(whole(root["timeout_ms"], "timeout_ms", 1, 600'000));
   if (root.contains("profile")) {

@@ -41,6 +41,7 @@ struct AggregateRequest {
   agg::DeviceChoice device = agg::DeviceChoice::kAuto;
   agg::Siblings siblings = agg::Siblings::kLatest;
   bool all_partitions = true;
+  bool verify = false;  // by a majority of each partition's owners
   bool profile = false;
   uint32_t timeout_ms = 2000;
 };

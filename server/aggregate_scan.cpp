@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "replication/codec.h"
+
 namespace covey::server {
 namespace {
 
@@ -47,6 +49,42 @@ void keep_ready(const std::vector<Standing>& standings, PartitionsAsk& ask, Part
   });
 }
 
+// The clocks of the partitions that this node owns, as hashes.
+std::map<uint32_t, uint64_t> clocks_of(ShardLoop& shard) {
+  std::map<uint32_t, uint64_t> out;
+  for (const PartitionView& view : shard.core().partitions(now())) {
+    if (view.owned) out[view.partition.value] = clock_hash(encode(view.clock));
+  }
+  return out;
+}
+
+using Clocks = std::vector<std::map<uint32_t, uint64_t>>;  // by shard
+
+uint64_t clock_of(const Clocks& clocks, uint32_t partition) {
+  for (const auto& shard : clocks) {
+    if (auto at = shard.find(partition); at != shard.end()) return at->second;
+  }
+  return 0;
+}
+
+// What a shard has written it has told the columns, and all of it is taken in before a pass: with the same
+// clock before and after the pass, the rows are those of that clock.
+void set_clocks(std::vector<PartitionWitness>& witnesses, const Clocks& before, const Clocks& after) {
+  for (PartitionWitness& witness : witnesses) {
+    const uint64_t clock = clock_of(before, witness.partition);
+    if (clock == clock_of(after, witness.partition)) witness.clock = clock;
+  }
+}
+
+void submit(ShardLoop& shard, std::shared_ptr<const PartitionsAsk> ask,
+            std::shared_ptr<PartitionsAnswer> answer, std::function<void()> done) {
+  auto ended = [&shard, done] { shard.mailbox().post(done); };
+  if (shard.node().aggregator->submit(Pass{ask, shard.node().config.partitions, answer, std::move(ended)}))
+    return;
+  answer->busy = true;
+  done();
+}
+
 }  // namespace
 
 void answer_partitions(ShardLoop& shard, PartitionsAsk ask, std::function<void(PartitionsAnswer&&)> done) {
@@ -54,14 +92,16 @@ void answer_partitions(ShardLoop& shard, PartitionsAsk ask, std::function<void(P
   auto then = [&shard, shared, done](std::vector<Standing>&& standings) {
     auto answer = std::make_shared<PartitionsAnswer>();
     keep_ready(standings, *shared, *answer);
-    const uint32_t partitions = shard.node().config.partitions;
-    auto ended = [&shard, answer, done] {
-      shard.mailbox().post([answer, done] { done(std::move(*answer)); });
-    };
-    const bool taken = shard.node().aggregator->submit(Pass{shared, partitions, answer, std::move(ended)});
-    if (taken) return;
-    answer->busy = true;
-    done(std::move(*answer));
+    auto finish = [answer, done] { done(std::move(*answer)); };
+    if (!shared->witnessed) return submit(shard, shared, answer, finish);
+    gather<std::map<uint32_t, uint64_t>>(shard, clocks_of, [&shard, shared, answer, finish](Clocks&& before) {
+      submit(shard, shared, answer, [&shard, answer, finish, before = std::move(before)] {
+        gather<std::map<uint32_t, uint64_t>>(shard, clocks_of, [answer, finish, before](Clocks&& after) {
+          set_clocks(answer->witnesses, before, after);
+          finish();
+        });
+      });
+    });
   };
   gather<Standing>(shard, standing_of, then);
 }

@@ -130,11 +130,12 @@ void Aggregator::run() {
     }
     const double turn_us = steady_us();
     take_changes(lanes);
-    if (!passes.empty()) columns_.expire(now().wall_ms);
+    const uint64_t wall_ms = now().wall_ms;
+    if (!passes.empty()) columns_.expire(wall_ms);
     const double apply_us = steady_us() - turn_us;
     for (Waiting& waiting : tasks) perform(waiting, apply_us);
     if (!passes.empty()) {
-      Turn turn{columns_, engine(), 0, apply_us};
+      Turn turn{columns_, engine(), 0, apply_us, wall_ms};
       run_passes(std::move(passes), turn);
     }
     if (columns_.loading()) columns_.load(*reader_, rows_a_turn, now().wall_ms);

@@ -35,8 +35,9 @@ class Aggregator {
   struct Turn {
     ColumnSet& columns;
     agg::Engine& engine;
-    double queue_us = 0;  // until its turn came
-    double apply_us = 0;  // of changes before it
+    double queue_us = 0;   // until its turn came
+    double apply_us = 0;   // of changes before it
+    uint64_t wall_ms = 0;  // what had expired then does not count
   };
   using Task = std::function<void(Turn& turn)>;
 

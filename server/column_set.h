@@ -54,6 +54,8 @@ class ColumnPart {
   const KeyIndex& keys() const { return keys_; }
   State state() const { return state_; }
   const std::string& why() const { return why_; }  // why it failed
+  // When the next version of a row expires; 0: none does.
+  uint64_t next_expiry_ms() const { return due_.empty() ? 0 : due_.begin()->first; }
 
  private:
   friend class ColumnSet;

@@ -39,6 +39,8 @@ Route route_of(const peer::Envelope& message, uint32_t partitions, uint32_t shar
       return by_operation(message.aggregate_ask().operation());
     case peer::Envelope::kAggregateReply:
       return by_operation(message.aggregate_reply().operation());
+    case peer::Envelope::kAggregateMore:
+      return by_operation(message.aggregate_more().ticket());
     case peer::Envelope::kForwardReply:
       return by_operation(message.forward_reply().operation());
     default:

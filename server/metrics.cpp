@@ -280,6 +280,7 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::peer_connects,
                                                   &Metrics::peer_losses,
                                                   &Metrics::store_errors,
+                                                  &Metrics::aggregate_replicas_differ,
                                                   &Metrics::operations_in_flight,
                                                   &Metrics::mailbox,
                                                   &Metrics::peer_buffer_bytes,
@@ -295,7 +296,7 @@ void Metrics::add(const Metrics& other) {
 
 namespace {
 
-void print_columns(Printer& print, const NodeMetrics& node) {
+void print_columns(Printer& print, const Metrics& metrics, const NodeMetrics& node) {
   print.gauge("covey_column_rows", "Rows in columns, of all copies here.", node.column_rows);
   print.gauge("covey_column_bytes", "Memory of columns and their keys.", node.column_bytes);
   print.gauge("covey_column_parts_loading", "Parts of tables whose columns are not whole yet.",
@@ -310,6 +311,9 @@ void print_columns(Printer& print, const NodeMetrics& node) {
   print.head("covey_aggregate_scans_total", "counter", "Passes over columns.");
   print.value("covey_aggregate_scans_total", "device=\"cpu\"", node.cpu_scans);
   print.value("covey_aggregate_scans_total", "device=\"gpu\"", node.gpu_scans);
+  print.counter("covey_aggregate_replicas_differ_total",
+                "Partitions whose owners have equal clocks and gave unequal results: must stay zero.",
+                metrics.aggregate_replicas_differ);
   print.gauge("covey_gpu_present", "1: there is one, and it is not retired.", node.gpu_present ? 1 : 0);
   print.counter("covey_gpu_failures_total", "Failures of the GPU: it is retired by one.", node.gpu_failures);
 }
@@ -322,7 +326,7 @@ std::string print_metrics(const Metrics& metrics, const NodeMetrics& node) {
   print_requests(print, metrics);
   print_replication(print, metrics);
   print_peers_and_storage(print, metrics, node);
-  print_columns(print, node);
+  print_columns(print, metrics, node);
   return out;
 }
 

@@ -272,6 +272,7 @@ void ShardLoop::dispatch(const NodeId& from, std::shared_ptr<const peer::Envelop
 
 void ShardLoop::receive(const NodeId& from, const peer::Envelope& message) {
   if (message.has_aggregate_ask()) return aggregate_peers_->receive(from, message.aggregate_ask());
+  if (message.has_aggregate_more()) return aggregate_peers_->receive(from, message.aggregate_more());
   if (message.has_aggregate_reply()) return aggregate_peers_->receive(from, message.aggregate_reply());
   step([&] { core_->receive(now(), from, message); });
 }

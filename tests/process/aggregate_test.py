@@ -273,6 +273,81 @@ class Aggregates(harness.ClusterTest):
         harness.wait_until(lambda: call(cluster["n1"], query).json["as_of"]["stand_in_rows"] == 0, what="the hand-over")
         self.assertEqual(call(cluster["n2"], query).json["results"][0]["groups"][0]["n"], 40)
 
+    def test_owners_are_compared(self):
+        cluster = self.start_cluster(3, tables=TABLES)
+        rows = make_rows(2000, 4)
+        put_all(cluster["n1"], rows)
+        expected = {"owners": 2, "equal": 16, "diverging": [], "unverified": []}
+        for node in cluster:
+            answer = call(node, SUMMARY, verify="quorum")
+            self.assert_summary(answer, rows)
+            self.assertEqual(answer.json["verified"], expected)
+        self.assertNotIn("verified", call(cluster["n1"], SUMMARY).json)
+        # One of three away: two are left to be compared.
+        cluster["n3"].pause()
+        answer = call(cluster["n1"], SUMMARY, verify="quorum")
+        self.assert_summary(answer, rows)
+        self.assertEqual(answer.json["verified"], expected)
+        # What only this node has got so far is divergence, told and not an error.
+        cluster["n2"].pause()
+        put = cluster["n1"].client.call("PUT", "/v1/kv/readings/only-here?w=one", body='{"temp": 1}')
+        self.assertEqual(put.status, 200, repr(put))
+        refused = call(cluster["n1"], SUMMARY, verify="quorum", timeout_ms=4000)
+        self.assert_answer(refused, 503, "unavailable")
+        self.assertEqual(refused.error["missing"], list(range(16)))
+        alone = call(cluster["n1"], SUMMARY, verify="quorum", coverage="available")
+        self.assertEqual(alone.status, 200, repr(alone))
+        self.assertEqual((alone.json["verified"]["equal"], alone.json["verified"]["unverified"]), (0, list(range(16))))
+        self.assertEqual(alone.json["results"][0]["groups"][0]["n"], len(rows) + 1)
+        cluster["n2"].resume()
+        cluster["n3"].resume()
+        cluster.wait_met()
+        rows["only-here"] = {"temp": 1}
+        cluster.wait_converged()
+        answer = call(cluster["n2"], SUMMARY, verify="quorum")
+        self.assert_summary(answer, rows)
+        self.assertEqual(answer.json["verified"], expected)
+
+    def test_shares_of_many_bytes(self):
+        # Each of two nodes has half of the rows: what one tells the other takes many pieces.
+        cluster = self.start_cluster(2, replicas=1, tables=TABLES)
+        rows = {f"k{i}": {"count": i * 7, "temp": i / 8, "at": {"site": f"{i:05d}" * 180}} for i in range(24000)}
+        keys = list(rows)
+        for at in range(0, len(keys), 2000):
+            put_all(cluster["n1"], {key: rows[key] for key in keys[at:at + 2000]})
+        answer = call(cluster["n2"], {"table": "readings", "group_by": ["site"], "limit_groups": 100000,
+                                      "aggregates": {"s": {"sum": "temp"}, "c": {"max": "count"}}},
+                      timeout_ms=60000, profile=True)
+        self.assertEqual(answer.status, 200, repr(answer))
+        groups = answer.json["results"][0]["groups"]
+        self.assertEqual({g["c"]: g["s"] for g in groups}, {row["count"]: row["temp"] for row in rows.values()})
+        self.assertEqual(answer.json["profile"]["nodes"], 2)
+
+    def test_nodes_are_lost_between_rounds(self):
+        cluster = self.start_cluster(5, tables=TABLES)
+        rows = make_rows(1500, 5)
+        put_all(cluster["n4"], rows)
+        exact = {"table": "readings", "aggregates": {"p": {"quantile": "temp", "q": [0.1, 0.5, 0.9], "mode": "exact"}}}
+        expected = call(cluster["n1"], exact).json["results"]
+        answers, stop = [], threading.Event()
+
+        def ask(number):
+            client = cluster[f"n{1 + number % 2}"].new_client(30)
+            while not stop.is_set():
+                answers.append(client.call("POST", "/v1/aggregate",
+                                           body=json.dumps({"queries": [exact], "timeout_ms": 20000})))
+
+        def pause():
+            for name in ("n4", "n5", "n3"):
+                cluster[name].pause()
+                at = len(answers)
+                harness.wait_until(lambda: len(answers) >= at + 20, what="answers while a node is away")
+                cluster[name].resume()
+            stop.set()
+
+        self.at_once(4, lambda number: pause() if number == 3 else ask(number))
+        self.assertEqual([a for a in answers if a.status != 200 or a.json["results"] != expected], [])
+
     def test_errors_say_what_is_wrong(self):
         cluster = self.start_cluster(1, replicas=1, tables=TABLES)
         node = cluster["n1"]
@@ -286,7 +361,7 @@ class Aggregates(harness.ClusterTest):
             (call(node, one(aggregates={"n": {"sum": "temp", "ddof": 1}})), 400, "bad_request"),
             (call(node, one(aggregates={"key": {"sum": "temp"}})), 400, "bad_request"),
             (call(node, one(), device="fast"), 400, "bad_request"),
-            (call(node, one(), verify="quorum"), 400, "bad_request"),
+            (call(node, one(), verify="all"), 400, "bad_request"),
             (call(node, one(where=[{"column": "temp", "op": "~", "value": 1}])), 400, "bad_request"),
             (call(node, one(where=[{"column": "temp", "op": "=", "value": "warm"}])), 400, "bad_request"),
             (call(node, one(aggregates={"h": {"histogram": "temp", "edges": [2, 1]}})), 400, "bad_request"),
