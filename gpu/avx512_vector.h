@@ -2,6 +2,7 @@
 
 struct V {
   static constexpr size_t lanes = 8;
+  static constexpr bool converts = true;
   using F = __m512d;
   using I = __m512i;
   using M = __mmask8;
@@ -9,6 +10,7 @@ struct V {
   static M mask(const uint64_t* words, size_t row) {
     return reinterpret_cast<const uint8_t*>(words)[row / 8];
   }
+  static I to_integer(F x) { return _mm512_cvtpd_epi64(x); }  // of whole numbers
   static I bits(F x) { return _mm512_castpd_si512(x); }
   static F set(double x) { return _mm512_set1_pd(x); }
   static F load(const double* at) { return _mm512_loadu_pd(at); }
@@ -21,6 +23,10 @@ struct V {
   static F max(F a, F x) { return _mm512_max_pd(a, x); }
   static F min(M m, F a, F x) { return _mm512_mask_min_pd(a, m, a, x); }
   static F max(M m, F a, F x) { return _mm512_mask_max_pd(a, m, a, x); }
+  static I order(I x) {
+    return _mm512_xor_si512(x, _mm512_or_si512(_mm512_srai_epi64(x, 63), seti(INT64_MIN)));
+  }
+  static I iota() { return _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7); }
   static I seti(int64_t x) { return _mm512_set1_epi64(x); }
   static I loadi(const int64_t* at) { return _mm512_loadu_si512(at); }
   static I loadi(M m, const int64_t* at) { return _mm512_maskz_loadu_epi64(m, at); }

@@ -139,6 +139,9 @@ class CpuBackend final : public Backend {
       }
       profile.bytes_scanned += unit_bytes(bound, unit);
       ranges.scan_unit(bound, kernels_, unit, selections, done);
+      for (size_t i = 0; i < selections.size(); ++i) {
+        if (selections[i]->active() && !done[i]) done[i] = selections[i]->scan_whole(unit, capacity) ? 1 : 0;
+      }
       for (uint32_t first = 0; first < capacity; first += kBlockRows) {
         const uint32_t rows = std::min<uint32_t>(kBlockRows, capacity - first);
         for (size_t i = 0; i < selections.size(); ++i) {

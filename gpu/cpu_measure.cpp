@@ -57,6 +57,7 @@ ThreadMeasure::ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint
     group_folds_ = make_folds(bounds.low, bounds.high, kFastFolds);
     units_.resize(kFastFolds * kUnitRows);
   }
+  if (need(kNeedSketch)) units_.resize(kFastFolds * kUnitRows);
   if (need(kNeedSketch) && bounds.min <= bounds.max) {
     const bool ints = measure_.type == ColumnType::kInt64;
     const auto bucket = [&](uint64_t key) {
@@ -87,7 +88,7 @@ void ThreadMeasure::resize(size_t groups) {
 
 void ThreadMeasure::resize_sketches(size_t groups) {
   if (sketch_tables_.empty() && groups * buckets_ <= kDenseBuckets) {
-    bucket_counts_.resize(groups * buckets_);
+    bucket_counts_.resize(unwanted() + groups * buckets_);
     return;
   }
   sketch_tables_.resize(groups);
@@ -222,7 +223,10 @@ void ThreadMeasure::add(const BlockRows& rows) {
   if (measure_.needs == 0 && measure_.edges.empty()) return;
   constexpr uint32_t kSums = kNeedSum | kNeedSquares | kNeedMinMax;
   if (!grouped_ && need(kSums)) add_sums(rows, *tile, mask);
-  const bool by_rows = (grouped_ && need(kSums)) || (measure_.needs & ~kSums) != 0 || !measure_.edges.empty();
+  const bool by_mask = sketches_by_mask(rows);
+  if (by_mask) add_sketch_by_mask(rows, *tile, mask);
+  const uint32_t rest = measure_.needs & ~(by_mask ? kSums | kNeedSketch : kSums);
+  const bool by_rows = (grouped_ && need(kSums)) || rest != 0 || !measure_.edges.empty();
   if (!by_rows) return;
   RowList list = rows.list;
   if (!all && (mask != rows.mask || list.listed == nullptr)) {
@@ -230,7 +234,7 @@ void ThreadMeasure::add(const BlockRows& rows) {
     list.listed = listed_;
   }
   if (grouped_ && need(kSums)) add_grouped(rows, *tile, list);
-  if (need(kNeedSketch)) add_sketch(rows, *tile, list);
+  if (need(kNeedSketch) && !by_mask) add_sketch(rows, *tile, list);
   if (need(kNeedDistinct)) add_distinct(rows, *tile, list);
   if (need(kNeedFirst | kNeedLast)) add_timed(rows, *tile, list);
   if (!measure_.edges.empty()) add_others(rows, *tile, list);
@@ -329,7 +333,7 @@ MeasureState ThreadMeasure::finish(const std::vector<uint64_t>& rows) {
       SketchState& bins = state_.sketches[group];
       if (!sketch_tables_.empty()) bins = sketch_tables_[group].sorted();
       for (uint32_t i = 0; i < buckets_ && sketch_tables_.empty(); ++i) {
-        const uint64_t count = bucket_counts_[group * buckets_ + i];
+        const uint64_t count = bucket_counts_[unwanted() + group * buckets_ + i];
         if (count > 0) bins.push_back({first_bucket_ + i, count});
       }
     }

@@ -72,11 +72,14 @@ class ThreadMeasure {
   void add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_grouped_units(const BlockRows& rows, const double* values, const RowList& list);
   void add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list);
+  bool sketches_by_mask(const BlockRows& rows) const;
+  void add_sketch_by_mask(const BlockRows& rows, const Tile& tile, const uint64_t* mask);
   void add_others(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_distinct(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_timed(const BlockRows& rows, const Tile& tile, const RowList& list);
   void carry_units();
   void resize_sketches(size_t groups);
+  size_t unwanted() const { return grouped_ ? 0 : kUnwanted; }
   uint64_t key_of(const Tile& tile, uint32_t row) const;
 
   const BoundScan& scan_;
@@ -98,8 +101,8 @@ class ThreadMeasure {
   uint64_t unit_rows_ = 0;  // since the units were carried
   // Sketches: dense by bucket where all groups' buckets are few, else a table for each.
   uint32_t first_bucket_ = 0;
-  uint32_t buckets_ = 0;  // dense: of one group
-  std::vector<uint64_t> bucket_counts_;
+  uint32_t buckets_ = 0;                 // dense: of one group
+  std::vector<uint64_t> bucket_counts_;  // with one group: behind those of rows that are not wanted
   std::vector<SketchTable> sketch_tables_;
   // Scratch of a block.
   uint64_t mask_[kBlockRows / 64];

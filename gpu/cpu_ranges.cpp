@@ -34,7 +34,7 @@ void RangeSums::scan_group(const BoundScan& scan, const Kernels& kernels, const 
                            const std::vector<std::unique_ptr<ThreadSelection>>& selections) {
   const size_t room = (count + kRangesAtOnce - 1) / kRangesAtOnce * kRangesAtOnce;
   lo_.assign(room, __builtin_inf());
-  hi_.assign(room, -__builtin_inf());
+  hi_.assign(room, __builtin_inf());  // no key is infinite: those that fill up hold nothing
   counts_.assign(room, 0);
   sums_.assign(room * kFastFolds, 0);
   for (size_t i = 0; i < count; ++i) {

@@ -77,6 +77,20 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
   each_measure([&](ThreadMeasure& measure) { measure.add(block); });
 }
 
+bool ThreadSelection::scan_whole(const BoundScan::Unit& unit, uint32_t rows) {
+  if (grouped_ || measures_.size() < 2 || !filter_.all_live || !filter_.conditions.empty()) return false;
+  rows_[0] += rows;
+  each_measure([&](ThreadMeasure& measure) {
+    BlockRows block;
+    block.unit = unit;
+    for (block.first = 0; block.first < rows; block.first += kBlockRows) {
+      block.list.rows = block.list.count = std::min<uint32_t>(kBlockRows, rows - block.first);
+      measure.add(block);
+    }
+  });
+  return true;
+}
+
 void ThreadSelection::count_rows(const RowList& list) {
   uint64_t* rows = rows_.data();
   if (list.listed == nullptr) {
@@ -170,6 +184,7 @@ SelectionState ThreadSelection::finish() {
     state.keys.emplace_back();
   } else {
     std::vector<std::pair<std::string, uint32_t>> keys;
+    keys.reserve(std::min<uint64_t>(rows_.size(), selection_.limit_groups));
     for (uint32_t number = 0; number < rows_.size(); ++number) {
       if (rows_[number] == 0) continue;
       std::string key;
@@ -181,7 +196,10 @@ SelectionState ThreadSelection::finish() {
       failed.failed = too_many_groups(selection_.limit_groups);
       return failed;
     }
-    std::sort(keys.begin(), keys.end());
+    // Numbers of small integers have their order.
+    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
+    order.reserve(keys.size());
+    state.keys.reserve(keys.size());
     for (auto& [key, number] : keys) {
       order.push_back(number);
       state.keys.push_back(std::move(key));

@@ -27,6 +27,9 @@ class ThreadSelection {
   void begin_unit(const BoundScan::Unit& unit, uint32_t threads);
   bool active() const { return !filter_.skipped && !failed_; }
   void scan_block(const BoundScan::Unit& unit, uint32_t first, uint32_t rows);
+  // All of it at once, where all rows are wanted for several columns: each is read from end to end, which the
+  // processor foresees. false: it goes block by block.
+  bool scan_whole(const BoundScan::Unit& unit, uint32_t rows);
   void end_unit();
   // What the selection is on this row group, if it is but the sum of one column where another one is in a
   // range.

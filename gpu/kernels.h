@@ -12,12 +12,15 @@
 
 #include "gpu/fold.h"
 #include "gpu/needs.h"
+#include "gpu/sketch.h"
 
 namespace covey::agg {
 
 inline constexpr size_t kBlockRows = 2048;
 inline constexpr size_t kUnitRows = 512;  // at a time into units: they stay in the first cache
 inline constexpr size_t kRangesAtOnce = 4;
+inline constexpr uint32_t kUnwanted =
+    8;  // places for what is not wanted: in one the additions would wait for each other
 inline constexpr int kFastFolds = 3;  // sums of wider ranges go another way
 inline constexpr int kSquareFolds = 2 * kFastFolds;
 inline constexpr int kSquareParts = 12;  // of 6 products of 3 folds, two halves each
@@ -61,6 +64,10 @@ struct Kernels {
                  const Folds& squares, FloatSums& into);
   // The units of each value, fold by fold: into[fold * kUnitRows + row]. REQUIRES rows <= kUnitRows
   void (*float_units)(const double* values, size_t rows, const Folds& folds, int64_t* into);
+  // into[row]: the sketch bucket (gpu/sketch.h) less `first`, plus kUnwanted; below that outside the mask.
+  // REQUIRES rows <= kUnitRows, finite values under the mask.
+  void (*float_buckets)(const double* values, size_t rows, const uint64_t* mask, uint32_t first,
+                        int64_t* into);
   // REQUIRES |value| < 2^50; for squares below 2^25.
   void (*ints)(const int64_t* values, size_t rows, const uint64_t* mask, uint32_t needs, IntSums& into);
 
@@ -68,7 +75,7 @@ struct Kernels {
   void (*float_range)(const double* values, size_t rows, double lo, double hi, bool inside, uint64_t* mask);
   void (*int_range)(const int64_t* values, size_t rows, int64_t lo, int64_t hi, bool inside, uint64_t* mask);
   // For each query: how many keys are within [lo, hi], and the units of those rows' values. REQUIRES no NaN;
-  // `queries` a multiple of kRangesAtOnce (fill with lo > hi); adds to counts[query] and sums[query *
+  // `queries` a multiple of kRangesAtOnce (fill with lo = infinity); adds to counts[query] and sums[query *
   // kFastFolds + fold].
   void (*range_sums)(const double* keys, const double* values, size_t rows, const Folds& folds,
                      size_t queries, const double* lo, const double* hi, uint64_t* counts, int64_t* sums);

@@ -12,6 +12,7 @@ namespace {
 
 struct V {
   static constexpr bool integer_squares = false;
+  static constexpr bool converts = false;
   static constexpr size_t lanes = 4;
   using F = __m256d;
   using I = __m256i;
@@ -35,6 +36,11 @@ struct V {
   static F max(F a, F x) { return _mm256_max_pd(a, x); }
   static F min(M m, F a, F x) { return _mm256_blendv_pd(a, _mm256_min_pd(a, x), as_f(m)); }
   static F max(M m, F a, F x) { return _mm256_blendv_pd(a, _mm256_max_pd(a, x), as_f(m)); }
+  static I order(I x) {
+    const I flip = _mm256_or_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), x), seti(INT64_MIN));
+    return _mm256_xor_si256(x, flip);
+  }
+  static I iota() { return _mm256_setr_epi64x(0, 1, 2, 3); }
   static I seti(int64_t x) { return _mm256_set1_epi64x(x); }
   static I loadi(const int64_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
   static I loadi(M m, const int64_t* at) { return _mm256_and_si256(loadi(at), m); }
@@ -102,8 +108,8 @@ struct V {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static const Kernels table{"avx2",    false,      floats, float_units, ints,      float_range,
-                             int_range, range_sums, finite, count,       code_equal};
+  static const Kernels table{"avx2",      false,     floats,     float_units, float_buckets, ints,
+                             float_range, int_range, range_sums, finite,      count,         code_equal};
   return &table;
 }
 #else

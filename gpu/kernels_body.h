@@ -174,6 +174,16 @@ void float_units(const double* values, size_t rows, const Folds& folds, int64_t*
   }
 }
 
+void float_buckets(const double* values, size_t rows, const uint64_t* mask, uint32_t first, int64_t* into) {
+  const V::I unwanted = V::iota();
+  const V::I before = V::addi(V::seti(int64_t{first} - kUnwanted), mask == nullptr ? V::seti(0) : unwanted);
+  for (size_t row = 0; row < rows; row += V::lanes) {
+    const V::I key = V::order(V::bits(V::load(values + row)));
+    const V::I bucket = V::subi(V::shift_right(key, kSketchShift), before);
+    V::store(into + row, mask == nullptr ? bucket : V::addi(V::mask(mask, row), unwanted, bucket));
+  }
+}
+
 template <int kLimbs, bool kLower, bool kUpper>
 void range_sums_loop(const double* keys, const int64_t* units, size_t rows, const double* lo,
                      const double* hi, uint64_t* counts, int64_t* sums) {
@@ -202,27 +212,74 @@ void range_sums_loop(const double* keys, const int64_t* units, size_t rows, cons
   }
 }
 
-// Four ranges over some rows; adds to sums[q * kLimbs + limb].
+// For joined units, to each of which kCountUnit was added: what is added up tells how many there were, too.
+constexpr int kCountShift = 59;
+constexpr int64_t kCountUnit = int64_t{1} << kCountShift;
+constexpr size_t kCounted = 16;  // their units' sum stays within 2^58
+
+template <bool kLower, bool kUpper>
+void counted_sums_loop(const double* keys, const int64_t* units, size_t rows, const double* lo,
+                       const double* hi, uint64_t* counts, int64_t* sums) {
+  V::F low[kRangesAtOnce];
+  V::F high[kRangesAtOnce];
+  V::I found[kRangesAtOnce];
+  V::I total[kRangesAtOnce];
+  for (size_t q = 0; q < kRangesAtOnce; ++q) {
+    low[q] = V::set(lo[q]);
+    high[q] = V::set(hi[q]);
+    found[q] = total[q] = V::seti(0);
+  }
+  const V::I half = V::seti(kCountUnit / 2);
+  for (size_t first = 0; first < rows; first += V::lanes * kCounted) {
+    V::I some[kRangesAtOnce];
+    for (auto& one : some) one = V::seti(0);
+    const size_t end = first + V::lanes * kCounted < rows ? first + V::lanes * kCounted : rows;
+    for (size_t row = first; row < end; row += V::lanes) {
+      const V::F key = V::load(keys + row);
+      const V::I unit = V::loadi(units + row);
+      for (size_t q = 0; q < kRangesAtOnce; ++q)
+        some[q] = V::addi(V::template within<kLower, kUpper>(key, low[q], high[q]), some[q], unit);
+    }
+    for (size_t q = 0; q < kRangesAtOnce; ++q) {
+      const V::I count = V::shift_right(V::addi(some[q], half), kCountShift);
+      found[q] = V::addi(found[q], count);
+      total[q] = V::addi(total[q], V::subi(some[q], V::shift_left(count, kCountShift)));
+    }
+  }
+  for (size_t q = 0; q < kRangesAtOnce; ++q) {
+    counts[q] += static_cast<uint64_t>(V::total(found[q]));
+    sums[q] += V::total(total[q]);
+  }
+}
+
+// Four ranges over some rows; adds to sums[q * kLimbs + limb]. counted: the units have kCountUnit.
 template <int kLimbs>
 void four_ranges(const double* keys, const int64_t* units, size_t rows, const double* lo, const double* hi,
-                 uint64_t* counts, int64_t* sums) {
+                 bool counted, uint64_t* counts, int64_t* sums) {
   bool lower = false;
   bool upper = false;
   for (size_t i = 0; i < kRangesAtOnce; ++i) {
     lower = lower || lo[i] > -__builtin_inf();
     upper = upper || hi[i] < __builtin_inf();
   }
+  const auto loop = [&]<bool kLower, bool kUpper>() {
+    if constexpr (kLimbs == 1) {
+      if (counted) return counted_sums_loop<kLower, kUpper>(keys, units, rows, lo, hi, counts, sums);
+    }
+    range_sums_loop<kLimbs, kLower, kUpper>(keys, units, rows, lo, hi, counts, sums);
+  };
   if (lower && upper) {
-    range_sums_loop<kLimbs, true, true>(keys, units, rows, lo, hi, counts, sums);
+    loop.template operator()<true, true>();
   } else if (lower) {
-    range_sums_loop<kLimbs, true, false>(keys, units, rows, lo, hi, counts, sums);
+    loop.template operator()<true, false>();
   } else {
-    range_sums_loop<kLimbs, false, true>(keys, units, rows, lo, hi, counts, sums);
+    loop.template operator()<false, true>();
   }
 }
 
-// Values of at most 54 bits in two folds: both units as one integer, in units of 2^(high - 54); the sum of
-// kUnitRows of them stays below 2^63. The second unit is a multiple of 2^26.
+// Values of at most 54 bits in two folds: both units as one integer, in units of 2^(high - 54), with
+// kCountUnit; the sum of kUnitRows of them without it stays below 2^63. The second unit is a multiple of
+// 2^26.
 inline void join_units(int64_t* units, size_t rows) {
   const V::I offset = V::seti(int64_t{1} << 62);  // makes it positive for the shift
   const V::I shifted_offset = V::seti(int64_t{1} << 36);
@@ -230,9 +287,23 @@ inline void join_units(int64_t* units, size_t rows) {
     const V::I first = V::shift_left(V::loadi(units + row), 14);
     const V::I second =
         V::subi(V::shift_right(V::addi(V::loadi(units + kUnitRows + row), offset), 26), shifted_offset);
-    V::store(units + row, V::addi(first, second));
+    V::store(units + row, V::addi(V::addi(first, second), V::seti(kCountUnit)));
   }
 }
+
+// The same at once, where the processor can: the product with a power of two is exact, and whole.
+template <class W>
+inline void whole_units(const double* values, size_t rows, double scale, int64_t* units) {
+  if constexpr (W::converts) {
+    const typename W::F factor = W::set(scale);
+    for (size_t row = 0; row < rows; row += W::lanes) {
+      W::store(units + row,
+               W::addi(W::to_integer(W::mul(W::load(values + row), factor)), W::seti(kCountUnit)));
+    }
+  }
+}
+
+constexpr size_t kAheadRows = 2 * kUnitRows;
 
 template <int kFolds>
 void range_sums_folds(const double* keys, const double* values, size_t rows, const Folds& folds,
@@ -241,14 +312,23 @@ void range_sums_folds(const double* keys, const double* values, size_t rows, con
   const bool joined = kFolds == 2 && folds.high - folds.low <= 54;
   for (size_t first = 0; first < rows; first += kUnitRows) {
     const size_t count = rows - first < kUnitRows ? rows - first : kUnitRows;
-    units_loop<kFolds>(values + first, count, folds, units);
-    if (joined) join_units(units, count);
+    if (joined && V::converts && folds.high > -900) {
+      whole_units<V>(values + first, count, power_of_two(54 - folds.high), units);
+    } else {
+      units_loop<kFolds>(values + first, count, folds, units);
+      if (joined) join_units(units, count);
+    }
     for (size_t q = 0; q < queries; q += kRangesAtOnce) {
       int64_t limbs[kRangesAtOnce * kFolds] = {};
       if (joined) {
-        four_ranges<1>(keys + first, units, count, lo + q, hi + q, counts + q, limbs);
+        four_ranges<1>(keys + first, units, count, lo + q, hi + q, true, counts + q, limbs);
       } else {
-        four_ranges<kFolds>(keys + first, units, count, lo + q, hi + q, counts + q, limbs);
+        four_ranges<kFolds>(keys + first, units, count, lo + q, hi + q, false, counts + q, limbs);
+      }
+      // A part of what comes next, so that memory is read while there is much to be computed.
+      for (size_t row = count * q / queries; row < count * (q + kRangesAtOnce) / queries; row += 8) {
+        __builtin_prefetch(keys + first + row + kAheadRows);
+        if (keys != values) __builtin_prefetch(values + first + row + kAheadRows);
       }
       for (size_t i = 0; i < kRangesAtOnce; ++i) {
         int64_t* into = sums + (q + i) * kFastFolds;

@@ -7,6 +7,7 @@ namespace {
 // which is exact.
 struct V {
   static constexpr bool integer_squares = false;
+  static constexpr bool converts = false;
   static constexpr size_t lanes = 1;
   using F = double;
   using I = int64_t;
@@ -25,7 +26,9 @@ struct V {
   static F min(M m, F a, F x) { return m && x < a ? x : a; }
   static F max(M m, F a, F x) { return m && x > a ? x : a; }
   static I bits(F x) { return static_cast<int64_t>(bits_of(x)); }
+  static I order(I x) { return static_cast<I>(order_float(float_of(static_cast<uint64_t>(x)))); }
   static I seti(int64_t x) { return x; }
+  static I iota() { return 0; }
   static I loadi(const int64_t* at) { return *at; }
   static I loadi(M m, const int64_t* at) { return m ? *at : 0; }
   static I addi(I a, I b) { return a + b; }
@@ -61,8 +64,8 @@ struct V {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static const Kernels table{"scalar",  false,      floats, float_units, ints,      float_range,
-                             int_range, range_sums, finite, count,       code_equal};
+  static const Kernels table{"scalar",    false,     floats,     float_units, float_buckets, ints,
+                             float_range, int_range, range_sums, finite,      count,         code_equal};
   return table;
 }
 
