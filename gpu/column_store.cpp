@@ -61,6 +61,7 @@ ColumnStore& ColumnStore::operator=(ColumnStore&& other) noexcept {
   std::swap(rows_, other.rows_);
   std::swap(bytes_, other.bytes_);
   std::swap(id_, other.id_);
+  std::swap(changes_, other.changes_);
   return *this;
 }
 
@@ -102,7 +103,7 @@ void ColumnStore::put_row(Slot slot, int64_t time, std::span<const Value> values
     set_bit(live.bits, row);
     ++live.count;
     ++rows_;
-    ++live.version;
+    live.version = ++changes_;
   }
   for (uint32_t column = 0; column < values.size(); ++column) write(slot, column, values[column]);
   write(slot, time_column(), time);
@@ -112,7 +113,7 @@ void ColumnStore::clear_cell(Column& column, Tile& tile, uint32_t row) {
   if (!test_bit(tile.validity, row)) return;
   clear_bit(tile.validity, row);
   --tile.zone.count;
-  ++tile.version;
+  tile.version = ++changes_;
   if (column.type == ColumnType::kString) {
     uint32_t& code = reinterpret_cast<uint32_t*>(tile.values.get())[row];
     column.dictionary->release(code);
@@ -141,7 +142,7 @@ void ColumnStore::write(Slot slot, uint32_t index, const Value& value) {
   if (is_null(value)) return;
   set_bit(tile->validity, row);
   ++tile->zone.count;
-  ++tile->version;
+  tile->version = ++changes_;
   auto* words = reinterpret_cast<uint64_t*>(tile->values.get());
   if (const auto* integer = std::get_if<int64_t>(&value)) {
     if (column.type == ColumnType::kInt64) {
@@ -165,7 +166,7 @@ void ColumnStore::erase_row(Slot slot) {
   for (uint32_t column = 0; column < columns_.size(); ++column) write(slot, column, Value());
   clear_bit(live_[group].bits, slot % options_.tile_rows);
   --live_[group].count;
-  ++live_[group].version;
+  live_[group].version = ++changes_;
   --rows_;
 }
 

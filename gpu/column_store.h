@@ -176,6 +176,7 @@ class ColumnStore {
   uint64_t rows_ = 0;
   uint64_t bytes_ = 0;
   uint64_t id_ = 0;
+  uint64_t changes_ = 1;  // versions are given once: a tile made anew is not taken for the one before
 };
 
 }  // namespace covey::agg

@@ -163,7 +163,7 @@ bool ColumnStore::grow(Tile& tile, size_t bytes_each, uint32_t from, uint32_t to
   }
   tile.values = std::move(values);
   tile.validity = std::move(validity);
-  ++tile.version;
+  tile.version = ++changes_;
   return true;
 }
 
@@ -192,7 +192,7 @@ bool ColumnStore::reserve_row_group(uint32_t group, const RowGroupNeeds& needs) 
     if (!bits) return false;
     if (live.capacity > 0) std::memcpy(bits.get(), live.bits.get(), live.capacity / 8);
     live.bits = std::move(bits);
-    ++live.version;
+    live.version = ++changes_;
   }
   const uint32_t had = live.capacity;
   live.capacity = rows;

@@ -178,7 +178,7 @@ class Binder {
       at.column = column;
       at.type = plan_.schema().columns[column].type;
       if (at.type == ColumnType::kString) {
-        bind_strings(at);
+        bind_strings(scan_, at);
       } else if (at.type == ColumnType::kInt64) {
         const ColumnBounds& bounds = scan_.bounds[column];
         at.base = bounds.min;
@@ -195,39 +195,39 @@ class Binder {
     return layout;
   }
 
-  void bind_strings(GroupColumn& at) const {
-    bool shared = true;
-    for (const BoundInput& input : scan_.inputs) {
-      const Dictionary* dictionary = &input.store->dictionary(at.column);
-      if (at.dictionary == nullptr) at.dictionary = dictionary;
-      shared = shared && at.dictionary == dictionary;
-    }
-    if (shared) {
-      at.dim = at.dictionary == nullptr ? 1 : at.dictionary->end() + uint64_t{1};
-      return;
-    }
-    at.dictionary = nullptr;
-    std::unordered_map<std::string, uint32_t> codes;
-    for (const BoundInput& input : scan_.inputs) {
-      const Dictionary& dictionary = input.store->dictionary(at.column);
-      std::vector<uint32_t>& translation = at.translations.emplace_back(dictionary.end());
-      for (uint32_t code = 0; code < dictionary.end(); ++code) {
-        if (!dictionary.holds(code)) continue;
-        const auto [place, added] =
-            codes.try_emplace(dictionary.text(code), static_cast<uint32_t>(at.strings.size()));
-        if (added) at.strings.push_back(dictionary.text(code));
-        translation[code] = place->second;
-      }
-    }
-    at.dim = at.strings.size() + 1;
-  }
-
   const Plan& plan_;
   std::span<const PartitionInput> given_;
   BoundScan scan_;
 };
 
 }  // namespace
+
+void bind_strings(const BoundScan& scan, GroupColumn& at) {
+  bool shared = true;
+  for (const BoundInput& input : scan.inputs) {
+    const Dictionary* dictionary = &input.store->dictionary(at.column);
+    if (at.dictionary == nullptr) at.dictionary = dictionary;
+    shared = shared && at.dictionary == dictionary;
+  }
+  if (shared) {
+    at.dim = at.dictionary == nullptr ? 1 : at.dictionary->end() + uint64_t{1};
+    return;
+  }
+  at.dictionary = nullptr;
+  std::unordered_map<std::string, uint32_t> codes;
+  for (const BoundInput& input : scan.inputs) {
+    const Dictionary& dictionary = input.store->dictionary(at.column);
+    std::vector<uint32_t>& translation = at.translations.emplace_back(dictionary.end());
+    for (uint32_t code = 0; code < dictionary.end(); ++code) {
+      if (!dictionary.holds(code)) continue;
+      const auto [place, added] =
+          codes.try_emplace(dictionary.text(code), static_cast<uint32_t>(at.strings.size()));
+      if (added) at.strings.push_back(dictionary.text(code));
+      translation[code] = place->second;
+    }
+  }
+  at.dim = at.strings.size() + 1;
+}
 
 Result<BoundScan> bind(const Plan& plan, std::span<const PartitionInput> inputs) {
   return Binder(plan, inputs).bind();

@@ -78,6 +78,10 @@ struct BoundScan {
 // kMismatch: a store of another schema, or row sets are missing.
 Result<BoundScan> bind(const Plan& plan, std::span<const PartitionInput> inputs);
 
+// Numbers a column's strings over all inputs: the dictionary, if they share it, else translations and
+// `strings`.
+void bind_strings(const BoundScan& scan, GroupColumn& at);
+
 // A store of the rows of `store` that have siblings, each as the policy resolves it. `slots` gets their slots
 // in order.
 std::unique_ptr<ColumnStore> resolve_siblings(const ColumnStore& store, Siblings policy,

@@ -118,7 +118,16 @@ void GroupIndexer::grow() {
   }
 }
 
-void GroupIndexer::append_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) const {
+void GroupIndexer::append_key(uint32_t number, std::string& key) const {
+  if (layout_.dense) return append_dense_key(layout_, number, key);
+  const size_t width = layout_.columns.size() + 1;
+  const uint64_t* words = words_.data() + width * number;
+  for (size_t i = 0; i + 1 < width; ++i) {
+    append_group_value(layout_.columns[i], ((words[width - 1] >> i) & 1) != 0, words[i], key);
+  }
+}
+
+void append_group_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) {
   if (null) {
     append_null_key(key);
   } else if (column.type != ColumnType::kString) {
@@ -130,20 +139,12 @@ void GroupIndexer::append_value(const GroupColumn& column, bool null, uint64_t w
   }
 }
 
-void GroupIndexer::append_key(uint32_t number, std::string& key) const {
-  if (!layout_.dense) {
-    const size_t width = layout_.columns.size() + 1;
-    const uint64_t* words = words_.data() + width * number;
-    for (size_t i = 0; i + 1 < width; ++i) {
-      append_value(layout_.columns[i], ((words[width - 1] >> i) & 1) != 0, words[i], key);
-    }
-    return;
-  }
-  uint64_t divisor = layout_.groups;
-  for (const GroupColumn& column : layout_.columns) {
+void append_dense_key(const GroupLayout& layout, uint64_t number, std::string& key) {
+  uint64_t divisor = layout.groups;
+  for (const GroupColumn& column : layout.columns) {
     divisor /= column.dim;
     const uint64_t digit = number / divisor % column.dim;
-    append_value(column, digit == 0, digit == 0 ? 0 : digit - 1 + column.base, key);
+    append_group_value(column, digit == 0, digit == 0 ? 0 : digit - 1 + column.base, key);
   }
 }
 

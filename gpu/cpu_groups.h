@@ -15,6 +15,11 @@ struct RowList {
   const uint16_t* listed = nullptr;  // null: all rows
 };
 
+// Adds one column's value to a group's key: a string's code, or order-mapped bits.
+void append_group_value(const GroupColumn& column, bool null, uint64_t word, std::string& key);
+// The key of a group by its number, where groups are dense.
+void append_dense_key(const GroupLayout& layout, uint64_t number, std::string& key);
+
 class GroupIndexer {
  public:
   explicit GroupIndexer(const GroupLayout& layout) : layout_(layout) {}
@@ -35,7 +40,6 @@ class GroupIndexer {
                   uint32_t first, const RowList& rows);
   uint32_t enter(const uint64_t* words);
   void grow();
-  void append_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) const;
 
   const GroupLayout& layout_;
   // Not dense: open addressing over (column words..., bits of nulls).

@@ -49,6 +49,10 @@ Result<Answer> Engine::choose(const Plan& plan, std::span<const PartitionInput> 
     for (int attempt = 0; attempt < 2; ++attempt) {
       Result<Answer> answer = ask(*gpu_);
       const ErrorCode code = answer ? ErrorCode::kBadQuery : answer.error().code;
+      if (code == ErrorCode::kNotForDevice) {
+        profile.reason += "; not for the device: " + answer.error().message;
+        break;
+      }
       if (answer || (code != ErrorCode::kOutOfMemory && code != ErrorCode::kDeviceFailed)) {
         const std::lock_guard lock(mutex_);
         ++counters_.gpu_scans;

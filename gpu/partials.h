@@ -43,6 +43,8 @@ inline constexpr uint64_t kCollectMax = 16384;   // values of one target that tr
 inline constexpr size_t kTargetsMax = 1u << 20;  // of one round
 // The part of the target's range that a key lies in, from 0. REQUIRES lo <= key <= hi
 uint64_t target_bin(const QuantileTarget& target, uint64_t key);
+// A bin is that power of two wide.
+int target_shift(const QuantileTarget& target);
 
 // What another pass shall look at. Goes to the nodes encoded.
 struct Refinement {

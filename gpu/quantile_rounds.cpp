@@ -21,10 +21,6 @@ uint64_t nearest_rank(double q, uint64_t n) {
 
 auto order_of(const QuantileProgress::Item& item) { return std::tie(item.measure, item.group, item.wanted); }
 
-int bin_shift(const QuantileTarget& target) {
-  return std::max(0, static_cast<int>(std::bit_width(target.hi - target.lo)) - 10);
-}
-
 }  // namespace
 
 WantedRank wanted_rank(double q, uint64_t finite, uint64_t nan, uint64_t negative, uint64_t positive) {
@@ -49,8 +45,12 @@ const QuantileProgress::Item* QuantileProgress::find(uint32_t measure, const std
   return at != items.end() && order_of(*at) == order_of(key) ? &*at : nullptr;
 }
 
+int target_shift(const QuantileTarget& target) {
+  return std::max(0, static_cast<int>(std::bit_width(target.hi - target.lo)) - 10);
+}
+
 uint64_t target_bin(const QuantileTarget& target, uint64_t key) {
-  return (key - target.lo) >> bin_shift(target);
+  return (key - target.lo) >> target_shift(target);
 }
 
 class QuantileRounds {
@@ -162,7 +162,7 @@ class QuantileRounds {
       return;
     }
     item.rank = std::min(item.rank, total - 1);
-    const int shift = bin_shift(target);
+    const int shift = target_shift(target);
     for (uint64_t bin = 0; bin < bins.size(); ++bin) {
       if (item.rank >= bins[bin]) {
         item.rank -= bins[bin];

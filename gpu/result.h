@@ -26,6 +26,7 @@ enum class ErrorCode : uint8_t {
   kMismatch,        // partials of another plan, format or round
   kCorrupt,         // bytes that are damaged or cut short
   kNewerFormat,     // bytes of a later version
+  kNotForDevice,    // a device can't take this question, or would be slower: never sent
 };
 
 struct Error {

@@ -43,7 +43,7 @@ struct Tile {
   ByteBlock values;    // tile_rows times 8 bytes; string columns: 4 (codes of the dictionary)
   ByteBlock validity;  // tile_rows bits: live and not null
   ZoneMap zone;
-  uint64_t version = 0;  // rises with each change: what a device's copy is compared with
+  uint64_t version = 0;  // of the last change, once in a store: what a device's copy is compared with
 
   const double* floats() const { return reinterpret_cast<const double*>(values.get()); }
   const int64_t* ints() const { return reinterpret_cast<const int64_t*>(values.get()); }

@@ -1,98 +1,12 @@
-// The vectors of golden.txt, which golden.py computes with Python's fsum and fractions.
-#include <cstdio>
-#include <fstream>
-#include <sstream>
+// Golden vectors on every instruction set.
+#include "gpu/tests/golden.h"
 
-#include "gpu/order.h"
 #include "gpu/tests/check.h"
-#include "gpu/tests/tools.h"
 
 namespace covey::agg::test {
 
 namespace {
-
-struct Golden {
-  std::string name;
-  ColumnType type = ColumnType::kFloat64;
-  std::vector<Value> values;
-  std::vector<std::pair<std::string, std::string>> answers;  // keyword and words
-};
-
-Value parse(ColumnType type, const std::string& word) {
-  if (type == ColumnType::kInt64) return static_cast<int64_t>(std::stoll(word));
-  return float_of(std::stoull(word, nullptr, 16));
-}
-
-std::vector<Golden> read_golden() {
-  std::vector<Golden> all;
-  std::ifstream in(COVEY_AGG_GOLDEN);
-  CHECK(in.good());
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string keyword, word;
-    words >> keyword;
-    if (keyword == "case") {
-      Golden& golden = all.emplace_back();
-      words >> golden.name >> word;
-      golden.type = word == "int64" ? ColumnType::kInt64 : ColumnType::kFloat64;
-    } else if (keyword == "values") {
-      while (words >> word) all.back().values.push_back(parse(all.back().type, word));
-    } else if (keyword != "end") {
-      std::string rest;
-      std::getline(words >> std::ws, rest);
-      all.back().answers.emplace_back(keyword, rest);
-    }
-  }
-  return all;
-}
-
-Aggregate aggregate_for(const std::string& keyword, const std::string& words) {
-  if (keyword == "sum") return aggregate(AggregateKind::kSum, "x");
-  if (keyword == "avg") return aggregate(AggregateKind::kAvg, "x");
-  if (keyword == "min") return aggregate(AggregateKind::kMin, "x");
-  if (keyword == "max") return aggregate(AggregateKind::kMax, "x");
-  if (keyword == "distinct") return aggregate(AggregateKind::kDistinct, "x");
-  if (keyword.starts_with("var")) return aggregate(AggregateKind::kVar, "x", keyword.back() == '1');
-  if (keyword.starts_with("stddev")) return aggregate(AggregateKind::kStddev, "x", keyword.back() == '1');
-  const double q = float_of(std::stoull(words.substr(0, 16), nullptr, 16));
-  return quantiles("x", {q}, QuantileMode::kExact);
-}
-
-std::string expected(const std::string& keyword, const std::string& words) {
-  return keyword == "quantile" ? words.substr(17) : words;
-}
-
-// The golden answers of one case, each as a query of its own and all in one.
-std::vector<Query> queries_for(const Golden& golden, bool grouped) {
-  std::vector<Query> queries(1);
-  for (const auto& [keyword, words] : golden.answers) {
-    queries[0].aggregates.push_back(aggregate_for(keyword, words));
-    Query one;
-    one.aggregates.push_back(queries[0].aggregates.back());
-    queries.push_back(one);
-  }
-  for (Query& query : queries) {
-    if (grouped) query.group_by = {"g"};
-  }
-  return queries;
-}
-
-void check_answers(const Golden& golden, const Plan& plan, const Partials& partials, const std::string& how) {
-  for (size_t query = 0; query < plan.queries().size(); ++query) {
-    const QueryAnswer answer = answer_of(partials, plan, query);
-    for (const GroupAnswer& group : answer.groups) {
-      CHECK_EQUAL(group.rows, golden.values.size());
-      for (size_t i = 0; i < group.aggregates.size(); ++i) {
-        const auto& [keyword, words] = golden.answers[query == 0 ? i : query - 1];
-        const std::string told = golden.name + " " + keyword + " " + how + ": ";
-        CHECK_EQUAL(told + text_of(group.aggregates[i].values[0]), told + expected(keyword, words));
-      }
-    }
-  }
-}
-
 std::string isa_name(CpuOptions::Isa isa) { return "isa " + std::to_string(static_cast<int>(isa)); }
-
 }  // namespace
 
 TEST_CASE("golden vectors: every aggregate is the exact one, rounded once, on every instruction set") {
