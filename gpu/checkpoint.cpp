@@ -8,7 +8,7 @@
 
 #include "gpu/bytes.h"
 #include "gpu/mix.h"
-#include "gpu/order.h"
+#include "gpu/value_codec.h"
 
 namespace covey::agg {
 
@@ -25,29 +25,6 @@ enum Tag : uint64_t { kHead = 1, kRowGroup = 2, kTile = 3, kSiblingRows = 4, kEn
 Error corrupt() {
   return Error{ErrorCode::kCorrupt,
                "the columns' checkpoint is damaged or cut short: rebuild the columns from the objects", ""};
-}
-
-void write_value(ByteWriter& out, const Value& value) {
-  out.u8(static_cast<uint8_t>(value.index()));
-  if (const auto* integer = std::get_if<int64_t>(&value)) out.u64(static_cast<uint64_t>(*integer));
-  if (const auto* number = std::get_if<double>(&value)) out.u64(bits_of(*number));
-  if (const auto* text = std::get_if<std::string>(&value)) out.text(*text);
-}
-
-Value read_value(ByteReader& in) {
-  switch (in.u8()) {
-    case 0:
-      return {};
-    case 1:
-      return static_cast<int64_t>(in.u64());
-    case 2:
-      return float_of(in.u64());
-    case 3:
-      return std::string(in.text(kStringBytesMax));
-    default:
-      in.fail();
-      return {};
-  }
 }
 
 class Writer {

@@ -189,22 +189,39 @@ void Edit::apply(Lsn written) {
   partition_.copies.clear();
 }
 
+void Edit::announce(Feed& feed) const {
+  if (drop_) return;
+  std::vector<const TableKey*> keys;
+  for (const auto& [key, staged] : staged_) {
+    if (staged.after && !same_versions(staged.before, *staged.after)) keys.push_back(&key);
+  }
+  if (!keys.empty()) feed.changing(partition_.id, partition_.state_hash, next_.state_hash, keys);
+}
+
 void Edit::tell(Feed& feed) const {
   if (drop_) return feed.dropped(partition_.id);
+  bool any = false;
   for (const auto& [key, staged] : staged_) {
-    if (staged.after && !same_versions(staged.before, *staged.after))
-      feed.changed(partition_.id, key, *staged.after);
+    if (!staged.after || same_versions(staged.before, *staged.after)) continue;
+    feed.changed(partition_.id, key, *staged.after);
+    any = true;
   }
+  if (any) feed.reached(partition_.id, partition_.state_hash);
 }
 
 Result<bool, StoreError> Edit::commit() {
   COVEY_ASSERT(!replica_.grouping_);
   StoreBatch batch;
   if (!prepare(batch)) return false;
+  Feed* feed = replica_.options_.feed;
+  if (feed != nullptr) {
+    announce(*feed);
+    feed->writing();
+  }
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
   apply(*written);
-  if (replica_.options_.feed != nullptr) replica_.options_.feed->applied();
+  if (feed != nullptr) feed->applied();
   return true;
 }
 
@@ -222,10 +239,15 @@ Result<Done, StoreError> Replica::Group::commit() {
     if (edit.prepare(batch)) changed.push_back(&edit);
   }
   if (changed.empty()) return Done{};
+  Feed* feed = replica_.options_.feed;
+  if (feed != nullptr) {
+    for (const Edit* edit : changed) edit->announce(*feed);
+    feed->writing();
+  }
   auto written = replica_.store_.write(batch);
   if (!written) return written.error();
   for (Edit* edit : changed) edit->apply(*written);
-  if (replica_.options_.feed != nullptr) replica_.options_.feed->applied();
+  if (feed != nullptr) feed->applied();
   return Done{};
 }
 

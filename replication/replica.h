@@ -77,7 +77,8 @@ class Replica {
     // one that fails leaves nothing to undo.
     bool prepare(StoreBatch& batch);
     void apply(Lsn written);
-    void tell(Feed& feed) const;
+    void announce(Feed& feed) const;  // once prepared
+    void tell(Feed& feed) const;      // once applied
     void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;

@@ -20,6 +20,7 @@ constexpr auto gathering = std::chrono::milliseconds(20);
 // What metrics show is counted so often while there is work, and so long after its end.
 constexpr double publish_every_us = 100'000;
 constexpr auto publish_after = std::chrono::milliseconds(100);
+constexpr double keeping_us_max = 10e6;     // at an orderly end
 constexpr uint64_t enough_bytes = 1 << 20;  // not to wait any longer
 
 }  // namespace
@@ -29,24 +30,39 @@ double steady_us() {
   return duration<double, std::micro>(steady_clock::now().time_since_epoch()).count();
 }
 
-Aggregator::Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader,
-                       std::function<void(uint32_t, uint64_t)> loaded)
-    : options_(options),
-      columns_(options.columns, std::move(loaded)),
+Aggregator::Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader, Shards shards)
+    : options_(std::move(options)),
+      checkpointer_(options_.checkpoint_interval_us <= 0
+                        ? nullptr
+                        : std::make_unique<Checkpointer>(
+                              CheckpointerOptions{options_.checkpoint_folder, options_.checkpoint_interval_us,
+                                                  options_.columns.shards},
+                              std::move(shards.mark_file),
+                              [this] {
+                                std::lock_guard lock(mutex_);
+                                wake_.notify_one();
+                              })),
+      columns_(options_.columns, std::move(shards.mark), checkpointer_.get()),
       reader_(std::move(reader)),
-      lanes_(options.columns.shards) {
+      lanes_(options_.columns.shards) {
   thread_ = std::thread([this] { run(); });
 }
 
-Aggregator::~Aggregator() { stop(); }
+Aggregator::~Aggregator() { stop(false); }
 
-void Aggregator::stop() {
+std::unique_ptr<ChangeSink> Aggregator::journal() {
+  return checkpointer_ ? checkpointer_->journal() : nullptr;
+}
+
+void Aggregator::stop(bool keep) {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
+    keeping_ = keep;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  checkpointer_.reset();  // its thread wakes this one
   reader_.reset();
 }
 
@@ -114,16 +130,24 @@ void Aggregator::run() {
     {
       std::unique_lock lock(mutex_);
       if (!columns_.loading()) {
-        auto ready = [&] { return urgent() || any(); };
+        auto ready = [&] { return urgent() || any() || (checkpointer_ && checkpointer_->wants_step()); };
         if (unpublished_ && !wake_.wait_for(lock, publish_after, ready)) {
           lock.unlock();
           publish();
           continue;
         }
-        wake_.wait(lock, ready);
-        if (!urgent()) wake_.wait_for(lock, gathering, urgent);
+        if (checkpointer_) {
+          const double wait_us = std::max(0.0, checkpointer_->due_us() - steady_us());
+          wake_.wait_for(lock, std::chrono::duration<double, std::micro>(wait_us), ready);
+        } else {
+          wake_.wait(lock, ready);
+        }
+        if (!urgent() && any()) wake_.wait_for(lock, gathering, urgent);
       }
-      if (stopping_) return;
+      if (stopping_) {
+        lock.unlock();
+        return keep_all();
+      }
       for (size_t i = 0; i < lanes.size(); ++i) std::swap(lanes[i], lanes_[i]);
       tasks.swap(tasks_);
       passes.swap(passes_);
@@ -139,12 +163,20 @@ void Aggregator::run() {
       run_passes(std::move(passes), turn);
     }
     if (columns_.loading()) columns_.load(*reader_, rows_a_turn, now().wall_ms);
+    if (checkpointer_) checkpointer_->step(columns_, steady_us());
     for (uint64_t id : columns_.take_forgotten()) {
       if (engine_) engine_->forget(id);
     }
     unpublished_ = true;
     if (steady_us() > published_us_ + publish_every_us) publish();
   }
+}
+
+// At the end of the thread.
+void Aggregator::keep_all() {
+  if (!checkpointer_ || !keeping_) return;
+  take_changes(lanes_);
+  checkpointer_->finish(columns_, steady_us() + keeping_us_max);
 }
 
 void Aggregator::take_changes(std::vector<Lane>& lanes) {
@@ -188,6 +220,7 @@ Aggregator::Counts Aggregator::counts() const {
   std::lock_guard lock(mutex_);
   Counts out = counts_;
   for (const Lane& lane : lanes_) out.waiting_bytes += lane.bytes;
+  if (checkpointer_) out.kept = checkpointer_->counts();
   return out;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gpu/engine.h"
+#include "server/checkpointer.h"
 #include "server/column_set.h"
 
 namespace covey::server {
@@ -25,6 +26,9 @@ struct AggregatorOptions {
   uint64_t lane_bytes_max = uint64_t{64} << 20;  // of one shard's changes that wait
   size_t tasks_max = 1024;                       // that wait, and as many passes; one more is refused
   uint32_t threads = 0;                          // of a scan; 0: as many as there are cores
+  // Where columns are kept over a restart, and how often; no interval: nowhere.
+  std::string checkpoint_folder;
+  double checkpoint_interval_us = 0;
 };
 
 struct Pass;  // server/aggregate_pass.h
@@ -41,10 +45,17 @@ class Aggregator {
   };
   using Task = std::function<void(Turn& turn)>;
 
-  // `reader` is for this thread alone. `loaded` is called on it (see ColumnSet).
-  Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader,
-             std::function<void(uint32_t shard, uint64_t number)> loaded);
-  ~Aggregator();  // as stop()
+  // What a shard is asked for, on this thread: to mark what it has told, and to begin a new file of changes.
+  struct Shards {
+    std::function<void(uint32_t shard, uint64_t number)> mark;
+    std::function<void(uint32_t shard, uint64_t number)> mark_file;
+  };
+  // `reader` is for this thread alone.
+  Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader, Shards shards);
+  ~Aggregator();  // as stop(), without keeping anything
+
+  // For one shard; nullptr: nothing is kept. Any thread.
+  std::unique_ptr<ChangeSink> journal();
 
   // Any thread.
   void push(uint32_t shard, std::vector<ColumnEvent>&& events);
@@ -52,14 +63,16 @@ class Aggregator {
   [[nodiscard]] bool submit(Task task);
   // Likewise; those that wait when a turn begins are run together, behind the tasks.
   [[nodiscard]] bool submit(Pass pass);
-  // Ends the thread; what waits is dropped.
-  void stop();
+  // Ends the thread; questions that wait are dropped. `keep`: what has been told is taken in first and kept
+  // on disk, as far as that is done within a few seconds. REQUIRES then: no shard tells anything any more.
+  void stop(bool keep);
 
   struct Counts {
     ColumnSet::Counts columns;
     agg::EngineCounters engine;
     uint64_t lanes_lost = 0, changes = 0;
     uint64_t waiting_bytes = 0;
+    Checkpointer::Counts kept;
   };
   Counts counts() const;  // any thread; of a moment ago
 
@@ -80,12 +93,15 @@ class Aggregator {
   agg::Engine& engine();
   void publish();
 
+  void keep_all();
+
   const AggregatorOptions options_;
-  ColumnSet columns_;                    // the thread's
-  std::unique_ptr<Store> reader_;        // the thread's
-  std::unique_ptr<agg::Engine> engine_;  // the thread's; made when it is needed first
-  bool unpublished_ = false;             // the thread's
-  double published_us_ = 0;              // the thread's
+  std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: nothing is kept
+  ColumnSet columns_;                           // the thread's
+  std::unique_ptr<Store> reader_;               // the thread's
+  std::unique_ptr<agg::Engine> engine_;         // the thread's; made when it is needed first
+  bool unpublished_ = false;                    // the thread's
+  double published_us_ = 0;                     // the thread's
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -94,6 +110,7 @@ class Aggregator {
   std::vector<Pass> passes_;
   Counts counts_;
   bool stopping_ = false;
+  bool keeping_ = false;
   std::thread thread_;  // last: it uses all of the above
 };
 

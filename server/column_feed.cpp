@@ -19,7 +19,7 @@ void ColumnFeed::define(const std::map<std::string, TableDefinition, std::less<>
     if (known && known->definition() == definition.text) continue;
     known = make_column_table(name, definition);
     if (known) {
-      events_.push_back({.kind = ColumnEvent::Kind::defined, .table = known});
+      events_.push_back({.kind = ColumnEvent::Kind::defined, .table = known, .states = states()});
     } else {
       tables_.erase(name);
     }
@@ -33,8 +33,27 @@ std::shared_ptr<const ColumnTable> ColumnFeed::table(std::string_view name) cons
 }
 
 void ColumnFeed::mark(uint64_t number) {
-  events_.push_back({.kind = ColumnEvent::Kind::mark, .number = number});
+  events_.push_back({.kind = ColumnEvent::Kind::mark, .number = number, .states = states()});
   applied();
+}
+
+void ColumnFeed::mark_file(uint64_t number) {
+  if (journal_) journal_->begin_file();
+  mark(number);
+}
+
+std::shared_ptr<const PartitionStates> ColumnFeed::states() const {
+  return states_ ? std::make_shared<const PartitionStates>(states_()) : nullptr;
+}
+
+// Keys of all tables: one may get columns before what is written here is read.
+void ColumnFeed::changing(PartitionId partition, uint64_t before, uint64_t after,
+                          const std::vector<const TableKey*>& keys) {
+  if (journal_ && !tables_.empty()) changes_.add(partition, before, after, keys);
+}
+
+void ColumnFeed::writing() {
+  if (!changes_.empty()) journal_->write(changes_.take());
 }
 
 void ColumnFeed::changed(PartitionId partition, const TableKey& key, const Object& after) {
@@ -46,6 +65,17 @@ void ColumnFeed::changed(PartitionId partition, const TableKey& key, const Objec
                      .partition = partition,
                      .key = key.key,
                      .versions = found->second->rows(after, &read_)});
+}
+
+void ColumnFeed::reached(PartitionId partition, uint64_t state) {
+  if (tables_.empty()) return;
+  bool any = false;
+  for (auto row = events_.rbegin(); row != events_.rend(); ++row) {
+    if (row->kind != ColumnEvent::Kind::row || row->partition != partition) break;
+    row->number = state;
+    any = true;
+  }
+  if (!any) events_.push_back({.kind = ColumnEvent::Kind::reached, .partition = partition, .number = state});
 }
 
 void ColumnFeed::dropped(PartitionId partition) {

@@ -9,7 +9,10 @@ namespace covey::server {
 namespace {
 
 constexpr size_t batch_rows_max = 4096;
+constexpr size_t restored_costs_rows = 2000;  // what else is done in a turn that reads a checkpoint
 constexpr size_t events_ahead = 16;
+// Of a part that waits for what was kept of it; with more it is read from all objects.
+constexpr size_t stale_keys_max = 1'000'000;
 
 const RowState* last_of(const std::vector<RowState>& versions) {
   return versions.empty() ? nullptr : &versions.back();
@@ -31,8 +34,9 @@ uint64_t ColumnEvent::bytes() const {
 ColumnPart::ColumnPart(agg::Schema schema, agg::ColumnStore::Dictionaries dictionaries)
     : columns_(std::move(schema), {}, std::move(dictionaries)) {}
 
-ColumnSet::ColumnSet(ColumnSetOptions options, std::function<void(uint32_t, uint64_t)> loaded)
-    : options_(options), loaded_(std::move(loaded)) {}
+ColumnSet::ColumnSet(ColumnSetOptions options, std::function<void(uint32_t, uint64_t)> loaded,
+                     ColumnHistory* history)
+    : options_(options), loaded_(std::move(loaded)), history_(history) {}
 ColumnSet::~ColumnSet() = default;
 
 void ColumnSet::apply(uint32_t shard, std::vector<ColumnEvent>& events, uint64_t wall_ms) {
@@ -60,17 +64,28 @@ void ColumnSet::look_ahead(std::span<const ColumnEvent> events) const {
 void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) {
   switch (event.kind) {
     case ColumnEvent::Kind::row: {
+      states_[event.partition] = event.number;
       ColumnPart* part = find(*event.table, event.partition);
       if (part == nullptr || part->state_ == ColumnPart::State::failed) return;
+      if (part->from_ == ColumnPart::From::waits) {
+        part->stale_.insert(std::move(event.key));
+        if (part->stale_.size() > stale_keys_max) read_from_objects(*part);
+        return;
+      }
       return set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
     }
+    case ColumnEvent::Kind::reached:
+      states_[event.partition] = event.number;
+      return;
     case ColumnEvent::Kind::dropped:
+      states_[event.partition] = 0;
       return drop(event.partition);
     case ColumnEvent::Kind::defined:
-      return define(shard, event.table);
+      return define(shard, event.table, event.states);
     case ColumnEvent::Kind::gone:
       return remove(shard, event.table->name());
     case ColumnEvent::Kind::mark:
+      take_states(event.states);
       return mark(event.number);
   }
 }
@@ -87,8 +102,15 @@ ColumnPart* ColumnSet::find(const ColumnTable& table, PartitionId partition) {
   return const_cast<ColumnPart*>(std::as_const(*this).find(table.name(), table.definition(), partition));
 }
 
-void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns) {
+void ColumnSet::take_states(const std::shared_ptr<const PartitionStates>& states) {
+  if (states == nullptr) return;
+  for (const auto& [partition, state] : *states) states_[partition] = state;
+}
+
+void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns,
+                       const std::shared_ptr<const PartitionStates>& states) {
   remove(shard, columns->name());
+  take_states(states);
   auto [at, is_new] = tables_.try_emplace({columns->name(), columns->definition()});
   Table& table = at->second;
   if (is_new) {
@@ -99,7 +121,12 @@ void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>&
     }
   }
   for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
-    table.parts.try_emplace(PartitionId{id}, columns->schema(), table.dictionaries);
+    ColumnPart& part =
+        table.parts.try_emplace(PartitionId{id}, columns->schema(), table.dictionaries).first->second;
+    if (history_ == nullptr || states == nullptr) continue;
+    auto state = states->find(PartitionId{id});
+    part.begun_at_ = state == states->end() ? 0 : state->second;
+    part.from_ = ColumnPart::From::waits;
   }
   start_load(shard, table);
 }
@@ -120,7 +147,7 @@ void ColumnSet::remove(uint32_t shard, const std::string& name) {
 
 void ColumnSet::start_load(uint32_t shard, Table& table) {
   Load load{
-      ++last_load_, {table.columns->name(), table.columns->definition()}, shard, PartitionId{shard}, ""};
+      next_number(), {table.columns->name(), table.columns->definition()}, shard, PartitionId{shard}, ""};
   for (auto& [id, part] : table.parts) {
     if (id.value % options_.shards != shard) continue;
     part.load_ = load.number;
@@ -132,6 +159,7 @@ void ColumnSet::start_load(uint32_t shard, Table& table) {
 void ColumnSet::reload(uint32_t shard) {
   flush();
   std::erase_if(loads_, [&](const Load& load) { return load.shard == shard; });
+  std::erase_if(states_, [&](const auto& entry) { return entry.first.value % options_.shards == shard; });
   for (auto& [name, table] : tables_) {
     bool any = false;
     for (auto& [id, part] : table.parts) {
@@ -170,12 +198,16 @@ void ColumnSet::drop(PartitionId partition) {
 
 void ColumnSet::mark(uint64_t number) {
   flush();
+  bool of_load = false;
   for (auto& [name, table] : tables_) {
     for (auto& [id, part] : table.parts) {
+      of_load = of_load || part.load_ == number;
       if (part.load_ != number || part.state_ != ColumnPart::State::loading) continue;
       part.state_ = ColumnPart::State::whole;
+      part.stale_.clear();
     }
   }
+  if (!of_load) marks_.push_back(number);
 }
 
 void ColumnSet::set_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
@@ -229,11 +261,15 @@ void ColumnSet::flush() {
       fail(*part, done.error().message);
       continue;
     }
-    const uint64_t now = part->columns_.bytes() + part->keys_.bytes();
-    bytes_ += now - part->bytes_;
-    part->bytes_ = now;
-    if (bytes_ > options_.bytes_max) fail(*part, "the memory for columns (aggregation.memory_mb) is used up");
+    count_bytes(*part);
   }
+}
+
+void ColumnSet::count_bytes(ColumnPart& part) {
+  const uint64_t now = part.columns_.bytes() + part.keys_.bytes();
+  bytes_ += now - part.bytes_;
+  part.bytes_ = now;
+  if (bytes_ > options_.bytes_max) fail(part, "the memory for columns (aggregation.memory_mb) is used up");
 }
 
 void ColumnSet::fail(ColumnPart& part, std::string why) {
@@ -255,6 +291,7 @@ void ColumnSet::load(Store& store, size_t rows, uint64_t wall_ms) {
     const auto done = std::make_pair(load.shard, load.number);
     loads_.pop_front();
     loaded_(done.first, done.second);
+    if (loads_.empty() && history_ != nullptr) history_->loaded();
   }
   flush();
 }
@@ -268,6 +305,13 @@ bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_
   ColumnPart& part = at->second;
   auto wanted = [&] { return part.load_ == load.number && part.state_ == ColumnPart::State::loading; };
   if (!wanted()) return true;
+  if (part.from_ == ColumnPart::From::waits) {
+    restore(*table->second.columns, load.partition, part);
+    rows -= std::min(rows, restored_costs_rows);
+    if (!wanted()) return true;
+  }
+  if (part.from_ == ColumnPart::From::kept)
+    return read_stale(store, *table->second.columns, load.partition, part, rows, wall_ms) || !wanted();
   const std::string prefix = object_key(load.partition, load.table.first, "");
   auto cursor = store.cursor(Column::objects, prefix + load.next_key, after_prefix(prefix));
   for (; cursor->valid() && rows > 0 && wanted(); cursor->next(), --rows) {
@@ -304,10 +348,14 @@ void ColumnSet::expire(uint64_t wall_ms) {
 
 ColumnSet::Counts ColumnSet::counts() const {
   Counts sum;
+  sum.restored_total = restored_;
+  sum.rebuilt_total = rebuilt_;
   for (const auto& [name, table] : tables_) {
     for (const auto& [id, part] : table.parts) {
       ++sum.parts;
       sum.loading += part.state_ == ColumnPart::State::loading ? 1 : 0;
+      sum.rebuilding +=
+          part.state_ == ColumnPart::State::loading && part.from_ == ColumnPart::From::objects ? 1 : 0;
       sum.failed += part.state_ == ColumnPart::State::failed ? 1 : 0;
       sum.rows += part.columns_.rows();
       sum.bytes += part.bytes_;

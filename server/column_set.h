@@ -6,6 +6,10 @@
 // ahead of them, and then those that follow bring the key there again. So a part counts as whole only once
 // its shard has said, behind all events of batches that the load may have seen, that it is (Kind::mark).
 //
+// Where a part was kept (ColumnHistory), it is taken from there, and only those keys are read that may have
+// changed since. What was kept counts only if it can be shown to lead to the state that the shard's objects
+// were in when the part began; else the part is loaded from all objects.
+//
 // Used by one thread, the aggregator's: scans and changes alternate, so a scan sees whole batches.
 #pragma once
 
@@ -22,18 +26,26 @@
 
 #include "gpu/column_store.h"
 #include "replication/store.h"
+#include "server/column_changes.h"
+#include "server/column_checkpoint.h"
 #include "server/column_table.h"
 #include "server/key_index.h"
 
 namespace covey::server {
 
+// State hashes; a partition that is not held is in state 0.
+using PartitionStates = std::map<PartitionId, uint64_t>;
+
 struct ColumnEvent {
   enum class Kind : uint8_t {
-    row,      // table, partition, key, versions: what the key holds; none: it is gone
+    row,      // table, partition, key, versions: what the key holds; none: it is gone. number: the
+              // partition's state hash after the batch
     dropped,  // partition: the node holds nothing of it any more
-    defined,  // table: the shard's partitions have these columns from now on, and no others of that name
+    reached,  // partition, number: its state hash after a batch that changed no row of a table with columns
+    defined,  // table, states: the shard's partitions have these columns from now on, and no others of that
+              // name
     gone,     // table: there is none of its name any more
-    mark,     // number: all batches before this moment were told
+    mark,     // number, states: all batches before this moment were told
   };
   Kind kind = Kind::row;
   std::shared_ptr<const ColumnTable> table;
@@ -41,8 +53,26 @@ struct ColumnEvent {
   std::string key;
   std::vector<RowState> versions;  // by time, then dot
   uint64_t number = 0;
+  std::shared_ptr<const PartitionStates> states;  // of all the shard's partitions, or nullptr: not known
 
   uint64_t bytes() const;  // of memory, about
+};
+
+// What is left of columns from before the process began.
+class ColumnHistory {
+ public:
+  virtual ~ColumnHistory() = default;
+  virtual std::optional<std::string> part(const std::string& table, PartitionId partition) = 0;
+  virtual const ColumnChanges& changes() = 0;
+  virtual void loaded() {}  // neither will be asked for, unless a table is defined anew
+};
+
+// A part as it is to be kept.
+struct PartCheckpoint {
+  std::string table, definition;
+  PartitionId partition;
+  uint64_t state = 0;
+  std::string bytes;  // empty: it has no rows, and there is nothing to keep
 };
 
 class ColumnPart {
@@ -66,7 +96,13 @@ class ColumnPart {
   std::string why_;
   uint64_t load_ = 0;   // the number of its load
   uint64_t bytes_ = 0;  // of memory, when last counted
-  std::map<agg::Slot, std::vector<RowState>> expiring_;
+  // Of a part that is loading: waits for what was kept, or has it already. Keys in stale_ are to be read.
+  enum class From : uint8_t { objects, waits, kept };
+  From from_ = From::objects;
+  uint64_t begun_at_ = 0;  // the partition's state then
+  std::set<std::string> stale_;
+  std::optional<uint64_t> kept_;  // the state that its newest checkpoint holds
+  ExpiringRows expiring_;
   std::set<std::pair<uint64_t, agg::Slot>> due_;  // when the next version of a row expires
 };
 
@@ -79,7 +115,9 @@ struct ColumnSetOptions {
 class ColumnSet {
  public:
   // `loaded`: a load has read all; the shard is to send a mark of this number behind what it has told.
-  ColumnSet(ColumnSetOptions options, std::function<void(uint32_t shard, uint64_t number)> loaded);
+  // `history`: nullptr: nothing was kept; outlives the set.
+  ColumnSet(ColumnSetOptions options, std::function<void(uint32_t shard, uint64_t number)> loaded,
+            ColumnHistory* history = nullptr);
   ~ColumnSet();
 
   // Events of one shard, in its order. Those that are expired at wall_ms do not count.
@@ -96,8 +134,22 @@ class ColumnSet {
   const ColumnPart* find(const std::string& table, const std::string& definition,
                          PartitionId partition) const;
 
+  using PartKey = std::pair<std::pair<std::string, std::string>, PartitionId>;  // table, definition
+  // The first whole part behind `after` (nullopt: of all) that is not kept as it is now; `after` becomes it.
+  // nullopt: there is none.
+  std::optional<PartCheckpoint> next_checkpoint(std::optional<PartKey>& after);
+  void kept(const PartCheckpoint& checkpoint);  // it is on disk
+  bool has_unkept() const;
+  bool has_part(const std::string& table, PartitionId partition) const;
+  // Marks that are nobody's load: since the last call.
+  std::vector<uint64_t> take_marks() { return std::exchange(marks_, {}); }
+  // A number for a mark, never given twice.
+  uint64_t next_number() { return ++last_number_; }
+
   struct Counts {
     uint64_t parts = 0, loading = 0, failed = 0, rows = 0, bytes = 0, conflicted = 0;
+    uint64_t rebuilding = 0;                         // those loading that all objects are read for
+    uint64_t restored_total = 0, rebuilt_total = 0;  // parts that began so
   };
   Counts counts() const;
   // Columns whose memory was given back since the last call: devices may forget them.
@@ -119,7 +171,9 @@ class ColumnSet {
   };
 
   void apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms);
-  void define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns);
+  void define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns,
+              const std::shared_ptr<const PartitionStates>& states);
+  void take_states(const std::shared_ptr<const PartitionStates>& states);
   void remove(uint32_t shard, const std::string& name);
   void start_load(uint32_t shard, Table& table);
   void drop(PartitionId partition);
@@ -132,6 +186,12 @@ class ColumnSet {
   void flush();
   void fail(ColumnPart& part, std::string why);
   void reset(ColumnPart& part);
+  void read_from_objects(ColumnPart& part);
+  void count_bytes(ColumnPart& part);  // and the part fails if they are too many
+  bool is_kept(const ColumnPart& part, PartitionId partition) const;
+  void restore(const ColumnTable& table, PartitionId partition, ColumnPart& part);
+  bool read_stale(Store& store, const ColumnTable& table, PartitionId partition, ColumnPart& part,
+                  size_t& rows, uint64_t wall_ms);
   bool load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_ms);
 
   const ColumnSetOptions options_;
@@ -139,7 +199,11 @@ class ColumnSet {
   std::map<Name, Table> tables_;
   std::vector<ColumnPart*> touched_;  // with a batch that is not empty
   std::deque<Load> loads_;
-  uint64_t last_load_ = 0;
+  uint64_t last_number_ = 0;
+  ColumnHistory* const history_;
+  std::map<PartitionId, uint64_t> states_;  // that whole parts hold; absent: not known
+  std::vector<uint64_t> marks_;
+  uint64_t restored_ = 0, rebuilt_ = 0;
   uint64_t bytes_ = 0;
   std::vector<uint64_t> forgotten_;
 };

@@ -122,6 +122,8 @@ void read_rest(ConfigReader& root, Config& config) {
   gossip.finish();
   ConfigReader aggregation = root.object("aggregation");
   config.aggregation_memory_bytes = aggregation.number_or("memory_mb", 2048, 1, 16 * 1024 * 1024) * mib;
+  config.checkpoint_seconds =
+      static_cast<uint32_t>(aggregation.number_or("checkpoint_seconds", 300, 0, 86400));
   aggregation.finish();
   ConfigReader log = root.object("log");
   const std::vector<std::string> levels = {"trace", "debug", "info", "warning", "error"};

@@ -55,6 +55,7 @@ struct Config {
   uint64_t free_space_bytes = 256ull << 20;
 
   uint64_t aggregation_memory_bytes = 2048ull << 20;
+  uint32_t checkpoint_seconds = 300;  // between two checkpoints of columns; 0: none
 
   uint32_t gossip_interval_ms = 200;
   uint32_t suspect_ms = 1000;

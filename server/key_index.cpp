@@ -1,9 +1,10 @@
 #include "server/key_index.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "replication/hash.h"
-#include "server/node_context.h"
+#include "server/random_bits.h"
 
 namespace covey::server {
 namespace {
@@ -47,17 +48,34 @@ std::optional<agg::Slot> KeyIndex::find(std::string_view key) const {
 }
 
 std::optional<agg::Slot> KeyIndex::insert(std::string_view key) {
-  if ((size() + 1) * 4 > places_.size() * 3) grow();
+  if ((size() + 1) * 4 > places_.size() * 3) rehash(places_.size() * 2);
   const uint32_t hash = hash_of(key);
   Place& place = places_[place_of(key, hash)];
   if (place.slot != none) return place.slot;
   auto slot = slots_.allocate();
-  if (!slot) return std::nullopt;
-  if (*slot >= keys_.size()) keys_.resize(*slot + 1);
-  keys_[*slot] = key;
-  key_bytes_ += outside(key);
-  place = {hash, *slot};
+  if (slot) enter(place, hash, *slot, key);
   return slot;
+}
+
+void KeyIndex::enter(Place& place, uint32_t hash, agg::Slot slot, std::string_view key) {
+  if (slot >= keys_.size()) keys_.resize(slot + 1);
+  keys_[slot] = key;
+  key_bytes_ += outside(key);
+  place = {hash, slot};
+}
+
+void KeyIndex::reserve(size_t keys) {
+  const size_t places = std::bit_ceil(keys * 4 / 3 + 1);
+  if (places > places_.size()) rehash(places);
+}
+
+bool KeyIndex::restore(agg::Slot slot, std::string_view key) {
+  if ((size() + 1) * 4 > places_.size() * 3) rehash(places_.size() * 2);
+  const uint32_t hash = hash_of(key);
+  Place& place = places_[place_of(key, hash)];
+  if (place.slot != none || !slots_.claim(slot)) return false;
+  enter(place, hash, slot, key);
+  return true;
 }
 
 std::optional<agg::Slot> KeyIndex::erase(std::string_view key) {
@@ -81,8 +99,8 @@ std::optional<agg::Slot> KeyIndex::erase(std::string_view key) {
   return slot;
 }
 
-void KeyIndex::grow() {
-  std::vector<Place> old(std::max(places_min, places_.size() * 2));
+void KeyIndex::rehash(size_t places) {
+  std::vector<Place> old(std::max(places_min, places));
   old.swap(places_);
   const size_t mask = places_.size() - 1;
   for (const Place& place : old) {

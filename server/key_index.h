@@ -24,6 +24,10 @@ class KeyIndex {
   void prefetch_key(uint32_t hash) const;
   // The key's slot, a new one if it has none; nullopt: there are no more slots.
   std::optional<agg::Slot> insert(std::string_view key);
+  // Room for so many keys.
+  void reserve(size_t keys);
+  // The key gets this slot. false: the slot is taken, or the key has one.
+  bool restore(agg::Slot slot, std::string_view key);
   // nullopt: it has none.
   std::optional<agg::Slot> erase(std::string_view key);
   size_t size() const { return slots_.count(); }
@@ -41,7 +45,8 @@ class KeyIndex {
   };
   static constexpr agg::Slot none = UINT32_MAX;
   size_t place_of(std::string_view key, uint32_t hash) const;  // where it is, or the free place for it
-  void grow();
+  void rehash(size_t places);
+  void enter(Place& place, uint32_t hash, agg::Slot slot, std::string_view key);
 
   agg::SlotAllocator slots_;
   std::vector<std::string> keys_;  // by slot

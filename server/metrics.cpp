@@ -303,6 +303,22 @@ void print_columns(Printer& print, const Metrics& metrics, const NodeMetrics& no
               node.column_parts_loading);
   print.gauge("covey_column_parts_failed", "Parts of tables that have no columns, most likely for memory.",
               node.column_parts_failed);
+  print.gauge("covey_column_parts_rebuilding", "Those of them that are read from all stored objects.",
+              node.column_parts_rebuilding);
+  print.counter("covey_column_parts_restored_total", "Parts that began with a checkpoint.",
+                node.column_parts_restored);
+  print.counter("covey_column_parts_rebuilt_total", "Parts that began with all stored objects.",
+                node.column_parts_rebuilt);
+  print.counter("covey_column_checkpoints_total", "Checkpoints of parts that were written.",
+                node.column_checkpoints);
+  print.counter("covey_column_checkpoints_failed_total",
+                "Checkpoints that were not written, most likely for lack of space.",
+                node.column_checkpoints_failed);
+  print.gauge("covey_column_journal_bytes", "Changes written down since the checkpoints.",
+              node.column_journal_bytes);
+  print.counter("covey_column_journal_failures_total",
+                "Times that changes could not be written down: a crash then costs a rebuild.",
+                node.column_journal_failures);
   print.counter("covey_column_changes_total", "Changes told to the columns.", node.column_changes);
   print.gauge("covey_column_waiting_bytes", "Changes that the columns have not taken yet.",
               node.column_waiting_bytes);

@@ -73,6 +73,9 @@ struct NodeMetrics {
   bool writes_refused = false;
   // The columns', of a moment ago.
   uint64_t column_rows = 0, column_bytes = 0, column_parts_loading = 0, column_parts_failed = 0;
+  uint64_t column_parts_rebuilding = 0, column_parts_restored = 0, column_parts_rebuilt = 0;
+  uint64_t column_checkpoints = 0, column_checkpoints_failed = 0;
+  uint64_t column_journal_bytes = 0, column_journal_failures = 0;
   uint64_t column_changes = 0, column_waiting_bytes = 0, column_lanes_lost = 0;
   uint64_t cpu_scans = 0, gpu_scans = 0, gpu_failures = 0;
   bool gpu_present = false;

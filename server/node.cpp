@@ -177,11 +177,17 @@ std::optional<StoreError> Node::open_shards() {
   aggregation.columns.partitions = context_.config.partitions;
   aggregation.columns.bytes_max = context_.config.aggregation_memory_bytes;
   aggregation.lane_bytes_max = aggregation_waiting_bytes / shards_.size();
-  aggregator_ = std::make_unique<Aggregator>(
-      aggregation, directory_->database().shard(), [this](uint32_t shard, uint64_t number) {
-        shards_[shard]->mailbox().post(
-            [one = shards_[shard].get(), number] { one->column_feed().mark(number); });
-      });
+  aggregation.checkpoint_folder = context_.config.data_dir + "/columns";
+  aggregation.checkpoint_interval_us = context_.config.checkpoint_seconds * 1e6;
+  Aggregator::Shards ask;
+  ask.mark = [this](uint32_t shard, uint64_t number) {
+    shards_[shard]->mailbox().post([one = shards_[shard].get(), number] { one->column_feed().mark(number); });
+  };
+  ask.mark_file = [this](uint32_t shard, uint64_t number) {
+    shards_[shard]->mailbox().post(
+        [one = shards_[shard].get(), number] { one->column_feed().mark_file(number); });
+  };
+  aggregator_ = std::make_unique<Aggregator>(aggregation, directory_->database().shard(), std::move(ask));
   context_.aggregator = aggregator_.get();
   for (auto& shard : shards_) {
     auto opened = shard->open(directory_->database(), identity);
@@ -301,6 +307,7 @@ void Node::stop_shards() {
   for (auto& shard : shards_) shard->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  aggregator_->stop(true);
   aggregator_.reset();
   for (auto& shard : shards_) shard->close_store();
 }

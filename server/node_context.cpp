@@ -1,7 +1,6 @@
 #include "server/node_context.h"
 
 #include <chrono>
-#include <random>
 
 namespace covey::server {
 
@@ -23,11 +22,6 @@ Now now() {
   auto tick = duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
   auto wall = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
   return {static_cast<uint64_t>(tick), static_cast<uint64_t>(wall)};
-}
-
-uint64_t random_bits() {
-  std::random_device device;
-  return static_cast<uint64_t>(device()) << 32 | device();
 }
 
 }  // namespace covey::server

@@ -14,6 +14,7 @@
 #include "replication/core.h"
 #include "server/config.h"
 #include "server/handshake.h"
+#include "server/random_bits.h"
 
 namespace covey {
 class Database;
@@ -53,7 +54,6 @@ struct NodeContext {
   Introduction introduction(uint32_t shard) const;
 };
 
-Now now();               // both clocks of this machine
-uint64_t random_bits();  // from the system
+Now now();  // both clocks of this machine
 
 }  // namespace covey::server

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "replication/hash.h"
-#include "server/node_context.h"
+#include "server/random_bits.h"
 
 namespace covey::server {
 

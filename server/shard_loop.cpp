@@ -31,8 +31,13 @@ ShardLoop::ShardLoop(NodeContext& node, uint32_t index)
       index_(index),
       mailbox_(io_, mailbox_tasks_max),
       ticker_(io_),
-      feed_(
-          [this](std::vector<ColumnEvent>&& events) { node_.aggregator->push(index_, std::move(events)); }) {}
+      feed_([this](std::vector<ColumnEvent>&& events) { node_.aggregator->push(index_, std::move(events)); },
+            [this] {
+              PartitionStates states;
+              for (const PartitionView& view : core_->partitions(now()))
+                states.emplace(view.partition, view.state_hash);
+              return states;
+            }) {}
 
 ShardLoop::~ShardLoop() = default;
 
@@ -50,6 +55,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
   options.feed = &feed_;
+  if (node_.aggregator != nullptr) feed_.use_journal(node_.aggregator->journal());
   core_ = std::make_unique<Core>(options, *store_);
   auto started = core_->start(now(), identity, {});
   if (!started) return started.error();

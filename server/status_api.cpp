@@ -190,6 +190,13 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     whole.column_bytes = aggregation.columns.bytes;
     whole.column_parts_loading = aggregation.columns.loading;
     whole.column_parts_failed = aggregation.columns.failed;
+    whole.column_parts_rebuilding = aggregation.columns.rebuilding;
+    whole.column_parts_restored = aggregation.columns.restored_total;
+    whole.column_parts_rebuilt = aggregation.columns.rebuilt_total;
+    whole.column_checkpoints = aggregation.kept.written;
+    whole.column_checkpoints_failed = aggregation.kept.failed;
+    whole.column_journal_bytes = aggregation.kept.changes_bytes;
+    whole.column_journal_failures = aggregation.kept.changes_failed;
     whole.column_changes = aggregation.changes;
     whole.column_waiting_bytes = aggregation.waiting_bytes;
     whole.column_lanes_lost = aggregation.lanes_lost;

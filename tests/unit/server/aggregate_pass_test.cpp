@@ -28,13 +28,14 @@ class Node {
     options.columns.partitions = partitions;
     options.tasks_max = waiting_max;
     options.threads = 1;
-    aggregator_ = std::make_unique<Aggregator>(options, std::make_unique<MemoryStore>(),
-                                               [this](uint32_t shard, uint64_t number) {
-                                                 std::vector<ColumnEvent> events(1);
-                                                 events[0].kind = ColumnEvent::Kind::mark;
-                                                 events[0].number = number;
-                                                 aggregator_->push(shard, std::move(events));
-                                               });
+    Aggregator::Shards shards;
+    shards.mark = [this](uint32_t shard, uint64_t number) {
+      std::vector<ColumnEvent> events(1);
+      events[0].kind = ColumnEvent::Kind::mark;
+      events[0].number = number;
+      aggregator_->push(shard, std::move(events));
+    };
+    aggregator_ = std::make_unique<Aggregator>(options, std::make_unique<MemoryStore>(), std::move(shards));
     std::vector<ColumnEvent> events(1);
     events[0].kind = ColumnEvent::Kind::defined;
     events[0].table = table_;
