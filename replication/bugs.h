@@ -39,6 +39,8 @@ enum class Bug {
   restored_is_ready,         // strict reads count a restored replica before it has been filled
   log_sync_forgotten,        // the store's log counts as synced and is not
   damage_is_dropped,         // damage in the synced part of a log is taken for an unsynced end
+  feed_forgets_erased,       // columns are not told of keys that are gone
+  changes_not_announced,     // of a batch's keys the last is not written down for columns
   count
 };
 
@@ -72,7 +74,9 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "stale_life_accepted",
     "restored_is_ready",
     "log_sync_forgotten",
-    "damage_is_dropped"};
+    "damage_is_dropped",
+    "feed_forgets_erased",
+    "changes_not_announced"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

@@ -195,7 +195,9 @@ void Edit::announce(Feed& feed) const {
   for (const auto& [key, staged] : staged_) {
     if (staged.after && !same_versions(staged.before, *staged.after)) keys.push_back(&key);
   }
-  if (!keys.empty()) feed.changing(partition_.id, partition_.state_hash, next_.state_hash, keys);
+  if (keys.empty()) return;
+  if (bug(Bug::changes_not_announced)) keys.pop_back();
+  feed.changing(partition_.id, partition_.state_hash, next_.state_hash, keys);
 }
 
 void Edit::tell(Feed& feed) const {
@@ -203,8 +205,9 @@ void Edit::tell(Feed& feed) const {
   bool any = false;
   for (const auto& [key, staged] : staged_) {
     if (!staged.after || same_versions(staged.before, *staged.after)) continue;
-    feed.changed(partition_.id, key, *staged.after);
     any = true;
+    if (bug(Bug::feed_forgets_erased) && staged.after->versions.empty()) continue;
+    feed.changed(partition_.id, key, *staged.after);
   }
   if (any) feed.reached(partition_.id, partition_.state_hash);
 }

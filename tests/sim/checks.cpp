@@ -79,6 +79,16 @@ void World::check_everything() {
   check_algebra();
 }
 
+void World::check_columns() {
+  for (Machine& machine : machines_) {
+    if (!machine.up || machine.rotten) continue;
+    for (ShardState& shard : machine.shards) {
+      if (!shard.disk->has_ended())
+        shard.columns->check(shard.disk->store(), now(machine), machine.id.name, totals);
+    }
+  }
+}
+
 // The copy against its own counts and hash (I4), the versions against the clock (I2), the clock against what
 // was written (I1).
 void World::check_copy(Machine& machine, ShardState& shard, const PartitionView& view) {
@@ -207,6 +217,7 @@ std::optional<std::string> World::leftovers(Machine& machine, ShardState& shard)
 
 void World::check_final_state() {
   check_everything();
+  check_columns();
   for (const TableKey& key : oracle_.keys()) {
     PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
     std::optional<Object> first;

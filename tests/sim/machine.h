@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "replication/core.h"
+#include "tests/sim/columns.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/watched_store.h"
 
@@ -25,6 +26,7 @@ struct ShardState {
   };
   std::unique_ptr<Disk> disk;
   std::unique_ptr<WatchedStore> watched;
+  std::unique_ptr<Columns> columns;  // its files outlive the process
   std::unique_ptr<Core> core;
   bool sync_scheduled = false;
   std::vector<DotSet> clocks;   // by partition

@@ -36,7 +36,8 @@ CoreOptions World::core_options(const Machine& machine, uint32_t shard) {
           .gossip_interval_us = setup_.gossip_interval_us,
           .siblings_max = setup_.siblings_max,
           .log_entries_max = setup_.log_entries_max,
-          .message_bytes_max = setup_.message_bytes_max};
+          .message_bytes_max = setup_.message_bytes_max,
+          .feed = machine.shards[shard].columns->feed()};
 }
 
 void World::start(Machine& machine) {
@@ -77,6 +78,7 @@ void World::start(Machine& machine) {
       take_down(machine);
       return;
     }
+    shard.columns->begin(*shard.core, now(machine));
     shard.watched->take_changes();
     shard.log_cuts = 0;
     shard.incarnations.clear();
@@ -127,6 +129,7 @@ void World::take_down(Machine& machine) {
   machine.operations.clear();
   for (ShardState& shard : machine.shards) {
     if (shard.core) count_stats(*shard.core);
+    shard.columns->end();
     shard.core.reset();
     shard.watched.reset();
     shard.sync_scheduled = false;
@@ -216,6 +219,9 @@ void World::lose_disk(Machine& machine) {
     shard.clocks.resize(setup_.partitions);
     shard.voids.resize(setup_.partitions);
     shard.minted.resize(setup_.partitions);
+    const auto index = static_cast<uint32_t>(&shard - machine.shards.data());
+    const uint64_t seed = setup_.seed * 1'000'003 + machine.index * 1009 + index * 101 + machine.run;
+    shard.columns = std::make_unique<Columns>(seed, index, setup_.shards[machine.index], setup_.partitions);
   }
   machine.record = {};
   machine.seems_untouched = false;
@@ -278,6 +284,7 @@ void World::restore(Machine& machine, bool noticed) {
     machine.shards[i].disk = machine.backup->disks[i]->clone();
     machine.shards[i].disk->sync_to(machine.shards[i].disk->written());
     machine.shards[i].disk->set_full(machine.full);
+    machine.shards[i].columns->go_back();
   }
   machine.record = machine.backup->record;
   if (noticed) {

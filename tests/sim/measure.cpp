@@ -32,7 +32,8 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::repair_skips_absent_keys, 400}, {Bug::repair_clock_first, 400},
                             {Bug::void_running_life, 50},         {Bug::void_without_all, 800},
                             {Bug::restored_is_ready, 0},          {Bug::log_sync_forgotten, 200},
-                            {Bug::damage_is_dropped, 600}};
+                            {Bug::damage_is_dropped, 600},        {Bug::feed_forgets_erased, 5},
+                            {Bug::changes_not_announced, 20}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t tick_us = 10'000;
 constexpr uint64_t check_everything_each_steps = 400;
+constexpr uint64_t check_columns_each_steps = 2'000;
 constexpr uint64_t answer_slack_us = 500'000;
 
 std::vector<NodeId> node_names(uint32_t count) {
@@ -120,7 +121,10 @@ void World::after_input(Machine& machine, ShardState& shard) {
       for (const auto& one : unsent) core.unsent(time, one.to, *one.message);
     });
   }
+  if (!shard.disk->has_ended() && !machine.rotten && machine.up)
+    shard.columns->step(shard.disk->store(), now(machine));
   if (++steps_ % check_everything_each_steps == 0) check_everything();
+  if (steps_ % check_columns_each_steps == 0) check_columns();
 }
 
 void World::stage(Machine& machine, ShardState& shard, const TableKey& key,

@@ -188,6 +188,7 @@ class World {
   std::optional<Context> open_token(ClientOperation& operation, const std::string& name, bool& refused);
 
   void check_copy(Machine& machine, ShardState& shard, const PartitionView& view);
+  void check_columns();
   void check_pairs();
   void check_algebra();
   std::optional<std::string> leftovers(Machine& machine, ShardState& shard);
