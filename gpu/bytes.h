@@ -63,7 +63,8 @@ class ByteReader {
       const uint8_t byte = u8();
       value |= static_cast<uint64_t>(byte & 0x7f) << shift;
       if (byte < 0x80) {
-        if (shift == 63 && byte > 1) fail();
+        // One way only to write a number.
+        if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0)) fail();
         return ok_ ? value : 0;
       }
     }

@@ -18,6 +18,8 @@ constexpr uint64_t kMagic = 0x74706b6379766f63;  // "covyckpt"
 constexpr uint64_t kFormat = 1;
 constexpr size_t kNoteMax = 4096;
 constexpr uint64_t kSectionMax = uint64_t{1} << 28;
+constexpr int kExponentMin = -1074;  // of a double's lowest bit
+constexpr int kExponentMax = 1024;   // above its highest
 
 // Never used again for something else.
 enum Tag : uint64_t { kHead = 1, kRowGroup = 2, kTile = 3, kSiblingRows = 4, kEnd = 5 };
@@ -280,13 +282,37 @@ class CheckpointReader {
     }
     if (column.type != ColumnType::kString) {
       in.raw(tile->values.get(), rows * size_t{8});
-      if (!in.ended()) return corrupt();
+      if (!in.ended() || !sound(*tile, column.type, rows)) return corrupt();
     } else if (Status strings = read_codes(in, column, *tile, rows); !strings) {
       return strings;
     }
     column.tiles[group] = std::move(tile);
     store_->bytes_ += bytes;
     return Done{};
+  }
+
+  // Scans rely on it: rows without a value are zero, and the zone map holds all that there is.
+  static bool sound(const Tile& tile, ColumnType type, uint32_t rows) {
+    ZoneMap found;
+    for (uint32_t row = 0; row < rows; ++row) {
+      const auto bits = static_cast<uint64_t>(tile.ints()[row]);
+      if (((tile.valid()[row / 64] >> (row % 64)) & 1) == 0) {
+        if (bits != 0) return false;
+      } else if (type == ColumnType::kInt64) {
+        found.add_int(tile.ints()[row]);
+      } else {
+        const double value = tile.floats()[row];
+        if (bits == kSignBit || (value != value && bits != kNanBits)) return false;
+        found.add_float(value);
+      }
+    }
+    const ZoneMap& zone = tile.zone;
+    const bool none = zone.low == kNoExponent && zone.high == kNoExponent;
+    if (!none && (zone.low < kExponentMin || zone.high > kExponentMax || zone.low >= zone.high)) return false;
+    if (found.has_special && !zone.has_special) return false;
+    if (found.min <= found.max && (zone.min > found.min || zone.max < found.max)) return false;
+    if (type == ColumnType::kInt64 || found.low == kNoExponent) return true;
+    return !none && zone.low <= found.low && zone.high >= found.high;
   }
 
   Status read_codes(ByteReader& in, ColumnStore::Column& column, Tile& tile, uint32_t rows) {
