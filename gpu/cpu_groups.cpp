@@ -12,15 +12,6 @@ namespace covey::agg {
 
 namespace {
 
-template <class Action>
-void for_rows(const RowList& rows, Action action) {
-  if (rows.listed == nullptr) {
-    for (uint32_t row = 0; row < rows.rows; ++row) action(row);
-  } else {
-    for (uint32_t i = 0; i < rows.count; ++i) action(rows.listed[i]);
-  }
-}
-
 bool valid(const Tile& tile, uint32_t row) { return ((tile.valid()[row / 64] >> (row % 64)) & 1) != 0; }
 
 }  // namespace

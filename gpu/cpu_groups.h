@@ -20,6 +20,15 @@ void append_group_value(const GroupColumn& column, bool null, uint64_t word, std
 // The key of a group by its number, where groups are dense.
 void append_dense_key(const GroupLayout& layout, uint64_t number, std::string& key);
 
+template <class Action>
+void for_rows(const RowList& rows, Action action) {
+  if (rows.listed == nullptr) {
+    for (uint32_t row = 0; row < rows.rows; ++row) action(row);
+  } else {
+    for (uint32_t i = 0; i < rows.count; ++i) action(rows.listed[i]);
+  }
+}
+
 class GroupIndexer {
  public:
   explicit GroupIndexer(const GroupLayout& layout) : layout_(layout) {}

@@ -110,6 +110,9 @@ class ThreadMeasure {
   std::vector<int64_t> units_;
 };
 
+// To one group's sum, squares, or both; null: not wanted.
+void add_exactly(WideSums* sum, WideSums* squares, size_t group, double value);
+
 // The rows of a mask as a list.
 uint32_t list_rows(const uint64_t* mask, uint32_t rows, uint16_t* into);
 

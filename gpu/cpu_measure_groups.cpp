@@ -8,18 +8,7 @@
 
 namespace covey::agg {
 
-void add_exactly(WideSums* sum, WideSums* squares, size_t group, double value);
-
 namespace {
-
-template <class Action>
-void for_rows(const RowList& rows, Action action) {
-  if (rows.listed == nullptr) {
-    for (uint32_t row = 0; row < rows.rows; ++row) action(row);
-  } else {
-    for (uint32_t i = 0; i < rows.count; ++i) action(rows.listed[i]);
-  }
-}
 
 // How many edges are at or below the key; without branches that depend on it.
 size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {

@@ -70,22 +70,25 @@ Result<Refinement> Refinement::decode(const Plan& plan, std::string_view bytes) 
   ByteReader& in = *opened;
   Refinement ask;
   ask.fingerprint = in.u64();
-  ask.round = static_cast<uint32_t>(in.varint());
+  const uint64_t round = in.varint();
+  if (round > UINT32_MAX) return corrupt();
+  ask.round = static_cast<uint32_t>(round);
   if (in.ok() && ask.fingerprint != plan.fingerprint()) return mismatch();
   const uint64_t size = in.varint();
   if (size == 0 || size > kTargetsMax || size > in.left()) return corrupt();
   std::vector<Value> values;
   for (uint64_t i = 0; i < size; ++i) {
     QuantileTarget target;
-    target.measure = static_cast<uint32_t>(in.varint());
+    const uint64_t measure_index = in.varint();
+    if (measure_index >= plan.measures().size()) return corrupt();
+    target.measure = static_cast<uint32_t>(measure_index);
     target.group = std::string(in.text(kGroupColumnsMax * (2 * kStringBytesMax + 3)));
     target.lo = in.u64();
     target.hi = in.u64();
     target.count = in.varint();
     const uint8_t collect = in.u8();
     target.collect = collect == 1;
-    if (!in.ok() || collect > 1 || target.measure >= plan.measures().size() || target.lo > target.hi)
-      return corrupt();
+    if (!in.ok() || collect > 1 || target.lo > target.hi) return corrupt();
     const Measure& measure = plan.measures()[target.measure];
     std::vector<ColumnType> types;
     for (const uint32_t column : plan.selections()[measure.selection].group_by) {

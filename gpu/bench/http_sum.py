@@ -3,7 +3,7 @@
 
     python3 gpu/bench/http_sum.py [--rows N] [--rounds N] [--coveyd PROGRAM] [--at-most TIMES]
 
-Starts one node in a directory of its own, writes N rows (10 million by default: some minutes), asks for exact sums,
+Starts one node in a directory of its own, writes N rows (10 million by default: minutes), asks for exact sums,
 prints medians and stops the node. --at-most: exit 1 if the ratio of the medians is higher."""
 
 import argparse
@@ -109,6 +109,7 @@ def main():
     parser.add_argument("--coveyd", default=str(ROOT / "build/release/bin/coveyd"))
     parser.add_argument("--at-most", type=float, default=math.inf)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and the node with it
     with tempfile.TemporaryDirectory(prefix="covey-http-sum-") as folder:
         node, port = start(options, pathlib.Path(folder))
         try:

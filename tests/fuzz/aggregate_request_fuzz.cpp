@@ -5,9 +5,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace covey;
-  static const agg::Schema schema{{{"x", agg::ColumnType::kFloat64},
-                                   {"n", agg::ColumnType::kInt64},
-                                   {"s", agg::ColumnType::kString}}};
+  static const agg::Schema schema{
+      {{"x", agg::ColumnType::kFloat64}, {"n", agg::ColumnType::kInt64}, {"s", agg::ColumnType::kString}}};
   auto request = server::parse_aggregate(fuzz::view(data, size));
   if (!request) {
     COVEY_ASSERT(!request.error().message.empty());
