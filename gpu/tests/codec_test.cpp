@@ -228,4 +228,42 @@ TEST_CASE(
   CHECK(!crowded && crowded.error().code == ErrorCode::kDictionaryFull);
 }
 
+TEST_CASE("a checkpoint whose zone maps or empty rows do not fit its values is refused") {
+  Random random(8);
+  const Schema schema{{{"x", ColumnType::kFloat64}}};
+  std::vector<Row> rows;
+  for (int i = 0; i < 50; ++i) rows.push_back({0, {1.0 + random.unit()}, {}});
+  const Stores stores = make_stores(schema, rows, {.tile_rows = 64}, random);
+  const std::string good = checkpoint_bytes(*stores.stores[0], "");
+  // In the tile of x: column, row group and count of one byte each, least, greatest, lowest and highest bit,
+  // special, the valid rows, the values.
+  const auto changed = [&](size_t at, std::string_view with) {
+    std::string out;
+    for (std::string_view left = good; left.size() >= 24;) {
+      ByteReader head(left);
+      const uint64_t tag = head.u64();
+      const uint64_t length = head.u64();
+      std::string section(left.substr(0, 16 + length));
+      const bool tile = tag == 3 && section[16] == 0;
+      if (tile) section.replace(16 + at, with.size(), with);
+      Checksum sum;
+      sum.update(section.data(), 16);
+      sum.update(section.data() + 16, length);
+      ByteWriter tail;
+      tail.u64(sum.value());
+      out += section + tail.take();
+      left.remove_prefix(24 + length);
+    }
+    return restore_checkpoint(out).ok();
+  };
+  CHECK(changed(0, std::string_view("", 0)));
+  const std::string low(8, '\0'), high(8, '\xff');
+  CHECK(changed(3, low));  // wider
+  CHECK(changed(11, high));
+  CHECK(!changed(3, high));  // the least is above all values
+  CHECK(!changed(11, low));
+  CHECK(!changed(19, "\x02"));           // the lowest bit is above that of the values: 2^1
+  CHECK(!changed(30 + 60 * 8, "\x01"));  // a row without a value is not zero
+}
+
 }  // namespace covey::agg::test
