@@ -75,6 +75,8 @@ class JoinedPass {
           answer(i).unanswered.emplace_back(id, reason_loading);
         } else if (part->state() == ColumnPart::State::failed) {
           answer(i).unanswered.emplace_back(id, part->why());
+        } else if (!part->has(ask(i).plan->columns())) {
+          answer(i).unanswered.emplace_back(id, reason_loading);
         } else {
           answer(i).conflicted_keys += part->columns().conflicted_rows();
           wanted[id].push_back(i);

@@ -109,26 +109,74 @@ void ColumnSet::take_states(const std::shared_ptr<const PartitionStates>& states
 
 void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>& columns,
                        const std::shared_ptr<const PartitionStates>& states) {
-  remove(shard, columns->name());
+  flush();
   take_states(states);
+  const auto dictionaries = make_table(columns).dictionaries;
+  auto kept = take_parts(shard, *columns, dictionaries);
+  remove(shard, columns->name());  // and the table itself, if no other shard has parts of it
+  Table& made = make_table(columns);
+  made.dictionaries = dictionaries;
+  made.parts.merge(kept);
+  for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
+    auto [part, is_new] = made.parts.try_emplace(PartitionId{id}, columns->schema(), made.dictionaries);
+    if (!is_new || history_ == nullptr || states == nullptr) continue;
+    auto state = states->find(PartitionId{id});
+    part->second.begun_at_ = state == states->end() ? 0 : state->second;
+    part->second.from_ = ColumnPart::From::waits;
+  }
+  start_load(shard, made);
+}
+
+ColumnSet::Table& ColumnSet::make_table(const std::shared_ptr<const ColumnTable>& columns) {
   auto [at, is_new] = tables_.try_emplace({columns->name(), columns->definition()});
   Table& table = at->second;
-  if (is_new) {
-    table.columns = columns;
-    for (const agg::ColumnSpec& column : columns->schema().columns) {
-      table.dictionaries.push_back(
-          column.type == agg::ColumnType::kString ? std::make_shared<agg::Dictionary>() : nullptr);
+  if (!is_new) return table;
+  table.columns = columns;
+  // A column has one dictionary under all definitions that begin alike.
+  for (const auto& [name, other] : tables_) {
+    if (name.first == columns->name() && &other != &table && columns->extends(*other.columns))
+      table.dictionaries = other.dictionaries;
+  }
+  const auto& specs = columns->schema().columns;
+  for (size_t i = table.dictionaries.size(); i < specs.size(); ++i) {
+    const bool is_text = specs[i].type == agg::ColumnType::kString;
+    table.dictionaries.push_back(is_text ? std::make_shared<agg::Dictionary>() : nullptr);
+  }
+  return table;
+}
+
+// The shard's whole parts of definitions that this one extends, as parts of this one.
+std::map<PartitionId, ColumnPart> ColumnSet::take_parts(uint32_t shard, const ColumnTable& table,
+                                                        const agg::ColumnStore::Dictionaries& dictionaries) {
+  std::map<PartitionId, ColumnPart> out;
+  for (auto& [name, other] : tables_) {
+    // All parts of a table have the same codes for strings.
+    if (name.first != table.name() || !table.extends(*other.columns) ||
+        !std::equal(other.dictionaries.begin(), other.dictionaries.end(), dictionaries.begin()))
+      continue;
+    for (auto at = other.parts.begin(); at != other.parts.end();) {
+      auto next = std::next(at);
+      ColumnPart& part = at->second;
+      if (at->first.value % options_.shards == shard && part.state_ == ColumnPart::State::whole) {
+        extend(part, table, dictionaries);
+        out.insert(other.parts.extract(at));
+      }
+      at = next;
     }
   }
-  for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
-    ColumnPart& part =
-        table.parts.try_emplace(PartitionId{id}, columns->schema(), table.dictionaries).first->second;
-    if (history_ == nullptr || states == nullptr) continue;
-    auto state = states->find(PartitionId{id});
-    part.begun_at_ = state == states->end() ? 0 : state->second;
-    part.from_ = ColumnPart::From::waits;
+  return out;
+}
+
+void ColumnSet::extend(ColumnPart& part, const ColumnTable& table,
+                       const agg::ColumnStore::Dictionaries& dictionaries) {
+  const auto& specs = table.schema().columns;
+  for (size_t i = part.columns_.schema().columns.size(); i < specs.size(); ++i) {
+    auto added = part.columns_.add_column(specs[i], dictionaries[i]);
+    COVEY_ASSERT(added.ok());
+    part.filling_ = true;
   }
-  start_load(shard, table);
+  part.kept_.reset();
+  part.from_ = ColumnPart::From::objects;
 }
 
 void ColumnSet::remove(uint32_t shard, const std::string& name) {
@@ -151,7 +199,7 @@ void ColumnSet::start_load(uint32_t shard, Table& table) {
   for (auto& [id, part] : table.parts) {
     if (id.value % options_.shards != shard) continue;
     part.load_ = load.number;
-    part.state_ = ColumnPart::State::loading;
+    if (part.state_ != ColumnPart::State::whole) part.state_ = ColumnPart::State::loading;
   }
   loads_.push_back(std::move(load));
 }
@@ -202,6 +250,11 @@ void ColumnSet::mark(uint64_t number) {
   for (auto& [name, table] : tables_) {
     for (auto& [id, part] : table.parts) {
       of_load = of_load || part.load_ == number;
+      if (part.load_ == number && part.filling_) {
+        for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i)
+          part.columns_.set_state(i, agg::ColumnState::kWhole);
+        part.filling_ = false;
+      }
       if (part.load_ != number || part.state_ != ColumnPart::State::loading) continue;
       part.state_ = ColumnPart::State::whole;
       part.stale_.clear();
@@ -247,6 +300,25 @@ void ColumnSet::set_row(const ColumnTable& table, ColumnPart& part, const std::s
   }
   if (expires) part.expiring_[*slot] = std::move(versions);
   if (part.batch_.size() >= batch_rows_max) flush();
+}
+
+void ColumnSet::fill_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
+                         std::vector<RowState>&& versions, uint64_t wall_ms) {
+  const bool simple = versions.size() == 1 && versions[0].expires_ms == 0;
+  if (!simple) return set_row(table, part, key, std::move(versions), wall_ms);
+  const agg::Slot slot = *part.keys_.find(key);
+  touch(part);
+  for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i) {
+    if (part.columns_.state(i) == agg::ColumnState::kFilling)
+      part.batch_.set(slot, i, std::move(versions[0].values[i]));
+  }
+  if (part.batch_.size() >= batch_rows_max) flush();
+}
+
+bool ColumnPart::has(std::span<const uint32_t> columns) const {
+  return std::all_of(columns.begin(), columns.end(), [&](uint32_t column) {
+    return column >= columns_.time_column() || columns_.state(column) == agg::ColumnState::kWhole;
+  });
 }
 
 void ColumnSet::touch(ColumnPart& part) {
@@ -303,7 +375,9 @@ bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_
   auto at = table->second.parts.find(load.partition);
   if (at == table->second.parts.end()) return true;
   ColumnPart& part = at->second;
-  auto wanted = [&] { return part.load_ == load.number && part.state_ == ColumnPart::State::loading; };
+  auto wanted = [&] {
+    return part.load_ == load.number && (part.state_ == ColumnPart::State::loading || part.filling_);
+  };
   if (!wanted()) return true;
   if (part.from_ == ColumnPart::From::waits) {
     restore(*table->second.columns, load.partition, part);
@@ -317,13 +391,19 @@ bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_
   for (; cursor->valid() && rows > 0 && wanted(); cursor->next(), --rows) {
     std::string key(cursor->key().substr(prefix.size()));
     load.next_key = key + '\0';
-    if (part.keys_.find(key)) continue;
+    // What is to be loaded may have been told already; what is to be filled, not yet.
+    if (part.keys_.find(key).has_value() != part.filling_) continue;
     auto object = decode_object(cursor->value());
     if (!object) {
       fail(part, "a stored object is unreadable");
       return true;
     }
-    set_row(*table->second.columns, part, key, table->second.columns->rows(*object), wall_ms);
+    auto versions = table->second.columns->rows(*object);
+    if (part.filling_) {
+      fill_row(*table->second.columns, part, key, std::move(versions), wall_ms);
+    } else {
+      set_row(*table->second.columns, part, key, std::move(versions), wall_ms);
+    }
   }
   if (auto error = cursor->error()) {
     fail(part, error->message);

@@ -10,6 +10,9 @@
 // changed since. What was kept counts only if it can be shown to lead to the state that the shard's objects
 // were in when the part began; else the part is loaded from all objects.
 //
+// When a table gets more columns behind those that it has, only these are filled, likewise a few rows at a
+// time, while the part goes on being whole but for them.
+//
 // Used by one thread, the aggregator's: scans and changes alternate, so a scan sees whole batches.
 #pragma once
 
@@ -84,6 +87,8 @@ class ColumnPart {
   const KeyIndex& keys() const { return keys_; }
   State state() const { return state_; }
   const std::string& why() const { return why_; }  // why it failed
+  // Whether none of these columns is still being filled.
+  bool has(std::span<const uint32_t> columns) const;
   // When the next version of a row expires; 0: none does.
   uint64_t next_expiry_ms() const { return due_.empty() ? 0 : due_.begin()->first; }
 
@@ -94,8 +99,9 @@ class ColumnPart {
   agg::UpdateBatch batch_;  // changes that columns_ has not been given yet
   State state_ = State::loading;
   std::string why_;
-  uint64_t load_ = 0;   // the number of its load
-  uint64_t bytes_ = 0;  // of memory, when last counted
+  uint64_t load_ = 0;     // the number of its load
+  bool filling_ = false;  // the load is for columns of a whole part
+  uint64_t bytes_ = 0;    // of memory, when last counted
   // Of a part that is loading: waits for what was kept, or has it already. Keys in stale_ are to be read.
   enum class From : uint8_t { objects, waits, kept };
   From from_ = From::objects;
@@ -176,6 +182,13 @@ class ColumnSet {
   void take_states(const std::shared_ptr<const PartitionStates>& states);
   void remove(uint32_t shard, const std::string& name);
   void start_load(uint32_t shard, Table& table);
+  Table& make_table(const std::shared_ptr<const ColumnTable>& columns);
+  std::map<PartitionId, ColumnPart> take_parts(uint32_t shard, const ColumnTable& table,
+                                               const agg::ColumnStore::Dictionaries& dictionaries);
+  static void extend(ColumnPart& part, const ColumnTable& table,
+                     const agg::ColumnStore::Dictionaries& dictionaries);
+  void fill_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
+                std::vector<RowState>&& versions, uint64_t wall_ms);
   void drop(PartitionId partition);
   void mark(uint64_t number);
   void look_ahead(std::span<const ColumnEvent> events) const;

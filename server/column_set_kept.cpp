@@ -61,7 +61,7 @@ bool ColumnSet::read_stale(Store& store, const ColumnTable& table, PartitionId p
 }
 
 bool ColumnSet::is_kept(const ColumnPart& part, PartitionId partition) const {
-  if (part.state_ != ColumnPart::State::whole) return true;
+  if (part.state_ != ColumnPart::State::whole || part.filling_) return true;
   auto state = states_.find(partition);
   return state == states_.end() || part.kept_ == state->second;
 }

@@ -66,6 +66,15 @@ ColumnTable::ColumnTable(std::string name, const TableDefinition& definition)
   }
 }
 
+bool ColumnTable::extends(const ColumnTable& older) const {
+  if (conflicts_ != older.conflicts_ || fields_.size() < older.fields_.size()) return false;
+  for (size_t i = 0; i < older.fields_.size(); ++i) {
+    if (schema_.columns[i] != older.schema_.columns[i] || fields_[i].pointer != older.fields_[i].pointer)
+      return false;
+  }
+  return true;
+}
+
 void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) const {
   thread_local ondemand::parser parser;
   row.assign(fields_.size(), {});

@@ -30,6 +30,9 @@ class ColumnTable {
   const agg::Schema& schema() const { return schema_; }
   Conflicts conflicts() const { return conflicts_; }
 
+  // Whether this is the older table with more columns behind its own, read in the same way.
+  bool extends(const ColumnTable& older) const;
+
   // A value's declared fields, one for each column. What is missing, of another type (values from before the
   // column was declared), or in a text that is no JSON object, is null. Depends on the bytes alone.
   void read(std::string_view value, std::vector<agg::Value>& row) const;

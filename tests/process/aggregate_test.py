@@ -348,6 +348,20 @@ class Aggregates(harness.ClusterTest):
         self.at_once(4, lambda number: pause() if number == 3 else ask(number))
         self.assertEqual([a for a in answers if a.status != 200 or a.json["results"] != expected], [])
 
+    def test_column_that_is_added_is_filled_and_the_others_answer_on(self):
+        cluster = self.start_cluster(3, tables=TABLES)
+        rows = {str(i): {"temp": i / 8, "count": i, "wind": i * 3, "at": {"site": "eu"}} for i in range(3000)}
+        put_all(cluster["n1"], rows)
+        self.assert_summary(call(cluster["n1"], SUMMARY), rows)
+        added = {"conflicts": "siblings", "columns": [*COLUMNS, {"name": "wind", "type": "int64"}]}
+        self.assertEqual(cluster["n2"].client.call("PUT", "/v1/tables/readings", body=json.dumps(added)).status, 200)
+        self.assert_summary(call(cluster["n2"], SUMMARY), rows)
+        wind = {"table": "readings", "aggregates": {"s": {"sum": "wind"}}}
+        for node in cluster:
+            harness.wait_until(lambda: call(node, wind).status != 404, what="the definition to be known")
+            self.assertEqual(call(node, wind).json["results"][0]["groups"][0]["s"], sum(r["wind"] for r in rows.values()))
+            self.assert_summary(call(node, SUMMARY), rows)
+
     def test_errors_say_what_is_wrong(self):
         cluster = self.start_cluster(1, replicas=1, tables=TABLES)
         node = cluster["n1"]

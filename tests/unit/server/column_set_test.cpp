@@ -22,6 +22,16 @@ TableDefinition definition(const std::string& conflicts = "siblings") {
   return std::move(*parsed);
 }
 
+// With two columns more.
+TableDefinition wider_definition() {
+  auto parsed = parse_table_definition(std::string_view(R"({"columns": [
+        {"name": "temp", "type": "float64"}, {"name": "count", "type": "int64"},
+        {"name": "site", "path": "/at/site", "type": "string"},
+        {"name": "wind", "type": "int64"}, {"name": "deep", "path": "/x/0/temp", "type": "int64"}]})"));
+  REQUIRE(parsed.ok());
+  return std::move(*parsed);
+}
+
 // What outlives a process.
 struct Kept final : ColumnHistory {
   std::map<std::pair<std::string, PartitionId>, std::string> parts;
@@ -80,8 +90,8 @@ struct Columns {
     // What is on its way is not in the parts yet.
     if (all && events.empty() && !set->loading()) kept.written.clear();
   }
-  void define(const TableDefinition& table) {
-    feed.define({});
+  void define(const TableDefinition& table, bool anew = true) {
+    if (anew) feed.define({});
     feed.define({{"default", table}});
   }
   // The first `count` events arrive.
@@ -176,10 +186,11 @@ std::string some_value(std::mt19937& random) {
 }
 
 // Answers how many parts began with what was kept.
-uint64_t story(uint32_t seed, const TableDefinition& table) {
+uint64_t story(uint32_t seed, const std::vector<TableDefinition>& definitions) {
   uint64_t restored = 0;
   INFO("seed " << seed);
   std::mt19937 random(seed);
+  std::map<std::string, TableDefinition> tables;  // by node
   std::map<std::string, Columns> columns;
   std::map<std::string, Feed*> feeds;
   const std::vector<std::string> names = {"n1", "n2", "n3", "n4"};
@@ -194,7 +205,7 @@ uint64_t story(uint32_t seed, const TableDefinition& table) {
       return states;
     };
     one.restart();
-    one.define(table);
+    one.define(tables[name] = definitions.front());
   }
   auto wall = [&] { return cluster.now().wall_ms; };
   for (int step = 0; step < 300; ++step) {
@@ -224,11 +235,11 @@ uint64_t story(uint32_t seed, const TableDefinition& table) {
         one.set->reload(0);
         break;
       case 7:
-        one.define(table);
+        one.define(tables[name] = definitions[random() % definitions.size()], random() % 4 == 0);
         break;
       case 8: {
         one.settle(cluster.store(name), wall());
-        require_equal(one, cluster.store(name), table, wall());
+        require_equal(one, cluster.store(name), tables[name], wall());
         break;
       }
       case 9: {  // a restart: of the columns only what was kept is left
@@ -239,7 +250,7 @@ uint64_t story(uint32_t seed, const TableDefinition& table) {
         one.feed.define({});
         one.events.clear();
         if (random() % 8 == 0) one.kept.written.resize(one.kept.written.size() * (random() % 8) / 8);
-        one.define(table);
+        one.define(tables[name]);
         break;
       }
       case 10:
@@ -265,7 +276,7 @@ uint64_t story(uint32_t seed, const TableDefinition& table) {
   cluster.wait_ms(10'000);
   for (const std::string& name : names) {
     columns[name].settle(cluster.store(name), wall());
-    require_equal(columns[name], cluster.store(name), table, wall());
+    require_equal(columns[name], cluster.store(name), tables[name], wall());
     restored += columns[name].set->counts().restored_total;
   }
   return restored;
@@ -276,12 +287,46 @@ uint64_t story(uint32_t seed, const TableDefinition& table) {
 TEST_CASE("columns equal a full scan of the objects after writes, deletes, merges, siblings, expiry, crashes",
           "[columns]") {
   uint64_t restored = 0;
-  for (uint32_t seed = 1; seed <= 12; ++seed) restored += story(seed, definition());
+  for (uint32_t seed = 1; seed <= 12; ++seed) restored += story(seed, {definition()});
   REQUIRE(restored > 20);
 }
 
 TEST_CASE("columns of a table where the last write wins equal what its readers see", "[columns]") {
-  for (uint32_t seed = 21; seed <= 26; ++seed) (void)story(seed, definition("lww"));
+  for (uint32_t seed = 21; seed <= 26; ++seed) (void)story(seed, {definition("lww")});
+}
+
+TEST_CASE("a table that gets more columns keeps those that it had while the others are filled", "[columns]") {
+  for (uint32_t seed = 31; seed <= 36; ++seed) {
+    std::mt19937 random(seed);
+    const std::vector<TableDefinition> definitions = {definition(), wider_definition(), definition("lww")};
+    (void)story(seed, definitions);
+  }
+  // As seen from outside: whole all the time, but for the new column.
+  const TableDefinition before = definition(), after = wider_definition();
+  std::map<std::string, Columns> columns;
+  Columns& one = columns["n1"];
+  test::SmallCluster cluster(1, 1, partitions, {}, {{"n1", &one.feed}});
+  one.restart();
+  one.define(before);
+  for (int i = 0; i < 100; ++i) {
+    Request request = cluster.make(Operation::put, "key " + std::to_string(i), "one", true);
+    request.value = R"({"temp": 1.5, "wind": )" + std::to_string(i) + R"(, "at": {"site": "eu"}})";
+    cluster.ask("n1", std::move(request));
+  }
+  one.settle(cluster.store("n1"), cluster.now().wall_ms);
+  one.feed.define({{"default", after}});
+  one.deliver(one.events.size(), cluster.now().wall_ms);
+  const ColumnPart* part = one.set->find("default", after.text, PartitionId{1});
+  REQUIRE(part != nullptr);
+  REQUIRE(part->state() == ColumnPart::State::whole);
+  const std::vector<uint32_t> old_columns = {0, 1, 2, 5}, new_column = {3};
+  REQUIRE(part->has(old_columns));
+  REQUIRE_FALSE(part->has(new_column));
+  REQUIRE(part->columns().rows() > 0);
+  one.settle(cluster.store("n1"), cluster.now().wall_ms);
+  REQUIRE(part->has(new_column));
+  require_equal(one, cluster.store("n1"), after, cluster.now().wall_ms);
+  REQUIRE(one.set->find("default", before.text, PartitionId{1}) == nullptr);
 }
 
 TEST_CASE("a part that passes the memory for columns fails, says why, and gives its memory back",
