@@ -87,10 +87,11 @@ struct CpuOptions {
 std::unique_ptr<Backend> make_cpu_backend(CpuOptions options = {});
 
 struct CudaOptions {
+  bool enabled = true;
   int device = 0;
   uint64_t bytes_max = 0;  // of the arena; 0: nine tenths of what is free
 };
-// kNoDevice with the reason: built without CUDA, no driver, no such device.
+// kNoDevice with the reason: built without CUDA, no driver, no such device, not enabled.
 Result<std::unique_ptr<Backend>> make_cuda_backend(CudaOptions options = {});
 
 // All rounds on one back end: for one node alone, tests and benchmarks.

@@ -4,7 +4,12 @@
 set(COVEY_CUDA AUTO CACHE STRING "The CUDA back end: AUTO, ON or OFF")
 set_property(CACHE COVEY_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(COVEY_GPU_CUDA OFF)
-if(COVEY_CUDA)
+set(COVEY_CUDA_WANTED ${COVEY_CUDA})
+# Sanitizers and fuzzers do not see into the device's code.
+if(COVEY_CUDA STREQUAL "AUTO" AND (COVEY_SANITIZE OR COVEY_FUZZ))
+  set(COVEY_CUDA_WANTED OFF)
+endif()
+if(COVEY_CUDA_WANTED)
   include(CheckLanguage)
   # Where CUDA installs itself when it is not on the PATH; CUDACXX and CMAKE_CUDA_COMPILER come first.
   if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
@@ -14,7 +19,13 @@ if(COVEY_CUDA)
     endif()
   endif()
   check_language(CUDA)
+  set(COVEY_NVCC_VERSION "")
   if(CMAKE_CUDA_COMPILER)
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE COVEY_NVCC_VERSION ERROR_QUIET)
+    string(REGEX MATCH "release ([0-9]+)" COVEY_NVCC_VERSION "${COVEY_NVCC_VERSION}")
+    set(COVEY_NVCC_VERSION ${CMAKE_MATCH_1})
+  endif()
+  if(COVEY_NVCC_VERSION GREATER_EQUAL 12) # before, it does not take C++20
     # Any device since 2018, by code that its driver translates, and Hopper's own.
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
       set(CMAKE_CUDA_ARCHITECTURES "75-virtual;90-real")
@@ -28,7 +39,7 @@ if(COVEY_CUDA)
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   elseif(NOT COVEY_CUDA STREQUAL "AUTO")
-    message(FATAL_ERROR "COVEY_CUDA=${COVEY_CUDA}, but there is no nvcc: install the CUDA toolkit, put nvcc on the "
+    message(FATAL_ERROR "COVEY_CUDA=${COVEY_CUDA}, but there is no nvcc 12 or later: install the CUDA toolkit, put nvcc on the "
                         "PATH or set CUDACXX; or build without a device (COVEY_CUDA=OFF, another preset)")
   endif()
 endif()

@@ -175,6 +175,7 @@ class CudaDevice final : public Device {
 namespace covey::agg {
 
 Result<std::unique_ptr<Backend>> make_cuda_backend(CudaOptions options) {
+  if (!options.enabled) return Error{ErrorCode::kNoDevice, "the device is switched off", ""};
   Result<std::unique_ptr<cuda::Device>> device = cuda::CudaDevice::open(options.device);
   if (!device) return device.error();
   Result<std::unique_ptr<Backend>> made =

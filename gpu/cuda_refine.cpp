@@ -117,12 +117,11 @@ class RefineScan {
 
   Status launch(Program& program) {
     job_.scan.round = Round::kMain;
-    const Status done = scan_.each_turn(program, job_.scan, [&] {
+    return scan_.each_turn(program, job_.scan, [&] {
       return scan_.each_part(job_.scan, UINT64_MAX, [&](uint32_t blocks) {
         return place_.device.launch(Kernel::kRefine, blocks, 0, &job_);
       });
     });
-    return done;
   }
 
   Result<Refined> collect() {

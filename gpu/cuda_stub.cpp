@@ -5,7 +5,8 @@
 
 namespace covey::agg {
 
-Result<std::unique_ptr<Backend>> make_cuda_backend(CudaOptions) {
+Result<std::unique_ptr<Backend>> make_cuda_backend(CudaOptions options) {
+  if (!options.enabled) return Error{ErrorCode::kNoDevice, "the device is switched off", ""};
   return Error{ErrorCode::kNoDevice, "this program was built without CUDA", ""};
 }
 

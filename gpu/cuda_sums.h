@@ -145,12 +145,15 @@ COVEY_AGG_KERNEL void add_value(const S& sink, const Measure& measure, uint32_t 
   if (measure.most != kNothing) sink.most(group, measure.most, key);
 }
 
+// Arrays have one element at least.
+constexpr int room_for(int count) { return count < 1 ? 1 : count; }
+
 // The usual forms, one group: what a thread keeps in registers. take() is given each row; `use` says whether
 // it counts.
 template <int kFolds, bool kSquares, bool kExtremes>
 struct FloatWork {
-  int64_t sum[kFolds == 0 ? 1 : kFolds] = {};
-  int64_t squares[kSquares ? 2 * kFolds : 1] = {};
+  int64_t sum[room_for(kFolds)] = {};
+  int64_t squares[room_for(kSquares ? 2 * kFolds : 0)] = {};
   uint64_t least = 0, most = 0;
 
   COVEY_AGG_KERNEL void take(const Measure& measure, bool use, uint64_t bits) {
@@ -204,8 +207,8 @@ struct FloatWork {
 // kParts: words of the sum; kSquares: of the squares (1: below 2^40, 2: below 2^64, 4).
 template <int kParts, int kSquares, bool kExtremes>
 struct IntWork {
-  int64_t sum[kParts == 0 ? 1 : kParts] = {};
-  int64_t squares[kSquares == 0 ? 1 : kSquares] = {};
+  int64_t sum[room_for(kParts)] = {};
+  int64_t squares[room_for(kSquares)] = {};
   uint64_t least = 0, most = 0;
 
   COVEY_AGG_KERNEL void take(const Measure&, bool use, uint64_t bits) {

@@ -2,13 +2,15 @@
 # Every test: installs what is missing, builds what is not built, runs all of it, and ends with one line
 # "N passed, N failed". Exit 1 if anything failed.
 #
-#   scripts/test.sh [release] [asan] [tsan]      release and asan unless some are named
+#   scripts/test.sh [release] [asan] [tsan] [cuda]      release, asan and cuda unless some are named
 #
 #   release  unit tests, tidy, kept fuzz inputs, scenarios, real processes, the simulator, the measurement of the
 #            simulator by deliberate bugs
 #   asan     unit tests, kept fuzz inputs and fewer seeds of the simulator, with addresses and undefined behaviour
 #            checked
 #   tsan     unit tests and real processes, with data races checked
+#   cuda     where nvcc is installed: the columns' library with its CUDA back end, its tests (those that need a device
+#            are left out where there is none) and what scripts/gpu_check.sh says
 #
 # SEEDS, FRESH_SEEDS and ASAN_SEEDS say how many seeds the simulator runs (1000, 200, 60).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -112,12 +114,31 @@ run_tsan() {
   stage "real processes, tsan" ctests tsan -L '^process$'
 }
 
+# Without a device the check of the device has to say so, and that is all that it may find wrong.
+gpu_check() {
+  local status=0
+  scripts/gpu_check.sh || status=$?
+  [ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+}
+
+run_cuda() {
+  local nvcc
+  nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc 2>/dev/null | head -n 1) || true
+  if [ -z "${nvcc:-${CUDACXX:-}}" ]; then
+    say "cuda: skipped, there is no nvcc: the release build has no CUDA back end either, its kernels ran on the CPU in its tests"
+    return 0
+  fi
+  stage "build cuda" build cuda covey-gpu-tests covey-gpu-bench || return 0
+  stage "unit tests, cuda" ctests cuda -R '^gpu$'
+  stage "check of the device" check gpu_check
+}
+
 scripts/setup.sh build test
-for part in "${@:-release asan}"; do
+for part in "${@:-release asan cuda}"; do
   for name in $part; do
     case $name in
-      release | asan | tsan) "run_$name" || true ;; # failures are counted
-      *) fail "unknown part '$name': release, asan or tsan" ;;
+      release | asan | tsan | cuda) "run_$name" || true ;; # failures are counted
+      *) fail "unknown part '$name': release, asan, tsan or cuda" ;;
     esac
   done
 done

@@ -201,7 +201,7 @@ void Aggregator::perform(Waiting& waiting, double apply_us) {
 // Measuring the machine takes tens of milliseconds: nodes that never aggregate are spared it.
 agg::Engine& Aggregator::engine() {
   if (!engine_) {
-    engine_ = agg::Engine::start({.threads = options_.threads});
+    engine_ = agg::Engine::start({.threads = options_.threads}, options_.gpu);
     spdlog::info("aggregation: {}", engine_->describe());
   }
   return *engine_;
@@ -213,7 +213,12 @@ void Aggregator::publish() {
   auto columns = columns_.counts();
   std::lock_guard lock(mutex_);
   counts_.columns = columns;
-  if (engine_) counts_.engine = engine_->counters();
+  if (!engine_) return;
+  counts_.engine = engine_->counters();
+  if (counts_.engine.gpu_retired.empty() || retirement_told_) return;
+  retirement_told_ = true;
+  spdlog::error("aggregation: the GPU failed, the CPU answers until this node starts again: {}",
+                counts_.engine.gpu_retired);
 }
 
 Aggregator::Counts Aggregator::counts() const {

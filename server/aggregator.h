@@ -29,6 +29,7 @@ struct AggregatorOptions {
   // Where columns are kept over a restart, and how often; no interval: nowhere.
   std::string checkpoint_folder;
   double checkpoint_interval_us = 0;
+  agg::CudaOptions gpu;
 };
 
 struct Pass;  // server/aggregate_pass.h
@@ -100,6 +101,7 @@ class Aggregator {
   ColumnSet columns_;                           // the thread's
   std::unique_ptr<Store> reader_;               // the thread's
   std::unique_ptr<agg::Engine> engine_;         // the thread's; made when it is needed first
+  bool retirement_told_ = false;                // the thread's: of the GPU
   bool unpublished_ = false;                    // the thread's
   double published_us_ = 0;                     // the thread's
 

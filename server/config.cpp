@@ -125,6 +125,11 @@ void read_rest(ConfigReader& root, Config& config) {
   config.checkpoint_seconds =
       static_cast<uint32_t>(aggregation.number_or("checkpoint_seconds", 300, 0, 86400));
   aggregation.finish();
+  ConfigReader gpu = root.object("gpu");
+  config.gpu_enabled = gpu.boolean_or("enabled", true);
+  config.gpu_device = static_cast<int>(gpu.number_or("device", 0, 0, 255));
+  config.gpu_memory_bytes = gpu.number_or("memory_mb", 0, 0, 16 * 1024 * 1024) * mib;
+  gpu.finish();
   ConfigReader log = root.object("log");
   const std::vector<std::string> levels = {"trace", "debug", "info", "warning", "error"};
   config.log_level = levels[log.choice_or("level", 2, levels)];

@@ -56,6 +56,9 @@ struct Config {
 
   uint64_t aggregation_memory_bytes = 2048ull << 20;
   uint32_t checkpoint_seconds = 300;  // between two checkpoints of columns; 0: none
+  bool gpu_enabled = true;
+  int gpu_device = 0;
+  uint64_t gpu_memory_bytes = 0;  // 0: nine tenths of what is free
 
   uint32_t gossip_interval_ms = 200;
   uint32_t suspect_ms = 1000;

@@ -176,6 +176,9 @@ std::optional<StoreError> Node::open_shards() {
   aggregation.columns.shards = static_cast<uint32_t>(shards_.size());
   aggregation.columns.partitions = context_.config.partitions;
   aggregation.columns.bytes_max = context_.config.aggregation_memory_bytes;
+  aggregation.gpu = {.enabled = context_.config.gpu_enabled,
+                     .device = context_.config.gpu_device,
+                     .bytes_max = context_.config.gpu_memory_bytes};
   aggregation.lane_bytes_max = aggregation_waiting_bytes / shards_.size();
   aggregation.checkpoint_folder = context_.config.data_dir + "/columns";
   aggregation.checkpoint_interval_us = context_.config.checkpoint_seconds * 1e6;

@@ -19,6 +19,7 @@ struct Options {
   int rounds = 7;
   int isa = 4;
   std::string only;  // part of a name
+  std::string device = "auto";
 };
 
 struct Sample {
@@ -44,5 +45,17 @@ Data make_data(const Options& options);
 Sample measure_ceiling(const Data& data, uint32_t threads, int rounds);
 // A plain sum of doubles, in whatever order: what is not exact.
 Sample measure_naive(const Data& data, uint32_t threads, int rounds);
+
+struct Question {
+  const char* name;
+  std::vector<Query> queries;
+  double bytes_a_row;  // that have to be read
+};
+
+// Tables of a device, whose bits are compared with the CPU's.
+void measure_device(Backend& device, Backend& cpu, const Data& data, const std::vector<Question>& questions,
+                    const Options& options);
+// How many different results one set of values has in different orders; `device` may be null.
+void count_bit_patterns(Backend& cpu, Backend* device);
 
 }  // namespace covey::agg::bench

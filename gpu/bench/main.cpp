@@ -1,5 +1,6 @@
-// covey-gpu-bench [--rows N] [--threads N] [--rounds N] [--partitions N] [--isa 1|2|3|4] [--only PART]: a
-// table in Markdown.
+// covey-gpu-bench [--rows N] [--threads N] [--rounds N] [--partitions N] [--isa 1|2|3|4] [--only PART]
+// [--device auto|gpu|cpu]: tables in Markdown, of the CPU and of a device. auto: of a device where there is
+// one; gpu: of a device alone, exit 3 where there is none.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,12 +15,6 @@
 namespace covey::agg::bench {
 
 namespace {
-
-struct Question {
-  const char* name;
-  std::vector<Query> queries;
-  double bytes_a_row;  // that have to be read
-};
 
 Aggregate ask(AggregateKind kind, const char* column = "x") {
   Aggregate aggregate;
@@ -198,11 +193,23 @@ void checkpoints(const Data& data) {
 }
 
 int main_program(const Options& options) {
+  Result<std::unique_ptr<Backend>> device = make_cuda_backend({.enabled = options.device != "cpu"});
+  if (!device && options.device == "gpu") {
+    std::fprintf(stderr, "covey-gpu-bench: no device: %s\n", device.error().message.c_str());
+    return 3;
+  }
   const auto backend =
       make_cpu_backend({.threads = options.threads, .isa = static_cast<CpuOptions::Isa>(options.isa)});
   const uint32_t threads =
       options.threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : options.threads;
   Data data = make_data(options);
+  if (options.device == "gpu") {
+    std::printf("%.1f M rows in %u partitions, %d rounds, medians.\n",
+                static_cast<double>(options.rows) / 1e6, options.partitions, options.rounds);
+    measure_device(**device, *backend, data, questions(), options);
+    if (options.only.empty()) count_bit_patterns(*backend, device->get());
+    return 0;
+  }
   std::printf("CPU back end: %s. %.1f M rows in %u partitions, %d rounds, medians.\n\n",
               backend->describe().c_str(), static_cast<double>(options.rows) / 1e6, options.partitions,
               options.rounds);
@@ -225,6 +232,9 @@ int main_program(const Options& options) {
   if (!options.only.empty()) return 0;
   checkpoints(data);
   upserts(data, options);
+  if (device) measure_device(**device, *backend, data, questions(), options);
+  count_bit_patterns(*backend, device ? device->get() : nullptr);
+  if (!device) std::printf("\nNothing was measured on a device: %s.\n", device.error().message.c_str());
   return 0;
 }
 
@@ -247,6 +257,8 @@ int main(int argc, char** argv) {
       options.partitions = static_cast<uint32_t>(std::max(1, std::atoi(value)));
     } else if (name == "--isa") {
       options.isa = std::atoi(value);
+    } else if (name == "--device") {
+      options.device = value;
     } else if (name == "--only") {
       options.only = value;
     } else {

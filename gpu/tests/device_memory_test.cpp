@@ -21,6 +21,7 @@ struct Table {
 
   explicit Table(int rows, uint32_t tile_rows = 1024) {
     std::vector<Row> made;
+    made.reserve(static_cast<size_t>(rows));
     for (int i = 0; i < rows; ++i)
       made.push_back({i, {random.unit(), static_cast<int64_t>(random.below(100))}, {}});
     stores = make_stores(schema, made, {.tile_rows = tile_rows}, random);

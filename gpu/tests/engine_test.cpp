@@ -149,6 +149,12 @@ TEST_CASE("without a device auto means the CPU, and asking for one says that the
   CHECK(engine.describe().find("without CUDA") != std::string::npos);
 }
 
+TEST_CASE("a device that is switched off is not looked for") {
+  const auto refused = make_cuda_backend({.enabled = false});
+  CHECK(!refused && refused.error().code == ErrorCode::kNoDevice);
+  CHECK(refused.error().message == "the device is switched off");
+}
+
 TEST_CASE("a scan that is cancelled says so") {
   Scene scene({});
   const std::atomic<bool> cancelled{true};

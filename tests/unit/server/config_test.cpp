@@ -65,6 +65,21 @@ TEST_CASE("a configuration error names the place, what is wrong and what is allo
              Contains("/tables/0") && Contains("int64"));
 }
 
+TEST_CASE("a GPU is used unless the configuration says otherwise", "[config]") {
+  auto config = parse_config("f.json", smallest + "}");
+  REQUIRE(config.ok());
+  CHECK(config->gpu_enabled);
+  CHECK(config->gpu_device == 0);
+  CHECK(config->gpu_memory_bytes == 0);
+  config = parse_config("f.json", with("\"gpu\": {\"enabled\": false, \"device\": 1, \"memory_mb\": 512}"));
+  REQUIRE(config.ok());
+  CHECK_FALSE(config->gpu_enabled);
+  CHECK(config->gpu_device == 1);
+  CHECK(config->gpu_memory_bytes == 512 * 1024 * 1024);
+  CHECK_THAT(error_of_text(with("\"gpu\": {\"device\": -1}")),
+             Contains("/gpu/device") && Contains("0 to 255"));
+}
+
 TEST_CASE("impossible cluster shapes are refused", "[config]") {
   auto with_cluster = [](const std::string& cluster) {
     return R"({"node": "n1", "data_dir": "d", "listen": {"http": "h:1", "peer": "h:2"}, "cluster": )" +
