@@ -24,7 +24,7 @@ pack() {
     while read -r name path; do
       case $name in
         libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | ld-linux*) ;;
-        *) cp -L "$path" "$BIN/lib/$name" ;;
+        *) [ -e "$BIN/lib/$name" ] || cp -L "$path" "$BIN/lib/$name" ;;
       esac
     done < <(ldd "$BIN/$program" | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}')
   done
