@@ -19,28 +19,30 @@ enum class Bug {
   lww_drops_in_merge,  // concurrent versions are dropped by time when replicas merge, not when they are read
   strip_by_highest,    // strip treats the highest known counter as the base
   fill_by_highest,     // fill claims every dot up to the highest known counter
-  gossip_skips_deletes,      // anti-entropy sends only objects that have versions
-  settle_without_object,     // dots of a push are added even for items that failed to apply
-  repair_skips_absent_keys,  // whole transfer does not cover the keys that the sender no longer holds
-  repair_clock_first,        // whole transfer adopts the clock before the objects
-  stand_in_keeps_clock,      // a stand-in that drops its data keeps its clock
-  stand_in_drops_early,      // a stand-in drops after one owner has everything
-  void_without_all,          // holes of ended lives are closed on one owner's word
-  void_running_life,         // holes of a life that still runs are closed
-  quorum_off_by_one,         // W - 1 acknowledgements are taken for W
-  read_quorum_off_by_one,    // R - 1 answers are taken for R
-  read_from_unready,         // strict reads count replicas that have not been filled
-  state_hash_forgets_old,    // the state hash is not reduced by the object that was replaced
-  residual_never_stripped,   // objects with contexts are not stripped again
-  context_without_key,       // a client's context is accepted for another key
-  write_ignores_context,     // a write keeps what its context covers
-  expiry_without_dot,        // expired versions are removed by each replica on its own
-  stale_life_accepted,       // messages of a peer's earlier life are processed
-  restored_is_ready,         // strict reads count a restored replica before it has been filled
-  log_sync_forgotten,        // the store's log counts as synced and is not
-  damage_is_dropped,         // damage in the synced part of a log is taken for an unsynced end
-  feed_forgets_erased,       // columns are not told of keys that are gone
-  changes_not_announced,     // of a batch's keys the last is not written down for columns
+  gossip_skips_deletes,          // anti-entropy sends only objects that have versions
+  settle_without_object,         // dots of a push are added even for items that failed to apply
+  repair_skips_absent_keys,      // whole transfer does not cover the keys that the sender no longer holds
+  repair_clock_first,            // whole transfer adopts the clock before the objects
+  stand_in_keeps_clock,          // a stand-in that drops its data keeps its clock
+  stand_in_drops_early,          // a stand-in drops after one owner has everything
+  void_without_all,              // holes of ended lives are closed on one owner's word
+  void_running_life,             // holes of a life that still runs are closed
+  quorum_off_by_one,             // W - 1 acknowledgements are taken for W
+  read_quorum_off_by_one,        // R - 1 answers are taken for R
+  read_from_unready,             // strict reads count replicas that have not been filled
+  state_hash_forgets_old,        // the state hash is not reduced by the object that was replaced
+  residual_never_stripped,       // objects with contexts are not stripped again
+  context_without_key,           // a client's context is accepted for another key
+  write_ignores_context,         // a write keeps what its context covers
+  expiry_without_dot,            // expired versions are removed by each replica on its own
+  stale_life_accepted,           // messages of a peer's earlier life are processed
+  restored_is_ready,             // strict reads count a restored replica before it has been filled
+  log_sync_forgotten,            // the store's log counts as synced and is not
+  damage_is_dropped,             // damage in the synced part of a log is taken for an unsynced end
+  feed_forgets_erased,           // columns are not told of keys that are gone
+  changes_not_announced,         // of a batch's keys the last is not written down for columns
+  refutation_keeps_incarnation,  // a node refutes a suspicion without raising its incarnation
+  suspicion_never_ends,          // a node that does not refute a suspicion is never taken for dead
   count
 };
 
@@ -76,7 +78,9 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "log_sync_forgotten",
     "damage_is_dropped",
     "feed_forgets_erased",
-    "changes_not_announced"};
+    "changes_not_announced",
+    "refutation_keeps_incarnation",
+    "suspicion_never_ends"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

@@ -17,8 +17,10 @@ Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) 
       if (alive) {
         out.owners.push_back(node);
       } else {
-        bool silent = shard_.members.state(now, node) == MemberState::suspected;
-        out.absent.push_back({node, silent ? "suspected" : "unreachable"});
+        const MemberState state = shard_.members.state(now, node);
+        out.absent.push_back({node, state == MemberState::dead        ? "dead"
+                                    : state == MemberState::suspected ? "suspected"
+                                                                      : "unreachable"});
       }
     } else if (alive && sloppy && out.stand_ins.size() < out.absent.size()) {
       out.stand_ins.push_back(node);

@@ -17,6 +17,7 @@ bool joins_staged(const peer::Envelope& message) {
     case Body::kReplicateAck:
     case Body::kForward:
     case Body::kForwardReply:
+    case Body::kDetection:
       return true;
     default:
       return false;
@@ -44,6 +45,7 @@ Result<Done, StoreError> Core::start(Now now, const Identity& identity, const st
   }
   for (const Member& member : members) shard.members.add(member);
   parts_->lives.start(identity);
+  parts_->detection.start(now, identity.incarnation);
   if (identity.restored && !bug(Bug::restored_is_ready)) {
     auto done = parts_->lives.refill_all();
     if (!done) return done.error();
@@ -57,6 +59,7 @@ void Core::tick(Now now) {
   durable(now);
   parts_->coordinator.tick(now);
   parts_->lives.tick(now);
+  parts_->detection.tick(now);
   parts_->repair.tick(now);
   parts_->gossip.tick(now);
   parts_->upkeep.tick(now);
@@ -82,7 +85,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   }
   if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome)
     shard.members.heard(now, from);
-  auto& [own, lives, coordinator, repair, tables, gossip, upkeep] = *parts_;
+  auto& [own, lives, coordinator, repair, tables, gossip, upkeep, detection] = *parts_;
   if (!joins_staged(message)) coordinator.write_staged();
   switch (message.body_case()) {
     case Body::kHello:
@@ -136,8 +139,12 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
     case Body::kTables:
       tables.receive(now, message.tables());
       break;
+    case Body::kDetection:
+      detection.receive(now, from, message.detection());
+      break;
     case Body::kAggregateAsk:  // these are for the server around the core
     case Body::kAggregateReply:
+    case Body::kAggregateMore:
     case Body::BODY_NOT_SET:
       ++shard.stats.malformed_messages_dropped;
       break;
@@ -147,6 +154,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
 void Core::link(Now now, const NodeId& peer, bool up) {
   parts_->coordinator.write_staged();
   parts_->shard.members.link(now, peer, up);
+  parts_->detection.link(now, peer, up);
   if (!up) return;
   parts_->lives.link_up(peer);
   parts_->gossip.link_up(now, peer);
@@ -161,6 +169,8 @@ void Core::add_member(Now, const Member& member) {
   parts_->coordinator.write_staged();
   if (parts_->shard.members.add(member)) parts_->shard.outbox.members_changed();
 }
+
+void Core::learn(const Verdict& verdict) { parts_->shard.members.set_verdict(verdict); }
 
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 
@@ -187,6 +197,7 @@ uint64_t Core::answer_bytes() const { return parts_->shard.outbox.answer_bytes()
 std::vector<Table> Core::tables() const { return parts_->tables.all(); }
 bool Core::purging(const std::string& table) const { return parts_->tables.purging(table); }
 const CoreStats& Core::stats() const { return parts_->shard.stats; }
+uint32_t Core::local_health() const { return parts_->detection.local_health(); }
 Actor Core::actor() const { return parts_->lives.actor(); }
 uint64_t Core::life() const { return parts_->lives.life(); }
 uint64_t Core::incarnation() const { return parts_->lives.incarnation(); }

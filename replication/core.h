@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "replication/health.h"
 #include "replication/request.h"
 #include "replication/store.h"
 #include "replication/types.h"
@@ -59,6 +60,7 @@ struct CoreOptions {
       64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn
   uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
+  DetectorOptions detector;                 // run by the core of shard 0 for the whole node
   Feed* feed = nullptr;                     // told of every batch (replication/feed.h); outlives the core
 };
 
@@ -101,6 +103,7 @@ struct Output {
   std::vector<std::string> alarms;  // for the log: what an operator must know (unequal state hashes, ...)
   bool members_changed = false;     // ask members(): new ones were heard of (link to them)
   bool tables_changed = false;      // ask tables()
+  std::vector<Verdict> verdicts;    // of shard 0, for the node's other cores: learn()
 };
 
 // Counts since start, for metrics.
@@ -115,13 +118,18 @@ struct CoreStats {
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
   uint64_t reads_queued = 0, busy_replicas = 0;
+  // Failure detection, at shard 0.
+  uint64_t probes = 0, probes_failed = 0, indirect_probes = 0, suspicions = 0, refutations = 0, deaths = 0;
 };
 
-enum class MemberState : uint8_t { self, alive, suspected, unreachable };
+// dead: for the cluster. unreachable: not connected to this shard. suspected: by the cluster, or silent here.
+enum class MemberState : uint8_t { self, alive, suspected, unreachable, dead };
 
 struct MemberView {
   Member member;
   MemberState state = MemberState::unreachable;
+  bool reachable = false;  // worth asking
+  Verdict verdict;         // the cluster's
 };
 
 struct PartitionView {
@@ -142,7 +150,8 @@ struct PartitionView {
 struct OwnerView {
   NodeId node;
   MemberState state = MemberState::unreachable;
-  bool ready = false;  // as it told last
+  bool ready = false;      // as it told last
+  bool reachable = false;  // worth asking
 };
 
 struct ExplainView {
@@ -172,6 +181,8 @@ class Core {
   // A message of the last drain() was not sent for lack of room, and won't be.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   void add_member(Now now, const Member& member);
+  // What shard 0 of this node has given out.
+  void learn(const Verdict& verdict);
   // Below the free-space floor: writes are refused with Status::disk_full, reads go on.
   void refuse_writes(bool refuse);
 
@@ -197,6 +208,9 @@ class Core {
   std::vector<OwnerView> owners(Now now, PartitionId partition) const;  // in order of preference
   ExplainView explain(Now now, const std::string& table, const std::string& key) const;
   const CoreStats& stats() const;
+  // Of failure detection, at shard 0: 0, or how many times more time this node gives others because it seems
+  // to be at fault itself.
+  uint32_t local_health() const;
   Actor actor() const;    // that the next write would use
   uint64_t life() const;  // to be kept for the next clean start
   uint64_t incarnation() const;

@@ -3,6 +3,7 @@
 
 #include "replication/coordinator.h"
 #include "replication/core.h"
+#include "replication/detection.h"
 #include "replication/gossip.h"
 #include "replication/lives.h"
 #include "replication/repair.h"
@@ -20,7 +21,8 @@ struct Core::Parts {
         repair(shard, lives),
         tables(shard, coordinator),
         gossip(shard, lives, repair, tables),
-        upkeep(shard, lives, coordinator, repair) {}
+        upkeep(shard, lives, coordinator, repair),
+        detection(shard) {}
   Shard shard;
   Lives lives;
   Coordinator coordinator;
@@ -28,6 +30,7 @@ struct Core::Parts {
   TableSet tables;
   Gossip gossip;
   Upkeep upkeep;
+  Detection detection;
 };
 
 }  // namespace covey

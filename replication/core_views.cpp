@@ -10,7 +10,8 @@ namespace covey {
 std::vector<MemberView> Core::members(Now now) const {
   std::vector<MemberView> out;
   for (const auto& [node, member] : parts_->shard.members.all()) {
-    out.push_back({member, parts_->shard.members.state(now, node)});
+    const Members& members = parts_->shard.members;
+    out.push_back({member, members.state(now, node), members.alive(now, node), members.verdict(node)});
   }
   return out;
 }
@@ -68,7 +69,7 @@ std::vector<OwnerView> Core::owners(Now now, PartitionId id) const {
       auto copy = partition->copies.find(owner);
       ready = copy != partition->copies.end() && copy->second.ready;
     }
-    out.push_back({owner, shard.members.state(now, owner), ready});
+    out.push_back({owner, shard.members.state(now, owner), ready, shard.members.alive(now, owner)});
   }
   return out;
 }

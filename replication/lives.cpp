@@ -96,7 +96,7 @@ void Lives::link_up(const NodeId& peer) {
 void Lives::tick(Now now) {
   for (const auto& [node, member] : shard_.members.all()) {
     if (shard_.members.is_self(node)) continue;
-    if (shard_.members.state(now, node) == MemberState::unreachable) continue;
+    if (!shard_.members.linked(node)) continue;
     auto shards = shards_of_.find(node);
     bool done = shards != shards_of_.end() && welcomed_[node].size() >= shards->second;
     uint64_t& last = hello_at_us_[node];

@@ -49,17 +49,35 @@ void Members::link(Now now, const NodeId& node, bool up) {
   }
 }
 
+bool Members::linked(const NodeId& node) const {
+  auto at = reach_.find(node);
+  return at != reach_.end() && at->second.linked && at->second.ever_heard;
+}
+
+bool Members::heard_lately(Now now, const NodeId& node) const {
+  auto at = reach_.find(node);
+  return at != reach_.end() && now.tick_us <= at->second.heard_us + suspect_after_us_;
+}
+
+void Members::set_verdict(const Verdict& verdict) { verdicts_[verdict.node] = verdict; }
+
+Verdict Members::verdict(const NodeId& node) const {
+  auto at = verdicts_.find(node);
+  return at == verdicts_.end() ? Verdict{.node = node} : at->second;
+}
+
 MemberState Members::state(Now now, const NodeId& node) const {
   if (node == self_) return MemberState::self;
-  auto at = reach_.find(node);
-  if (at == reach_.end() || !at->second.linked || !at->second.ever_heard) return MemberState::unreachable;
-  bool silent = now.tick_us > at->second.heard_us + suspect_after_us_;
-  return silent ? MemberState::suspected : MemberState::alive;
+  const Health health = verdict(node).health;
+  if (health == Health::dead) return MemberState::dead;
+  if (!linked(node)) return MemberState::unreachable;
+  const bool suspected = health == Health::suspected || !heard_lately(now, node);
+  return suspected ? MemberState::suspected : MemberState::alive;
 }
 
 bool Members::alive(Now now, const NodeId& node) const {
-  MemberState now_is = state(now, node);
-  return now_is == MemberState::self || now_is == MemberState::alive;
+  if (node == self_) return true;
+  return linked(node) && heard_lately(now, node) && verdict(node).health != Health::dead;
 }
 
 const std::vector<NodeId>& Members::preference(PartitionId partition) const {

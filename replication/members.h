@@ -32,8 +32,13 @@ class Members {
   void heard(Now now, const NodeId& node);
   void link(Now now, const NodeId& node, bool up);
   MemberState state(Now now, const NodeId& node) const;
-  // Connected and heard of late: worth asking.
+  // Connected, heard of late and not dead: worth asking. Suspicion alone is no reason not to: most are
+  // refuted.
   bool alive(Now now, const NodeId& node) const;
+  bool linked(const NodeId& node) const;
+  // The cluster's word on it, from the failure detector.
+  void set_verdict(const Verdict& verdict);
+  Verdict verdict(const NodeId& node) const;
 
   // Preference order; the first `replicas` are the owners.
   const std::vector<NodeId>& preference(PartitionId partition) const;
@@ -74,7 +79,9 @@ class Members {
   uint32_t shards_;
   uint64_t suspect_after_us_;
   std::map<NodeId, Member> members_;
+  bool heard_lately(Now now, const NodeId& node) const;
   std::map<NodeId, Reach> reach_;
+  std::map<NodeId, Verdict> verdicts_;
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
   mutable std::map<uint32_t, uint64_t> lives_hashes_;  // by residue; forgotten when a life changes

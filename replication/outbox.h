@@ -42,6 +42,7 @@ class Outbox {
   }
   void members_changed() { output_.members_changed = true; }
   void tables_changed() { output_.tables_changed = true; }
+  void verdict(const Verdict& verdict) { output_.verdicts.push_back(verdict); }
 
   void release(Lsn durable) {
     // Lsns were taken in rising order, but for messages about older writes: those wait a little longer.

@@ -120,6 +120,18 @@ void read_rest(ConfigReader& root, Config& config) {
   config.gossip_interval_ms = static_cast<uint32_t>(gossip.number_or("interval_ms", 200, 10, 60'000));
   config.suspect_ms = static_cast<uint32_t>(gossip.number_or("suspect_ms", 1000, 50, 600'000));
   gossip.finish();
+  ConfigReader detector = root.object("detector");
+  const uint64_t probe_ms = detector.number_or("probe_ms", 400, 20, 600'000);
+  const uint64_t timeout_ms =
+      detector.number_or("timeout_ms", std::min<uint64_t>(120, probe_ms / 2), 5, 300'000);
+  if (timeout_ms >= probe_ms)
+    detector.fail("timeout_ms", "must be less than probe_ms (" + std::to_string(probe_ms) + ")");
+  config.detector.probe_interval_us = probe_ms * 1000;
+  config.detector.probe_timeout_us = timeout_ms * 1000;
+  config.detector.asked_max = static_cast<uint32_t>(detector.number_or("helpers", 3, 0, 16));
+  config.detector.suspicion_intervals = static_cast<uint32_t>(detector.number_or("suspicion", 2, 1, 100));
+  config.detector.suspicion_most = static_cast<uint32_t>(detector.number_or("suspicion_most", 6, 1, 100));
+  detector.finish();
   ConfigReader aggregation = root.object("aggregation");
   config.aggregation_memory_bytes = aggregation.number_or("memory_mb", 2048, 1, 16 * 1024 * 1024) * mib;
   config.checkpoint_seconds =

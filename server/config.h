@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "replication/health.h"
 #include "replication/level.h"
 #include "replication/request.h"
 #include "replication/result.h"
@@ -62,6 +63,7 @@ struct Config {
 
   uint32_t gossip_interval_ms = 200;
   uint32_t suspect_ms = 1000;
+  DetectorOptions detector;
 
   size_t value_bytes_max = 1024 * 1024;
   size_t batch_bytes_max = 64 * 1024 * 1024;

@@ -43,6 +43,8 @@ Route route_of(const peer::Envelope& message, uint32_t partitions, uint32_t shar
       return by_operation(message.aggregate_more().ticket());
     case peer::Envelope::kForwardReply:
       return by_operation(message.forward_reply().operation());
+    case peer::Envelope::kDetection:  // membership lives there
+      return {false, 0};
     default:
       return {true, 0};  // hello, welcome, digest, tables; and an empty one, which every core refuses alike
   }

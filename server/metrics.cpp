@@ -143,6 +143,17 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_stand_in_writes_total", "Writes taken for a partition that this node does not own.",
                 core.stand_in_writes);
   print.counter("covey_stand_in_drops_total", "Such copies handed over and dropped.", core.stand_in_drops);
+  print.counter("covey_probes_total", "Members that were pinged, each in its turn.", core.probes);
+  print.counter("covey_probes_failed_total", "Those that did not answer, to others neither.",
+                core.probes_failed);
+  print.counter("covey_indirect_probes_total", "Members that were asked to ping another.",
+                core.indirect_probes);
+  print.counter("covey_suspicions_total", "Members that became suspected, whoever had no answer.",
+                core.suspicions);
+  print.counter("covey_refutations_total", "Suspicions of this node that it refuted.", core.refutations);
+  print.counter("covey_member_deaths_total", "Members that became dead.", core.deaths);
+  print.gauge("covey_local_health", "0: well; up to 8: this node seems at fault and gives others more time.",
+              metrics.local_health);
   print.counter("covey_expired_total", "Values whose time to live ended.", core.expired);
   print.counter("covey_voided_dots_total", "Dots of ended lives that nobody had received.", core.voided_dots);
   print.counter("covey_stale_messages_total", "Messages of a peer's earlier life.",
@@ -290,7 +301,8 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::residual,
                                                   &Metrics::held,
                                                   &Metrics::not_ready,
-                                                  &Metrics::diverged};
+                                                  &Metrics::diverged,
+                                                  &Metrics::local_health};
   for (auto count : counts) this->*count += other.*count;
 }
 

@@ -54,6 +54,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.seed = node_.seed + index_;
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
+  options.detector = config.detector;
   options.feed = &feed_;
   if (node_.aggregator != nullptr) feed_.use_journal(node_.aggregator->journal());
   core_ = std::make_unique<Core>(options, *store_);
@@ -173,9 +174,23 @@ bool ShardLoop::perform(Output output) {
     if (log_gate_.open(alarm)) spdlog::error("alarm: {}", alarm);
   }
   if (output.members_changed) links_->members_changed();
+  for (const Verdict& verdict : output.verdicts) tell(verdict);
   if (output.tables_changed) refresh_tables();
   for (const Output::Send& send : unsent) core_->unsent(now(), send.to, *send.message);
   return !unsent.empty();
+}
+
+// From shard 0's core to the others'.
+void ShardLoop::tell(const Verdict& verdict) {
+  const std::string text = "member is " + std::string(health_text(verdict.health)) +
+                           " node=" + verdict.node.name +
+                           " incarnation=" + std::to_string(verdict.incarnation);
+  const bool news = verdict.node != node_.self.node && verdict.incarnation > 0;
+  if (news && log_gate_.open(text))
+    spdlog::log(verdict.health == Health::dead ? spdlog::level::warn : spdlog::level::info, "{}", text);
+  for (ShardLoop* other : node_.shards) {
+    if (other != this) other->mailbox_.post([other, verdict] { other->core_->learn(verdict); });
+  }
 }
 
 void ShardLoop::answer(const Output::Answer& given, Response&& response) {
@@ -375,6 +390,7 @@ void ShardLoop::flush_later(std::shared_ptr<Flushable> flushable) {
 Metrics ShardLoop::collect() {
   Metrics out = metrics_;
   out.core = core_->stats();
+  out.local_health = core_->local_health();
   out.operations_in_flight = core_->operations_in_flight();
   out.mailbox = mailbox_.size();
   out.peer_buffer_bytes = links_->buffered_bytes();

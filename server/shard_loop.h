@@ -113,6 +113,7 @@ class ShardLoop {
   template <class Action>
   void step(Action&& action);
   bool perform(Output output);
+  void tell(const Verdict& verdict);
   void answer(const Output::Answer& id, Response&& response);
   void deliver(uint32_t home, std::shared_ptr<Requester> requester, uint64_t tag, Response&& response);
   void submit(Request&& request, std::shared_ptr<Requester> requester, uint64_t tag, uint32_t home,

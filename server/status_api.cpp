@@ -22,6 +22,8 @@ const char* state_text(MemberState state) {
       return "suspected";
     case MemberState::unreachable:
       return "unreachable";
+    case MemberState::dead:
+      return "dead";
   }
   return "unreachable";
 }
@@ -76,7 +78,8 @@ ordered_json partition_json(const Core& core, const PartitionView& view) {
 
 ordered_json members_json(ShardLoop& shard) {
   ordered_json members = ordered_json::array();
-  for (const MemberView& view : shard.core().members(now())) {
+  const Now time = now();
+  for (const MemberView& view : shard.core().members(time)) {
     ordered_json member;
     member["node"] = view.member.node.name;
     member["http"] = view.member.http_address;
@@ -84,6 +87,12 @@ ordered_json members_json(ShardLoop& shard) {
     member["zone"] = view.member.zone;
     member["weight"] = view.member.weight;
     member["state"] = state_text(view.state);
+    const Verdict& verdict = view.verdict;
+    member["health"] = health_text(verdict.health);
+    member["incarnation"] = verdict.incarnation;
+    const uint64_t since_us = std::max(verdict.since_us, shard.node().started_us);
+    member["health_ms"] = (time.tick_us - std::min(time.tick_us, since_us)) / 1000;
+    member["reachable"] = view.reachable;
     member["self"] = view.state == MemberState::self;
     members.push_back(std::move(member));
   }
@@ -111,10 +120,8 @@ Ring ring_of(ShardLoop& shard) {
 
 ordered_json level_json(const ExplainView& view, Level level, uint32_t replicas) {
   uint32_t needed = level.needed(replicas);
-  auto reachable =
-      static_cast<uint32_t>(std::count_if(view.owners.begin(), view.owners.end(), [](const auto& owner) {
-        return owner.state == MemberState::self || owner.state == MemberState::alive;
-      }));
+  auto reachable = static_cast<uint32_t>(std::count_if(view.owners.begin(), view.owners.end(),
+                                                       [](const auto& owner) { return owner.reachable; }));
   ordered_json out;
   out["level"] = level.text();
   out["needed"] = needed;
@@ -226,13 +233,14 @@ void explain_key(std::shared_ptr<HttpConnection> connection, uint64_t slot, cons
       body["partition"] = view->partition.value;
       body["owners"] = ordered_json::array();
       for (const OwnerView& one : view->owners) {
-        body["owners"].push_back(
-            {{"node", one.node.name}, {"state", state_text(one.state)}, {"ready", one.ready}});
+        body["owners"].push_back({{"node", one.node.name},
+                                  {"state", state_text(one.state)},
+                                  {"reachable", one.reachable},
+                                  {"ready", one.ready}});
       }
       auto filled =
-          static_cast<uint32_t>(std::count_if(view->owners.begin(), view->owners.end(), [](const auto& one) {
-            return one.ready && (one.state == MemberState::self || one.state == MemberState::alive);
-          }));
+          static_cast<uint32_t>(std::count_if(view->owners.begin(), view->owners.end(),
+                                              [](const auto& one) { return one.ready && one.reachable; }));
       body["read"] = level_json(*view, options.read, replicas);
       body["write"] = level_json(*view, options.write, replicas);
       // With sloppy, stand-ins and replicas that are being filled count too.

@@ -128,11 +128,13 @@ int run(Session& session, const ClusterStatusCommand&) try {
   std::cout << "cluster " << text_of(*cluster, "cluster") << ", " << text_of(*cluster, "partitions")
             << " partitions, " << text_of(*cluster, "replicas") << " replicas each, as "
             << text_of(*cluster, "node") << " sees it: " << divergence_text(*cluster) << "\n";
-  std::vector<std::vector<std::string>> rows = {{"NODE", "STATE", "ZONE", "HTTP", "PEER"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"NODE", "STATE", "SINCE", "INCARNATION", "ZONE", "HTTP", "PEER"}};
   for (const Json& member : cluster->value("members", Json::array())) {
     rows.push_back({text_of(member, "node") + (member.value("self", false) ? " *" : ""),
-                    state_coloured(text_of(member, "state")), text_of(member, "zone"),
-                    text_of(member, "http"), text_of(member, "peer")});
+                    state_coloured(text_of(member, "state")),
+                    duration_text(member.value("health_ms", int64_t{0})), text_of(member, "incarnation"),
+                    text_of(member, "zone"), text_of(member, "http"), text_of(member, "peer")});
   }
   print_table(rows);
   return exit_done;

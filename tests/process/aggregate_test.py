@@ -234,7 +234,7 @@ class Aggregates(harness.ClusterTest):
         ring = cluster["n1"].client.cluster()["ring"]
         for name in ("n3", "n5"):
             cluster[name].pause()
-        harness.wait_until(lambda: all(cluster.states(cluster["n1"])[n] != "alive" for n in ("n2", "n3", "n5")),
+        harness.wait_until(lambda: all(not cluster.reaches(cluster["n1"])[n] for n in ("n2", "n3", "n5")),
                            what="n1 to suspect the others")
         away = {"n2", "n3", "n5"}
         owners = {p["partition"]: set(p["owners"]) for p in ring}
@@ -257,7 +257,7 @@ class Aggregates(harness.ClusterTest):
     def test_rows_of_stand_ins_are_told_for_the_asked_table(self):
         cluster = self.start_cluster(2, replicas=1, tables=TABLES)
         cluster["n2"].pause()
-        harness.wait_until(lambda: cluster.states(cluster["n1"])["n2"] != "alive", what="n1 to suspect n2")
+        harness.wait_until(lambda: not cluster.reaches(cluster["n1"])["n2"], what="n1 to suspect n2")
         for table, count in (("readings", 40), ("default", 25)):
             for i in range(count):
                 put = cluster["n1"].client.call("PUT", f"/v1/kv/{table}/{i}?w=1", body=json.dumps({"temp": i}))

@@ -310,13 +310,13 @@ class Api(harness.ClusterTest):
         """With a node gone, explain says what a write then answers: needed, reachable, and who is missing."""
         self.cluster["n3"].kill9()
         try:
-            harness.wait_until(lambda: self.cluster.states(self.cluster["n1"])["n3"] != "alive", 20, "n3 to be missed")
+            harness.wait_until(lambda: not self.cluster.reaches(self.cluster["n1"])["n3"], 20, "n3 to be missed")
             explained = self.client.explain(self.key, w="all", sloppy="false")
             self.assertFalse(explained["write"]["would_succeed"])
             error = self.assert_answer(self.client.put(self.key, "x", w="all", sloppy=False), 503, "unavailable").error
             self.assertEqual((error["needed"], error["reachable"]), (3, 2))
             self.assertEqual(list(error["owners"]), ["n3"])
-            self.assertIn(error["owners"]["n3"], ("suspected", "unreachable"))
+            self.assertIn(error["owners"]["n3"], ("suspected", "unreachable", "dead"))
             self.assert_answer(self.client.get(self.key), 404, "not_found")  # nothing was written
             self.assert_answer(self.client.put(self.key, "x", w="quorum", sloppy=False), 200)
         finally:

@@ -175,7 +175,7 @@ class Cap(harness.ClusterTest):
 
     def test_4_before_the_cut_is_noticed(self):
         """A write that was tried and not enough acknowledged is no success and no failure: it may take effect."""
-        cluster = self.start_cluster(3, proxied=True, gossip={"suspect_ms": 600_000},
+        cluster = self.start_cluster(3, proxied=True, gossip={"suspect_ms": 600_000}, detector={"probe_ms": 600_000},
                                      consistency={"timeout_ms": 1500})
         one, two = cluster["n1"].client, cluster["n2"].client
         contexts = {}

@@ -100,7 +100,7 @@ class Crash(harness.ClusterTest):
             time.sleep(0.5)
             before = load.acknowledged()
             cluster["n1"].pause()
-            harness.wait_until(lambda: cluster.states(cluster["n2"])["n1"] != "alive", 20, "n1 to be missed")
+            harness.wait_until(lambda: not cluster.reaches(cluster["n2"])["n1"], 20, "n1 to be missed")
             time.sleep(4)
             cluster["n1"].resume()
             self.assertGreater(load.acknowledged(), before + 20, "writes went on without it")

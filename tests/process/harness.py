@@ -226,6 +226,9 @@ class Cluster:
     def states(self, node):
         return {m["node"]: m["state"] for m in node.client.cluster()["members"]}
 
+    def reaches(self, node):
+        return {m["node"]: m["reachable"] for m in node.client.cluster()["members"]}
+
     def wait_met(self, nodes=None, limit_s=20.0):
         """Until each of the nodes sees all of them alive."""
         nodes = [n for n in nodes or self if n.alive()]
@@ -239,9 +242,8 @@ class Cluster:
             others = [n for one in sides if one is not side for n in one]
             for name in side:
                 def seen():
-                    states = self.states(self[name])
-                    return (all(states[o] != "alive" for o in others) and
-                            all(states[o] == "alive" for o in side))
+                    reaches = self.reaches(self[name])
+                    return not any(reaches[o] for o in others) and all(reaches[o] for o in side)
                 wait_until(seen, limit_s, f"{name} to lose {others} and keep {side}")
 
     def part(self, *sides):

@@ -114,7 +114,7 @@ class Logs(harness.ClusterTest):
         self.provoke(node)
         raw(node.peer_port, b"\xff\n" * 100)
         cluster["n2"].kill9()
-        harness.wait_until(lambda: cluster.states(node)["n2"] != "alive", what="n2 to be missed")
+        harness.wait_until(lambda: not cluster.reaches(node)["n2"], what="n2 to be missed")
         second = subprocess.run([harness.COVEYD, "--config", str(node.file)], capture_output=True, text=True,
                                 timeout=20 * harness.SLOWNESS)
         self.assertEqual(second.returncode, 1, "its directory is in use")
@@ -146,7 +146,7 @@ class SwallowedLinks(harness.ClusterTest):
     """Links on which everything sent vanishes while TCP goes on: nobody is told, no connection ends."""
 
     def wait_state(self, cluster, at, of, alive):
-        harness.wait_until(lambda: (cluster.states(cluster[at])[of] == "alive") == alive, 30,
+        harness.wait_until(lambda: cluster.reaches(cluster[at])[of] == alive, 30,
                            f"{at} to see {of} {'alive' if alive else 'lost'}")
 
     def test_a_link_that_swallows_is_noticed_and_recovers(self):

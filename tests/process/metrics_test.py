@@ -156,7 +156,8 @@ class MetricsTest(harness.ClusterTest):
         self.assertEqual(self.total(cluster, "covey_state_hash_alarms_total"), 0)
 
     def test_reads_that_find_a_replica_behind_are_counted(self):
-        cluster = self.start_cluster(3, proxied=True, gossip={"interval_ms": 3000, "suspect_ms": 60_000})
+        cluster = self.start_cluster(3, proxied=True, gossip={"interval_ms": 3000, "suspect_ms": 60_000},
+                                     detector={"probe_ms": 600_000})
         node = cluster["n1"]
         for attempt in range(10):  # gossip may be faster
             cluster.proxy.part(["n1", "n2"], ["n3"])
@@ -170,7 +171,7 @@ class MetricsTest(harness.ClusterTest):
         self.fail("no read repair was counted")
 
     def test_what_waits_is_seen(self):
-        cluster = self.start_cluster(3, gossip={"interval_ms": 100, "suspect_ms": 60_000})
+        cluster = self.start_cluster(3, gossip={"interval_ms": 100, "suspect_ms": 60_000}, detector={"probe_ms": 600_000})
         node = cluster["n1"]
         self.assertEqual(self.value(node, "covey_operations_in_flight"), 0)
         cluster["n2"].pause()

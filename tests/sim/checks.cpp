@@ -173,6 +173,7 @@ std::optional<std::string> World::not_converged() {
       if (!shard.core->quiet()) return machine.id.name + " is busy";
     }
   }
+  if (auto wrong = misjudged(std::vector<bool>(machines_.size(), true))) return wrong;
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     std::optional<PartitionView> first;
     for (Machine& machine : machines_) {

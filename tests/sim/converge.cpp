@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t look_each_us = 250'000;
 constexpr uint64_t settle_us = 3'000'000;  // what slow links and nodes still hold arrives first
 constexpr uint64_t quiet_us = 3'000'000;
+constexpr uint64_t judged_within_us = 60'000'000;  // who is alive and who is dead
 // So long a damaged disk is kept for the others to take what is on it.
 constexpr uint64_t damaged_kept_us = 60'000'000;
 
@@ -64,8 +65,33 @@ void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us
   if (why)
     fail("a part of the nodes does not agree " + duration_text(limit_us) +
          " after its faults ended: " + *why);
+  std::vector<bool> running(machines_.size(), false);
+  for (size_t member : members) running[member] = true;
+  why = misjudged(running);
+  while (why && now_us() - began_us < judged_within_us) {
+    run_for(look_each_us);
+    why = misjudged(running);
+  }
+  if (why)
+    fail("who is alive is not known " + duration_text(judged_within_us) + " after all faults ended: " + *why);
   totals.add("sometimes: a part of the nodes converged alone");
   note("a part of the nodes has converged");
+}
+
+// Whether those that run, and can reach each other, hold each other for alive and all others for dead.
+std::optional<std::string> World::misjudged(const std::vector<bool>& running) {
+  for (Machine& machine : machines_) {
+    if (!running[machine.index] || !machine.up) continue;
+    for (const ShardState& shard : machine.shards) {
+      for (const MemberView& view : shard.core->members(now(machine))) {
+        const bool runs = running[this->machine(view.member.node.name).index];
+        if (view.verdict.health == (runs ? Health::alive : Health::dead)) continue;
+        return machine.id.name + " holds " + view.member.node.name + " for " +
+               std::string(health_text(view.verdict.health));
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 // The first partition on whose clock its owners among these nodes don't agree.
@@ -124,7 +150,8 @@ void World::converge(uint64_t limit_us) {
   // Nothing but digests flows between equal replicas.
   auto before = messages_by_kind_;
   run_for(quiet_us);
-  std::set<int> idle = {peer::Envelope::kDigest, peer::Envelope::kHello, peer::Envelope::kWelcome};
+  std::set<int> idle = {peer::Envelope::kDigest, peer::Envelope::kHello, peer::Envelope::kWelcome,
+                        peer::Envelope::kDetection};
   for (const auto& [kind, count] : messages_by_kind_) {
     if (idle.contains(std::stoi(kind)) || before[kind] == count) continue;
     fail("all replicas are equal and still send messages of kind " + kind + ": " +

@@ -33,7 +33,8 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::void_running_life, 50},         {Bug::void_without_all, 800},
                             {Bug::restored_is_ready, 0},          {Bug::log_sync_forgotten, 200},
                             {Bug::damage_is_dropped, 600},        {Bug::feed_forgets_erased, 5},
-                            {Bug::changes_not_announced, 20}};
+                            {Bug::changes_not_announced, 20},     {Bug::refutation_keeps_incarnation, 20},
+                            {Bug::suspicion_never_ends, 100}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {

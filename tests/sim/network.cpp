@@ -212,7 +212,11 @@ void World::dispatch(Machine& to, const NodeId& from, const peer::Envelope& mess
     case Body::kTables:
     case Body::kAggregateAsk:  // servers' own: a core sends none
     case Body::kAggregateReply:
+    case Body::kAggregateMore:
     case Body::BODY_NOT_SET:
+      break;
+    case Body::kDetection:
+      target = 0;
       break;
     case Body::kClockTell:
       target = by_partition(message.clock_tell().partition());

@@ -267,6 +267,10 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a time limit passed", stats.timeouts);
   totals.add("sometimes: there was no room for a request or its answer", stats.busy_replicas);
   totals.add("sometimes: gossip sent objects", stats.gossip_objects_sent);
+  totals.add("sometimes: a member was asked to ping another", stats.indirect_probes);
+  totals.add("sometimes: a member was suspected", stats.suspicions);
+  totals.add("sometimes: a suspicion was refuted", stats.refutations);
+  totals.add("sometimes: a member was taken for dead", stats.deaths);
   totals.add("state hash alarms", stats.state_hash_alarms);
 }
 

@@ -38,7 +38,10 @@ const std::vector<std::string>& must_happen() {
                                                  "fault: fsync fails",
                                                  "sometimes: there was no room for a request or its answer",
                                                  "sometimes: a store could not go on",
-                                                 "sometimes: a damaged disk was set aside"};
+                                                 "sometimes: a damaged disk was set aside",
+                                                 "sometimes: a member was asked to ping another",
+                                                 "sometimes: a suspicion was refuted",
+                                                 "sometimes: a member was taken for dead"};
   return names;
 }
 

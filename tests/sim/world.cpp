@@ -116,6 +116,11 @@ void World::after_input(Machine& machine, ShardState& shard) {
     if (!send(machine, one)) unsent.push_back(std::move(one));
   }
   for (auto& one : output.answers) answer(machine, one);
+  for (const Verdict& verdict : output.verdicts) {
+    for (ShardState& other : machine.shards) {
+      if (&other != &shard && other.core) other.core->learn(verdict);
+    }
+  }
   if (!unsent.empty()) {
     input_at_once(machine, shard, [&](Core& core, Now time) {
       for (const auto& one : unsent) core.unsent(time, one.to, *one.message);

@@ -125,6 +125,7 @@ class World {
   };
 
   std::optional<std::string> group_differs(const std::vector<size_t>& members);
+  std::optional<std::string> misjudged(const std::vector<bool>& running);
   Now now(const Machine& machine) const;
   CoreOptions core_options(const Machine& machine, uint32_t shard);
   void take_down(Machine& machine);

@@ -12,7 +12,8 @@ std::string cluster_of(const std::string& node, int other_port, const std::strin
       {"node": ")" +
          node + R"(", "http": "", "peer": "p", "zone": "a", "state": "alive", "self": true},
       {"node": "other", "http": "127.0.0.1:)" +
-         std::to_string(other_port) + R"(", "zone": "b", "state": "suspected"}],
+         std::to_string(other_port) +
+         R"(", "zone": "b", "state": "suspected", "health_ms": 2500, "incarnation": 71}],
       "ring": [{"partition": 0, "owners": ["n1", "n2"], "ready": true, "clock": )" +
          clock + R"(,
                 "state_hash": "ab12", "log": 3, "residual": 0, "objects": 12, "diverged": ["n2"]}],
@@ -103,9 +104,9 @@ TEST_CASE("status, ring and explain say what a person asks", "[client]") {
         "read": {"level": "quorum", "needed": 2, "reachable": 1, "would_succeed": false},
         "write": {"level": "one", "needed": 1, "reachable": 1, "would_succeed": true}, "stand_ins": []})"};
   });
-  CHECK_THAT(
-      run_line({"--node", server.endpoint(), "cluster", "status"}).out,
-      Catch::Contains("1 partitions differ") && Catch::Contains("n1 *") && Catch::Contains("suspected"));
+  CHECK_THAT(run_line({"--node", server.endpoint(), "cluster", "status"}).out,
+             Catch::Contains("1 partitions differ") && Catch::Contains("n1 *") &&
+                 Catch::Contains("suspected  2 s    71"));
   CHECK_THAT(run_line({"--node", server.endpoint(), "cluster", "ring"}).out, Catch::Contains("n1,n2"));
   CHECK_THAT(run_line({"--node", server.endpoint(), "explain", "k", "-w", "one"}).out,
              Catch::Contains("owner n2: unreachable, not reachable") &&

@@ -80,6 +80,21 @@ TEST_CASE("a GPU is used unless the configuration says otherwise", "[config]") {
              Contains("/gpu/device") && Contains("0 to 255"));
 }
 
+TEST_CASE("how fast the dead are found can be set", "[config]") {
+  auto config = parse_config("f.json", smallest + "}");
+  REQUIRE(config.ok());
+  CHECK(config->detector.probe_interval_us == 400'000);
+  CHECK(config->detector.probe_timeout_us == 120'000);
+  config = parse_config("f.json", with(R"("detector": {"probe_ms": 100, "helpers": 5, "suspicion": 4})"));
+  REQUIRE(config.ok());
+  CHECK(config->detector.probe_interval_us == 100'000);
+  CHECK(config->detector.probe_timeout_us == 50'000);
+  CHECK(config->detector.asked_max == 5);
+  CHECK(config->detector.suspicion_intervals == 4);
+  CHECK_THAT(error_of_text(with(R"("detector": {"probe_ms": 100, "timeout_ms": 100})")),
+             Contains("/detector/timeout_ms") && Contains("less than probe_ms (100)"));
+}
+
 TEST_CASE("impossible cluster shapes are refused", "[config]") {
   auto with_cluster = [](const std::string& cluster) {
     return R"({"node": "n1", "data_dir": "d", "listen": {"http": "h:1", "peer": "h:2"}, "cluster": )" +
