@@ -182,6 +182,8 @@ class Client {
 
   // JSON as the node gives it (docs/ of the HTTP interface tells the fields).
   Result<Json, Error> cluster();
+  // action: join, leave, remove or replace. body: as docs/http.md says.
+  Result<Json, Error> change_cluster(std::string_view action, const Json& body);
   Result<Json, Error> explain(std::string_view table, std::string_view key, std::string_view read_level = {},
                               std::string_view write_level = {});
   Result<Json, Error> tables();

@@ -54,10 +54,12 @@ _covey() {
       ;;
     cluster)
       if [[ -z $under ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "status ring start stop await-converged" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "status ring start stop join leave remove replace await-converged" -- "$current")
         return
       fi
       [[ $under == start ]] && options="--coveyd"
+      [[ $under == join || $under == leave ]] && options="--dry-run --wait"
+      [[ $under == remove || $under == replace ]] && options="--dry-run --wait --force"
       ;;
   esac
   if [[ $current == -* ]]; then

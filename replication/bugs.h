@@ -43,6 +43,8 @@ enum class Bug {
   changes_not_announced,         // of a batch's keys the last is not written down for columns
   refutation_keeps_incarnation,  // a node refutes a suspicion without raising its incarnation
   suspicion_never_ends,          // a node that does not refute a suspicion is never taken for dead
+  moving_counts_owners_alone,    // a strict write while its partition moves does not wait for the targets
+  ready_before_filled,           // a member that is to own a partition owns it at once
   count
 };
 
@@ -80,7 +82,9 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "feed_forgets_erased",
     "changes_not_announced",
     "refutation_keeps_incarnation",
-    "suspicion_never_ends"};
+    "suspicion_never_ends",
+    "moving_counts_owners_alone",
+    "ready_before_filled"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

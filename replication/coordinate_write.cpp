@@ -44,9 +44,17 @@ void Coordinator::start_write(Now now, OperationState operation) {
   Targets who = targets(now, operation.partition, operation.request.sloppy);
   operation.response.reachable = static_cast<uint32_t>(who.counted(operation.request.sloppy));
   uint32_t needed = operation.response.needed;
+  if (!operation.request.sloppy) {
+    Count alive;
+    for (const auto* list : {&who.owners, &who.filling}) {
+      for (const NodeId& node : *list) count(operation.partition, node, alive);
+    }
+    operation.response.reachable = static_cast<uint32_t>(counted(operation, alive));
+  }
   bool owner = shard_.owns(operation.partition);
   bool forwarded = !operation.asker.client && operation.asker.peer_operation != 0;
-  bool stands_in = !owner && who.owners.empty() && operation.request.sloppy;
+  const bool stays = shard_.members.own().standing == Standing::member;
+  bool stands_in = !owner && who.owners.empty() && operation.request.sloppy && stays;
   if (operation.response.reachable < needed || (!owner && who.owners.empty() && !stands_in)) {
     operation.response.outcomes = who.absent;
     fail(operation, Status::unavailable);
@@ -121,6 +129,7 @@ void Coordinator::write_others(StagedWrite&& staged) {
   for (const OwnerOutcome& absent : staged.who.absent) operation.outcomes[absent.node] = absent.state;
   operation.outcomes[shard_.members.self()] = "not durable yet";
   operation.waiting.insert(shard_.members.self());
+  others.insert(others.end(), staged.who.filling.begin(), staged.who.filling.end());
   for (const NodeId& node : others) {
     operation.outcomes[node] = "no answer";
     operation.waiting.insert(node);
@@ -208,6 +217,8 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
   TableKey key{message.item().table(), message.item().key()};
   const StagedMerge merge{from, message.operation(), id};
   if (shard_.writes_refused) return acknowledge(merge, Refusal::disk_full);
+  // Nobody would ask it here any more.
+  if (shard_.members.own().standing == Standing::removed) return acknowledge(merge, Refusal::departed);
   for (const Version& version : object->versions) shard_.heard_time(now, version.time);
   Replica::Edit& edit = group_.edit(shard_.replica.at(id), shard_.placing(id));
   auto changes = shard_.replica.merge_into(edit, key, *object, *settled);
@@ -235,7 +246,7 @@ void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& mes
   if (at->second.waiting.erase(from) == 0) return;  // repeated, or not asked
   auto refusal = static_cast<Refusal>(message.refusal());
   at->second.outcomes[from] = text_of(refusal);
-  if (refusal == Refusal::none) ++at->second.response.received;
+  if (refusal == Refusal::none) at->second.stored.push_back(from);
   write_acknowledged(message.operation());
 }
 
@@ -247,14 +258,38 @@ void Coordinator::replicate_again(const OperationState& operation, uint64_t id, 
   replicate(node, id, operation.partition, key, *object, DotSet{operation.response.dot});
 }
 
+void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const {
+  const Members& members = shard_.members;
+  count.owners += members.owns(node, id) ? 1 : 0;
+  if (!members.moves(id)) {
+    count.others += members.owns(node, id) ? 0 : 1;
+    return;
+  }
+  count.targets += members.is_target(node, id) ? 1 : 0;
+  count.others += members.keeps(node, id) ? 0 : 1;
+}
+
+// While a partition moves, a strict write has to be at W of those that own it and at W of those that will: so
+// it is seen whoever is asked next. As it stands now: a node may have become an owner since it was asked.
+size_t Coordinator::counted(const OperationState& operation, const Count& count) const {
+  if (operation.request.sloppy) return count.owners + count.others;
+  const bool both = shard_.members.moves(operation.partition) && !bug(Bug::moving_counts_owners_alone);
+  return both ? std::min(count.owners, count.targets) : count.owners;
+}
+
 void Coordinator::write_acknowledged(uint64_t id) {
   OperationState& operation = operations_.at(id);
   uint32_t needed = operation.response.needed;
   if (bug(Bug::quorum_off_by_one) && needed > 1) --needed;
+  Count count;
+  for (const NodeId& node : operation.stored) this->count(operation.partition, node, count);
+  const size_t stored = counted(operation, count);
+  operation.response.received = static_cast<uint32_t>(stored);
+  for (const NodeId& node : operation.waiting) this->count(operation.partition, node, count);
   if (!operation.answered) {
-    if (operation.response.received >= needed) {
+    if (stored >= needed) {
       reply(operation);
-    } else if (operation.response.received + operation.waiting.size() < needed) {
+    } else if (counted(operation, count) < needed) {
       fail(operation, Status::timeout);  // tried, and known not to get enough any more: no use in waiting
     }
   }

@@ -9,28 +9,27 @@ namespace covey {
 
 Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) const {
   Targets out;
-  const auto& order = shard_.members.preference(id);
-  for (size_t i = 0; i < order.size(); ++i) {
-    const NodeId& node = order[i];
-    bool alive = shard_.members.alive(now, node);
-    if (i < shard_.options.replicas) {
-      if (alive) {
-        out.owners.push_back(node);
-      } else {
-        const MemberState state = shard_.members.state(now, node);
-        out.absent.push_back({node, state == MemberState::dead        ? "dead"
-                                    : state == MemberState::suspected ? "suspected"
-                                                                      : "unreachable"});
-      }
-    } else if (alive && sloppy && out.stand_ins.size() < out.absent.size()) {
-      out.stand_ins.push_back(node);
+  const Members& members = shard_.members;
+  for (const NodeId& node : members.keepers(id)) {
+    const bool owner = members.owns(node, id);
+    if (members.alive(now, node)) {
+      (owner ? out.owners : out.filling).push_back(node);
+    } else if (owner) {
+      const MemberState state = members.state(now, node);
+      out.absent.push_back({node, state == MemberState::dead        ? "dead"
+                                  : state == MemberState::suspected ? "suspected"
+                                                                    : "unreachable"});
     }
+  }
+  for (const NodeId& node : members.preference(id)) {
+    if (!sloppy || out.stand_ins.size() >= out.absent.size()) break;
+    if (!members.keeps(node, id) && members.alive(now, node)) out.stand_ins.push_back(node);
   }
   const Partition* partition = shard_.replica.find(id);
   if (partition != nullptr) {
     for (const NodeId& node : partition->stand_ins) {
       bool asked = std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
-      if (!asked && shard_.members.alive(now, node) && !shard_.members.owns(node, id))
+      if (!asked && shard_.members.alive(now, node) && !shard_.members.keeps(node, id))
         out.holders.push_back(node);
     }
   }
@@ -152,7 +151,7 @@ void Coordinator::durable() {
     if (at == operations_.end()) continue;
     at->second.waiting.erase(shard_.members.self());
     at->second.outcomes[shard_.members.self()] = "answered";
-    ++at->second.response.received;
+    at->second.stored.push_back(shard_.members.self());
     write_acknowledged(id);
   }
 }

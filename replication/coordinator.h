@@ -65,6 +65,7 @@ class Coordinator {
     bool answered = false;
     std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one
     std::set<NodeId> waiting;                // asked, neither answered nor refused
+    std::vector<NodeId> stored;              // Kind::write: nodes that have it durably
     Response response;                       // filled in as things happen
     ReadState read;                          // Kind::read, Kind::scan
     uint64_t read_bytes = 0;                 // that its answers hold
@@ -75,6 +76,7 @@ class Coordinator {
   using Operations = std::map<uint64_t, OperationState>;
   struct Targets {
     std::vector<NodeId> owners;     // that may be asked, self among them
+    std::vector<NodeId> filling;    // that will own it and take its writes already
     std::vector<NodeId> stand_ins;  // for the owners that may not
     std::vector<NodeId> holders;    // other nodes known to hold the partition (reads ask them too)
     std::vector<OwnerOutcome> absent;
@@ -109,6 +111,12 @@ class Coordinator {
 
   uint64_t begin(OperationState operation);
   void write_acknowledged(uint64_t id);
+  // How many of the nodes count towards W.
+  struct Count {
+    size_t owners = 0, targets = 0, others = 0;
+  };
+  void count(PartitionId id, const NodeId& node, Count& count) const;
+  size_t counted(const OperationState& operation, const Count& count) const;
   void read_progress(Now now, uint64_t id);
   void answer_read(Now now, OperationState& operation);
   void repair_readers(OperationState& operation);

@@ -43,7 +43,11 @@ Result<Done, StoreError> Core::start(Now now, const Identity& identity, const st
   for (uint32_t id = shard.options.shard; id < shard.options.partitions; id += shard.options.shards) {
     shard.replica.at(PartitionId{id});
   }
-  for (const Member& member : members) shard.members.add(member);
+  for (const auto& [id, partition] : shard.replica.partitions()) shard.told_ready(partition);
+  auto known = parts_->members.load();
+  if (!known) return known.error();
+  parts_->members.start(identity.fresh);
+  for (const Member& member : members) shard.members.add(member, false);
   parts_->lives.start(identity);
   parts_->detection.start(now, identity.incarnation);
   if (identity.restored && !bug(Bug::restored_is_ready)) {
@@ -85,7 +89,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   }
   if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome)
     shard.members.heard(now, from);
-  auto& [own, lives, coordinator, repair, tables, gossip, upkeep, detection] = *parts_;
+  auto& [own, members, lives, coordinator, repair, tables, gossip, upkeep, detection] = *parts_;
   if (!joins_staged(message)) coordinator.write_staged();
   switch (message.body_case()) {
     case Body::kHello:
@@ -165,9 +169,16 @@ void Core::unsent(Now now, const NodeId& to, const peer::Envelope& message) {
   parts_->coordinator.unsent(now, to, message);
 }
 
-void Core::add_member(Now, const Member& member) {
+void Core::add_member(Now now, const Member& member) {
   parts_->coordinator.write_staged();
-  if (parts_->shard.members.add(member)) parts_->shard.outbox.members_changed();
+  parts_->members.add(now, member, true);
+}
+
+Result<Member, StoreError> Core::decide(Now now, const Member& member) {
+  parts_->coordinator.write_staged();
+  auto decided = parts_->members.decide(now, member);
+  if (decided) parts_->lives.members_decided();
+  return decided;
 }
 
 void Core::learn(const Verdict& verdict) { parts_->shard.members.set_verdict(verdict); }

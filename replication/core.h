@@ -29,12 +29,22 @@ namespace covey {
 
 class Feed;
 
+// What the cluster has decided about a member. The decision with the latest time holds everywhere.
+enum class Standing : uint8_t {
+  member = 0,
+  leaving = 1,  // owns nothing new, hands over what it holds and is removed then
+  removed = 2,  // nobody waits for it; should it come back, it hands over what it holds
+};
+
 struct Member {
   NodeId node;
   std::string peer_address;  // opaque to the core
   std::string http_address;  // likewise
   std::string zone;
   double weight = 1.0;  // share of data relative to others, above 0
+  Standing standing = Standing::member;
+  Hlc decided;        // when its standing and place were
+  std::string place;  // the name that it bids for partitions with: of a node that it replaced; empty: its own
   bool operator==(const Member&) const = default;
 };
 
@@ -134,9 +144,11 @@ struct MemberView {
 
 struct PartitionView {
   PartitionId partition;
-  std::vector<NodeId> owners;  // in order of preference
-  bool owned = false;          // by this node
-  bool held = false;           // this node has a copy, its own or as a stand-in
+  std::vector<NodeId> owners;   // in order of preference
+  std::vector<NodeId> filling;  // members that are to own it and are being filled
+  bool owned = false;           // by this node
+  bool kept = false;            // owned, or being filled to be
+  bool held = false;            // this node has a copy: kept, or to be handed over
   bool ready = false;
   Clock clock;
   uint64_t state_hash = 0;
@@ -180,9 +192,13 @@ class Core {
   void link(Now now, const NodeId& peer, bool up);
   // A message of the last drain() was not sent for lack of room, and won't be.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
+  // A member that was met, as it told of itself.
   void add_member(Now now, const Member& member);
   // What shard 0 of this node has given out.
   void learn(const Verdict& verdict);
+  // Decides about a known member: its standing and place. `decided` absent (0): now. The answer is what holds
+  // by then, to be given to the node's other shards.
+  [[nodiscard]] Result<Member, StoreError> decide(Now now, const Member& member);
   // Below the free-space floor: writes are refused with Status::disk_full, reads go on.
   void refuse_writes(bool refuse);
 
@@ -197,9 +213,12 @@ class Core {
   uint64_t answer_bytes() const;
 
   // Views for status pages, metrics and the simulator's checks.
-  std::vector<Table> tables() const;             // those not dropped, by name
-  bool purging(const std::string& table) const;  // dropped, and this shard still erases its keys
-  std::vector<MemberView> members(Now now) const;
+  std::vector<Table> tables() const;               // those not dropped, by name
+  bool purging(const std::string& table) const;    // dropped, and this shard still erases its keys
+  std::vector<MemberView> members(Now now) const;  // also those removed
+  Standing standing() const;                       // this node's
+  // This node is leaving or removed, and holds nothing any more.
+  bool departed() const;
   PartitionView partition(Now now, PartitionId partition) const;  // REQUIRES: of this shard
   std::vector<PartitionView> partitions(Now now) const;           // of this shard
   // Whether another owner that is ready has told that it has all of `clock`, an earlier one of this copy, on

@@ -6,6 +6,7 @@
 #include "replication/detection.h"
 #include "replication/gossip.h"
 #include "replication/lives.h"
+#include "replication/member_set.h"
 #include "replication/repair.h"
 #include "replication/shard.h"
 #include "replication/table_set.h"
@@ -16,7 +17,8 @@ namespace covey {
 struct Core::Parts {
   Parts(CoreOptions options, Store& store)
       : shard(std::move(options), store),
-        lives(shard),
+        members(shard),
+        lives(shard, members),
         coordinator(shard, lives),
         repair(shard, lives),
         tables(shard, coordinator),
@@ -24,6 +26,7 @@ struct Core::Parts {
         upkeep(shard, lives, coordinator, repair),
         detection(shard) {}
   Shard shard;
+  MemberSet members;
   Lives lives;
   Coordinator coordinator;
   Repair repair;

@@ -9,11 +9,24 @@ namespace covey {
 
 std::vector<MemberView> Core::members(Now now) const {
   std::vector<MemberView> out;
-  for (const auto& [node, member] : parts_->shard.members.all()) {
-    const Members& members = parts_->shard.members;
-    out.push_back({member, members.state(now, node), members.alive(now, node), members.verdict(node)});
+  const Members& members = parts_->shard.members;
+  for (const auto* list : {&members.all(), &members.removed()}) {
+    for (const auto& [node, member] : *list)
+      out.push_back({member, members.state(now, node), members.alive(now, node), members.verdict(node)});
   }
   return out;
+}
+
+Standing Core::standing() const { return parts_->shard.members.own().standing; }
+
+bool Core::departed() const {
+  const Shard& shard = parts_->shard;
+  if (standing() == Standing::member) return false;
+  const auto& partitions = shard.replica.partitions();
+  return std::none_of(partitions.begin(), partitions.end(), [&](const auto& entry) {
+    const Partition& partition = entry.second;
+    return partition.ready || !partition.clock.empty() || !shard.replica.durable(partition);
+  });
 }
 
 PartitionView Core::partition(Now, PartitionId id) const {
@@ -24,7 +37,12 @@ PartitionView Core::partition(Now, PartitionId id) const {
   view.partition = id;
   view.owners = shard.members.owners(id);
   view.owned = shard.owns(id);
-  view.held = view.owned || !partition.clock.empty();
+  view.kept = shard.keeps(id);
+  for (const NodeId& keeper : shard.members.keepers(id)) {
+    if (!shard.members.ready(keeper, id) && shard.members.is_target(keeper, id))
+      view.filling.push_back(keeper);
+  }
+  view.held = view.kept || !partition.clock.empty();
   view.ready = partition.ready;
   view.clock = partition.clock;
   view.state_hash = partition.state_hash;
@@ -53,24 +71,17 @@ bool Core::held_elsewhere(PartitionId id, const Clock& clock) const {
   const Partition& partition = shard.replica.partitions().at(id);
   if (!partition.clock.contains(clock)) return true;  // handed over to all owners and dropped since
   return std::any_of(partition.copies.begin(), partition.copies.end(), [&](const auto& copy) {
-    return copy.second.ready && shard.members.owns(copy.first, id) &&
+    return shard.members.ready(copy.first, id) && shard.members.owns(copy.first, id) &&
            copy.second.durable_clock.contains(clock);
   });
 }
 
 std::vector<OwnerView> Core::owners(Now now, PartitionId id) const {
   Shard& shard = parts_->shard;
-  const Partition* partition = shard.replica.find(id);
   std::vector<OwnerView> out;
-  for (const NodeId& owner : shard.members.owners(id)) {
-    bool ready = false;
-    if (partition != nullptr && shard.members.is_self(owner)) ready = partition->ready;
-    if (partition != nullptr && !shard.members.is_self(owner)) {
-      auto copy = partition->copies.find(owner);
-      ready = copy != partition->copies.end() && copy->second.ready;
-    }
-    out.push_back({owner, shard.members.state(now, owner), ready, shard.members.alive(now, owner)});
-  }
+  for (const NodeId& owner : shard.members.owners(id))
+    out.push_back({owner, shard.members.state(now, owner), shard.members.ready(owner, id),
+                   shard.members.alive(now, owner)});
   return out;
 }
 
@@ -79,15 +90,13 @@ ExplainView Core::explain(Now now, const std::string& table, const std::string& 
   ExplainView view;
   view.partition = partition_of(table, key, shard.options.partitions);
   view.owners = owners(now, view.partition);
-  size_t absent = 0;
-  const auto& order = shard.members.preference(view.partition);
-  for (size_t i = 0; i < order.size(); ++i) {
-    bool alive = shard.members.alive(now, order[i]);
-    if (i < shard.options.replicas) {
-      absent += alive ? 0 : 1;
-    } else if (alive && view.stand_ins.size() < absent) {
-      view.stand_ins.push_back(order[i]);
-    }
+  const auto absent = std::count_if(view.owners.begin(), view.owners.end(), [&](const OwnerView& owner) {
+    return !shard.members.alive(now, owner.node);
+  });
+  for (const NodeId& node : shard.members.preference(view.partition)) {
+    if (view.stand_ins.size() == static_cast<size_t>(absent)) break;
+    if (!shard.members.keeps(node, view.partition) && shard.members.alive(now, node))
+      view.stand_ins.push_back(node);
   }
   return view;
 }

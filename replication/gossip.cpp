@@ -9,19 +9,19 @@
 namespace covey {
 namespace {
 
-constexpr uint32_t flag_owner = 1, flag_ready = 2, flag_residual = 4, flag_durable = 8;
+constexpr uint32_t flag_keeper = 1, flag_ready = 2, flag_residual = 4, flag_durable = 8;
 constexpr uint64_t push_lost_after_us = 2'000'000;
 constexpr uint64_t alarm_interval_us = 10'000'000;
 constexpr size_t pushes_a_peer_max = 16;  // partitions at once; the others wait for a later round
 
 }  // namespace
 
-bool Gossip::both_own(const NodeId& peer, PartitionId id) const {
-  return shard_.owns(id) && shard_.members.owns(peer, id);
+bool Gossip::both_keep(const NodeId& peer, PartitionId id) const {
+  return shard_.keeps(id) && shard_.members.keeps(peer, id);
 }
 
 uint32_t Gossip::flags_of(const Partition& partition) const {
-  return (shard_.owns(partition.id) ? flag_owner : 0) | (partition.ready ? flag_ready : 0) |
+  return (shard_.keeps(partition.id) ? flag_keeper : 0) | (partition.ready ? flag_ready : 0) |
          (partition.residual > 0 ? flag_residual : 0) |
          (shard_.replica.durable(partition) ? flag_durable : 0);
 }
@@ -33,7 +33,7 @@ std::map<uint32_t, Gossip::Summary> Gossip::summaries_with(const NodeId& peer) c
   uint32_t classes = shard_.members.lives_classes();
   for (const uint32_t residue : shard_.classes()) out[residue] = {};
   for (const auto& [id, partition] : shard_.replica.partitions()) {
-    if (!both_own(peer, id)) continue;
+    if (!both_keep(peer, id)) continue;
     Summary& summary = out[id.value % classes];
     summary.hash =
         hash_pair(hash_pair(summary.hash, id.value), hash_pair(partition.clock.hash(), partition.state_hash));
@@ -70,13 +70,22 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
     message.add_lives_hashes(shard_.members.lives_hash(residue));
   }
   message.set_tables_hash(tables_.hash());
+  message.set_placement_hash(shard_.members.placement_hash());
   message.set_answer(kind.answer);
   message.set_summary_only(kind.summary_only);
   for (const auto& [id, partition] : shard_.replica.partitions()) {
-    bool stands_in = !shard_.owns(id) && !partition.clock.empty();
+    bool keeps = shard_.keeps(id);
+    bool stands_in = !keeps && !partition.clock.empty();
     if (stands_in) message.add_standing_in(id.value);
-    if (shard_.owns(id) && !partition.ready) message.add_filling(id.value);
-    if (!shard_.members.owns(peer, id) || (!shard_.owns(id) && !stands_in)) continue;
+    if (keeps && !partition.ready) message.add_filling(id.value);
+    if (partition.ready && !shard_.members.is_target(shard_.members.self(), id))
+      message.add_departing(id.value);
+    if (shard_.members.moves(id)) {
+      auto& moving = *message.add_moving();
+      moving.set_partition(id.value);
+      for (const NodeId& owner : shard_.members.owners(id)) moving.add_owners(owner.name);
+    }
+    if (!shard_.members.keeps(peer, id) || (!keeps && !stands_in)) continue;
     if (kind.summary_only && !stands_in) continue;
     message.add_partitions(id.value);
     message.add_clock_hashes(partition.clock.hash());
@@ -96,11 +105,23 @@ void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
 void Gossip::note_holdings(Now now, const NodeId& from, const peer::Digest& message) {
   std::set<uint32_t> holds(message.standing_in().begin(), message.standing_in().end());
   std::set<uint32_t> filling(message.filling().begin(), message.filling().end());
+  std::set<uint32_t> departing(message.departing().begin(), message.departing().end());
+  const bool agrees = message.placement_hash() == shard_.members.placement_hash();
   for (auto& [id, partition] : shard_.replica.partitions()) {
     if (id.value % message.shards() != message.shard()) continue;
-    if (shard_.members.owns(from, id)) {
-      auto copy = partition.copies.find(from);
-      if (copy != partition.copies.end()) copy->second.ready = !filling.contains(id.value);
+    // What is not told is as the rule says, and whom the rule concerns both have to see alike.
+    if (agrees) {
+      const bool target = shard_.members.is_target(from, id);
+      const bool ready = target ? !filling.contains(id.value) : departing.contains(id.value);
+      shard_.members.told_ready(from, id, ready);
+      if (!partition.ready) {
+        partition.told.insert(from);
+        partition.vouched.erase(from);
+        if (ready) partition.vouched[from] = owners_in(message, id);
+      }
+    }
+    if (shard_.members.keeps(from, id)) {
+      partition.stand_ins.erase(from);
       continue;
     }
     if (holds.contains(id.value)) {
@@ -112,6 +133,17 @@ void Gossip::note_holdings(Now now, const NodeId& from, const peer::Digest& mess
     copy.members_hash = lives_hash_in(message, id);
     copy.told_us = now.tick_us;
   }
+}
+
+// The partition's owners as the sender sees them. REQUIRES: it knows the same members.
+std::vector<NodeId> Gossip::owners_in(const peer::Digest& message, PartitionId id) const {
+  for (const auto& moving : message.moving()) {
+    if (moving.partition() != id.value) continue;
+    std::vector<NodeId> owners;
+    for (const auto& name : moving.owners()) owners.push_back(NodeId{name});
+    return owners;
+  }
+  return shard_.members.targets(id);
 }
 
 // What the sender of the digest knows of the lives that write to the partition. 0: not known.
@@ -132,6 +164,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
     return;
   }
   note_holdings(now, from, message);
+  if (message.placement_hash() != shard_.members.placement_hash()) lives_.tell_members(now, from);
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);
   for (int i = 0; i < entries; ++i) compare(now, from, message, i);
   if (!message.summary_only()) return;
@@ -162,8 +195,8 @@ bool Gossip::differs_from(Now now, const NodeId& from, const peer::Digest& messa
     }
   }
   for (auto& [id, partition] : shard_.replica.partitions()) {
-    if (!equal.contains(id.value % classes) || !both_own(from, id)) continue;
-    note_equal(now, from, partition, true, lives_hash_in(message, id));
+    if (!equal.contains(id.value % classes) || !both_keep(from, id)) continue;
+    note_equal(now, from, partition, true, message);
   }
   return differs;
 }
@@ -177,11 +210,11 @@ void Gossip::compare(Now now, const NodeId& from, const peer::Digest& message, i
     return;
   }
   uint32_t flags = message.flags(index);
-  note_equal(now, from, partition, (flags & flag_durable) != 0, lives_hash_in(message, id));
+  note_equal(now, from, partition, (flags & flag_durable) != 0, message);
   // A stand-in waits for this word to drop its copy.
-  if ((flags & flag_owner) == 0) tell_clock(from, partition, false, 0);
-  bool comparable =
-      (flags & flag_owner) != 0 && shard_.owns(id) && (flags & flag_residual) == 0 && partition.residual == 0;
+  if ((flags & flag_keeper) == 0) tell_clock(from, partition, false, 0);
+  bool comparable = (flags & flag_keeper) != 0 && shard_.keeps(id) && (flags & flag_residual) == 0 &&
+                    partition.residual == 0;
   if (comparable && message.state_hashes(index) != partition.state_hash) alarm(now, from, partition);
 }
 
@@ -196,20 +229,21 @@ void Gossip::alarm(Now now, const NodeId& peer, Partition& partition) {
 }
 
 void Gossip::note_equal(Now now, const NodeId& peer, Partition& partition, bool durable,
-                        uint64_t members_hash) {
+                        const peer::Digest& message) {
   PeerCopy& copy = partition.copies[peer];
   copy.clock = partition.clock;
   if (durable) copy.durable_clock = partition.clock;
-  copy.members_hash = members_hash;
+  copy.members_hash = lives_hash_in(message, partition.id);
   copy.told_us = now.tick_us;
-  if (!partition.ready) partition.synced_with.insert(peer);
+  const bool agrees = message.placement_hash() == shard_.members.placement_hash();
+  if (!partition.ready && agrees) partition.synced_with.insert(peer);
 }
 
 // One exchange about a partition at a time, more or less: several peers that are told the same clock at once
 // would all push the same objects, and a link that heals brings many old digests. For a time of random
 // length, since rounds are regular: whoever came first would always be first.
 bool Gossip::may_tell(Now now, const NodeId& peer, Partition& partition) {
-  if (!shard_.members.owns(peer, partition.id) || !shard_.owns(partition.id)) return true;
+  if (!both_keep(peer, partition.id)) return true;
   if (now.tick_us < partition.clock_told_until_us) return false;
   uint64_t interval_us = std::max<uint64_t>(shard_.options.gossip_interval_us, 1);
   partition.clock_told_until_us = now.tick_us + interval_us / 2 + shard_.random.below(interval_us);
@@ -229,6 +263,7 @@ void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool ans
   message.set_answer_wanted(answer_wanted);
   message.set_members_hash(lives_.hash(partition.id));
   message.set_push_received(push_received);
+  message.set_placement_hash(shard_.members.placement_hash());
   shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
 }
 
@@ -241,13 +276,15 @@ void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message
     return;
   }
   Partition& partition = shard_.replica.at(id);
-  if (!partition.ready && partition.clock.contains(*clock)) partition.synced_with.insert(from);
+  // Who does not know yet that this copy is being filled may acknowledge what is not sent here.
+  const bool agrees = message.placement_hash() == shard_.members.placement_hash();
+  if (!partition.ready && agrees && partition.clock.contains(*clock)) partition.synced_with.insert(from);
   PeerCopy& copy = partition.copies[from];
   copy.clock = std::move(*clock);
   copy.durable_clock = std::move(*durable);
   copy.members_hash = message.members_hash();
   copy.told_us = now.tick_us;
-  copy.ready = (message.flags() & flag_ready) != 0;
+  if (agrees) shard_.members.told_ready(from, id, (message.flags() & flag_ready) != 0);
   if (message.answer_wanted() && may_tell(now, from, partition)) tell_clock(from, partition, false, 0);
   bool goes_on = true;
   if (message.push_received() != 0) {
@@ -316,12 +353,12 @@ bool Gossip::fill_push(Partition& partition, const DotSet& lacking, peer::Push& 
 }
 
 void Gossip::push(Now now, const NodeId& peer, Partition& partition) {
-  if (!shard_.members.owns(peer, partition.id) || pushes_.contains({peer, partition.id})) return;
+  if (!shard_.members.keeps(peer, partition.id) || pushes_.contains({peer, partition.id})) return;
   auto under_way =
       std::count_if(pushes_.begin(), pushes_.end(), [&](const auto& p) { return p.first.first == peer; });
   if (static_cast<size_t>(under_way) >= pushes_a_peer_max) return;
   // What was written a moment ago is on its way already.
-  DotSet lacking = shard_.owns(partition.id) ? partition.settled : partition.clock;
+  DotSet lacking = shard_.keeps(partition.id) ? partition.settled : partition.clock;
   lacking.subtract(partition.copies[peer].clock);
   if (lacking.empty()) return;
   peer::Push filled;

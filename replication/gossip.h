@@ -53,8 +53,10 @@ class Gossip {
   std::map<uint32_t, Summary> summaries_with(const NodeId& peer) const;
   bool differs_from(Now now, const NodeId& from, const peer::Digest& message);
   uint32_t flags_of(const Partition& partition) const;
-  bool both_own(const NodeId& peer, PartitionId id) const;
-  void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable, uint64_t members_hash);
+  bool both_keep(const NodeId& peer, PartitionId id) const;
+  void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable,
+                  const peer::Digest& message);
+  std::vector<NodeId> owners_in(const peer::Digest& message, PartitionId id) const;
   uint64_t lives_hash_in(const peer::Digest& message, PartitionId id) const;
   void note_holdings(Now now, const NodeId& from, const peer::Digest& message);
   void compare(Now now, const NodeId& from, const peer::Digest& message, int index);

@@ -5,20 +5,17 @@
 #include "replication/bugs.h"
 #include "replication/codec.h"
 #include "replication/hash.h"
+#include "replication/peer_messages.h"
 
 namespace covey {
 namespace {
 
 constexpr uint64_t hello_interval_us = 500'000;
+constexpr uint64_t members_interval_us = 100'000;  // between two hellos to one who knows other members
 // Holes are closed only when a life has been over for longer than any request can be under way: a coordinator
 // may still hold what it read from that life, and repair others with it.
 constexpr uint64_t close_after_us = 15'000'000;
 constexpr size_t residual_searched_max = 1'000;
-
-Member member_of(const peer::Member& told) {
-  return {NodeId{told.node()}, told.peer_address(), told.http_address(), told.zone(),
-          told.weight() > 0 ? told.weight() : 1.0};
-}
 
 }  // namespace
 
@@ -77,13 +74,21 @@ void Lives::say_hello(const NodeId& peer) {
   hello.set_shards(shard_.options.shards);
   hello.add_actors(main_.value);
   if (fallback_ != main_) hello.add_actors(fallback_.value);
+  for (const auto* members : {&shard_.members.all(), &shard_.members.removed()}) {
+    for (const auto& [node, member] : *members) MemberSet::write(member, *hello.add_members());
+  }
+}
+
+void Lives::tell_members(Now now, const NodeId& peer) {
+  uint64_t& last = hello_at_us_[peer];
+  if (last != 0 && now.tick_us < last + members_interval_us) return;
+  last = now.tick_us;
+  say_hello(peer);
+}
+
+void Lives::members_decided() {
   for (const auto& [node, member] : shard_.members.all()) {
-    auto& told = *hello.add_members();
-    told.set_node(node.name);
-    told.set_peer_address(member.peer_address);
-    told.set_http_address(member.http_address);
-    told.set_zone(member.zone);
-    told.set_weight(member.weight);
+    if (!shard_.members.is_self(node)) say_hello(node);
   }
 }
 
@@ -122,10 +127,8 @@ void Lives::receive(Now now, const NodeId& from, uint64_t incarnation, const pee
     return;
   }
   for (const auto& told : hello.members()) {
-    Member member = member_of(told);
-    // A node speaks for itself; of others only what is new.
-    bool news = member.node == from || shard_.members.find(member.node) == nullptr;
-    if (!member.node.name.empty() && news && shard_.members.add(member)) shard_.outbox.members_changed();
+    Member member = MemberSet::read(told);
+    members_.add(now, member, member.node == from);
   }
   PeerLife life{incarnation, {}};
   for (uint64_t actor : hello.actors()) life.actors.insert(Actor{actor});
@@ -185,10 +188,11 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
 Result<Done, StoreError> Lives::refill_all() {
   Result<Done, StoreError> all = Done{};
   for (auto& [id, partition] : shard_.replica.partitions()) {
-    partition.synced_with.clear();
+    partition.forget_told();
     Replica::Edit edit(shard_.replica, partition, shard_.placing(id));
     edit.set_ready(false);
     auto done = edit.commit();
+    shard_.told_ready(partition);
     if (!done && all) all = done.error();
   }
   return all;
@@ -205,7 +209,7 @@ bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
     bool early = copy->second.told_us < lives_hash_since_us_ + close_after_us && !bug(Bug::void_running_life);
     if (copy->second.members_hash != lives || early) return false;
     if (partition.stand_ins.contains(node)) return false;
-    if (!shard_.members.owns(node, partition.id)) continue;
+    if (!shard_.members.keeps(node, partition.id)) continue;
     const auto* theirs = copy->second.durable_clock.find(actor);
     bool same = mine == nullptr ? theirs == nullptr : theirs != nullptr && *theirs == *mine;
     if (!same) return false;
@@ -243,7 +247,7 @@ std::map<Actor, uint64_t> Lives::highest_of_ended(const Partition& partition) co
 bool Lives::may_have_holes(const Partition& partition, Actor actor) const {
   if (shard_.members.life_is_over(actor)) return true;
   auto node = shard_.members.node_of(actor);
-  return node && !shard_.members.owns(*node, partition.id);
+  return node && !shard_.members.keeps(*node, partition.id);
 }
 
 // Whether the clock has had the same dots of the actor for so long that none can be on its way any more, and

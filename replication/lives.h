@@ -9,16 +9,21 @@
 #include <map>
 #include <set>
 
+#include "replication/member_set.h"
 #include "replication/shard.h"
 
 namespace covey {
 
 class Lives {
  public:
-  explicit Lives(Shard& shard) : shard_(shard) {}
+  Lives(Shard& shard, MemberSet& members) : shard_(shard), members_(members) {}
 
   void start(const Identity& identity);
   void link_up(const NodeId& peer);
+  // All members that this node knows, to a peer that knows others; not more often than it can answer.
+  void tell_members(Now now, const NodeId& peer);
+  // The same to all peers, at once.
+  void members_decided();
   void tick(Now now);
   void receive(Now now, const NodeId& from, uint64_t incarnation, const peer::Hello& hello);
   void receive(const NodeId& from, const peer::Welcome& welcome);
@@ -54,6 +59,7 @@ class Lives {
   std::map<Actor, uint64_t> highest_of_ended(const Partition& partition) const;
 
   Shard& shard_;
+  MemberSet& members_;
   Actor main_;
   Actor fallback_;
   bool needs_confirmation_ = false;

@@ -1,7 +1,9 @@
 #include "replication/members.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
+#include <tuple>
 
 #include "replication/bugs.h"
 #include "replication/hash.h"
@@ -10,6 +12,7 @@ namespace covey {
 
 Members::Members(const CoreOptions& options)
     : self_(options.self.node),
+      partitions_(options.partitions),
       replicas_(options.replicas),
       shard_(options.shard),
       shards_(options.shards),
@@ -17,21 +20,78 @@ Members::Members(const CoreOptions& options)
   members_[self_] = options.self;
 }
 
-bool Members::add(const Member& member) {
-  if (member.node == self_) return false;
-  lives_hashes_.clear();
-  auto [at, is_new] = members_.try_emplace(member.node, member);
-  if (!is_new) {
-    if (at->second == member) return false;
-    at->second = member;
+namespace {
+
+// Of two decisions the later holds; at the same time the graver.
+bool is_later(const Member& a, const Member& b) {
+  return std::tie(a.decided, a.standing, a.place) > std::tie(b.decided, b.standing, b.place);
+}
+
+bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+}  // namespace
+
+std::optional<Member> Members::merged(const Member& told, bool of_itself) const {
+  const Member* known = find(told.node);
+  Member next = known == nullptr ? told : *known;
+  if (known != nullptr) {
+    if (of_itself && told.node != self_) {
+      next = told;
+      std::tie(next.standing, next.decided, next.place) =
+          std::tie(known->standing, known->decided, known->place);
+    }
+    if (is_later(told, next))
+      std::tie(next.standing, next.decided, next.place) = std::tie(told.standing, told.decided, told.place);
+    if (next == *known) return std::nullopt;
   }
-  preference_.clear();
-  return true;
+  return next;
+}
+
+// Who is ready stays what it was, whoever is a target then.
+void Members::set(const Member& member) {
+  std::set<std::pair<PartitionId, NodeId>> ready;
+  for (uint32_t value = shard_; value < partitions_; value += shards_) {
+    PartitionId id{value};
+    for (const auto& [node, known] : members_) {
+      if (this->ready(node, id)) ready.insert({id, node});
+    }
+  }
+  const bool stays = member.standing != Standing::removed || member.node == self_;
+  members_.erase(member.node);
+  removed_.erase(member.node);
+  (stays ? members_ : removed_)[member.node] = member;
+  lives_hashes_.clear();
+  places_.clear();
+  placement_hash_ = 0;
+  filling_.clear();
+  departing_.clear();
+  for (uint32_t value = shard_; value < partitions_; value += shards_) {
+    PartitionId id{value};
+    for (const auto& [node, known] : members_) told_ready(node, id, ready.contains({id, node}));
+  }
 }
 
 const Member* Members::find(const NodeId& node) const {
   auto at = members_.find(node);
-  return at == members_.end() ? nullptr : &at->second;
+  if (at != members_.end()) return &at->second;
+  at = removed_.find(node);
+  return at == removed_.end() ? nullptr : &at->second;
+}
+
+uint64_t Members::placement_hash() const {
+  if (placement_hash_ != 0) return placement_hash_;
+  uint64_t sum = 0;
+  for (const auto* members : {&members_, &removed_}) {
+    for (const auto& [node, member] : *members) {
+      uint64_t hash = hash_bytes(member.place, hash_bytes(member.zone, hash_bytes(node.name, 0x706c6163)));
+      hash = hash_pair(hash, std::bit_cast<uint64_t>(member.weight));
+      hash = hash_pair(hash, static_cast<uint64_t>(member.standing));
+      sum += hash_pair(hash, member.decided.value);
+    }
+  }
+  return placement_hash_ = sum == 0 ? 1 : sum;
 }
 
 void Members::heard(Now now, const NodeId& node) {
@@ -80,27 +140,73 @@ bool Members::alive(Now now, const NodeId& node) const {
   return linked(node) && heard_lately(now, node) && verdict(node).health != Health::dead;
 }
 
-const std::vector<NodeId>& Members::preference(PartitionId partition) const {
-  auto [at, is_new] = preference_.try_emplace(partition);
-  if (is_new) {
-    std::vector<Member> list;
-    for (const auto& [node, member] : members_) list.push_back(member);
-    at->second = owners_of(partition, list, static_cast<uint32_t>(list.size()));
-  }
+const Members::Place& Members::place(PartitionId id) const {
+  auto [at, is_new] = places_.try_emplace(id);
+  if (is_new) at->second = compute(id);
   return at->second;
 }
 
-std::vector<NodeId> Members::owners(PartitionId partition) const {
-  const auto& order = preference(partition);
-  size_t count = std::min<size_t>(order.size(), replicas_);
-  return {order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)};
+Members::Place Members::compute(PartitionId id) const {
+  Place out;
+  std::vector<Member> staying, all;
+  for (const auto& [node, member] : members_) {
+    if (member.standing == Standing::member) staying.push_back(member);
+    if (member.standing != Standing::removed) all.push_back(member);
+  }
+  out.preference = owners_of(id, staying, static_cast<uint32_t>(staying.size()));
+  out.targets = std::min<size_t>(out.preference.size(), replicas_);
+  const auto targets_end = out.preference.begin() + static_cast<std::ptrdiff_t>(out.targets);
+  const bool all_ready = std::none_of(out.preference.begin(), targets_end, [&](const NodeId& node) {
+    return filling_.contains({id, node});
+  });
+  if (all_ready) {
+    out.owners.assign(out.preference.begin(), targets_end);
+    out.keepers = out.owners;
+    return out;
+  }
+  auto is_ready = [&](const NodeId& node) {
+    const bool target = std::find(out.preference.begin(), targets_end, node) != targets_end;
+    return target ? !filling_.contains({id, node}) : departing_.contains({id, node});
+  };
+  for (const NodeId& node : owners_of(id, all, static_cast<uint32_t>(all.size()))) {
+    if (out.owners.size() < replicas_ && is_ready(node)) out.owners.push_back(node);
+  }
+  // Too few are ready: those that will be stand in the line as well.
+  for (auto at = out.preference.begin(); at != targets_end && out.owners.size() < replicas_; ++at) {
+    if (!is_ready(*at)) out.owners.push_back(*at);
+  }
+  out.keepers = out.owners;
+  for (auto at = out.preference.begin(); at != targets_end; ++at) {
+    if (!contains(out.keepers, *at)) out.keepers.push_back(*at);
+  }
+  out.moves = out.keepers.size() != out.targets;
+  return out;
 }
 
-bool Members::owns(const NodeId& node, PartitionId partition) const {
-  const auto& order = preference(partition);
-  size_t count = std::min<size_t>(order.size(), replicas_);
-  return std::find(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), node) !=
-         order.begin() + static_cast<std::ptrdiff_t>(count);
+bool Members::owns(const NodeId& node, PartitionId id) const { return contains(place(id).owners, node); }
+bool Members::keeps(const NodeId& node, PartitionId id) const { return contains(place(id).keepers, node); }
+
+std::vector<NodeId> Members::targets(PartitionId id) const {
+  const Place& of = place(id);
+  return {of.preference.begin(), of.preference.begin() + static_cast<std::ptrdiff_t>(of.targets)};
+}
+
+bool Members::is_target(const NodeId& node, PartitionId id) const {
+  const Place& of = place(id);
+  const auto end = of.preference.begin() + static_cast<std::ptrdiff_t>(of.targets);
+  return std::find(of.preference.begin(), end, node) != end;
+}
+
+bool Members::ready(const NodeId& node, PartitionId id) const {
+  return is_target(node, id) ? !filling_.contains({id, node}) : departing_.contains({id, node});
+}
+
+void Members::told_ready(const NodeId& node, PartitionId id, bool ready) {
+  const bool target = is_target(node, id);
+  auto& rule_breakers = target ? filling_ : departing_;
+  const bool changed =
+      ready == target ? rule_breakers.erase({id, node}) > 0 : rule_breakers.insert({id, node}).second;
+  if (changed) places_.erase(id);
 }
 
 bool Members::accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const {
@@ -133,10 +239,12 @@ std::optional<uint64_t> Members::begin_life(const NodeId& node, uint32_t shard, 
 
 std::optional<NodeId> Members::node_of(Actor actor) const {
   std::optional<NodeId> found;
-  for (const auto& [node, member] : members_) {
-    if (node_tag(node.name) != actor.value >> 40) continue;
-    if (found) return std::nullopt;  // two nodes share the tag: nobody can tell
-    found = node;
+  for (const auto* members : {&members_, &removed_}) {
+    for (const auto& [node, member] : *members) {
+      if (node_tag(node.name) != actor.value >> 40) continue;
+      if (found) return std::nullopt;  // two nodes share the tag: nobody can tell
+      found = node;
+    }
   }
   return found;
 }
@@ -146,6 +254,7 @@ bool Members::life_is_over(Actor actor) const {
   if (!node) return false;
   if (bug(Bug::void_running_life)) return true;
   if (*node == self_) return !own_actors_.contains(actor);
+  if (removed_.contains(*node)) return true;
   auto at = lives_.find(*node);
   if (at == lives_.end() || at->second.by_shard.size() != at->second.shards) return false;
   // A node of as many shards writes to this shard's partitions with that shard's actors alone.

@@ -22,10 +22,19 @@ class Members {
  public:
   explicit Members(const CoreOptions& options);
 
-  // False: known already, and the same.
-  bool add(const Member& member);
-  const std::map<NodeId, Member>& all() const { return members_; }  // self among them
-  const Member* find(const NodeId& node) const;
+  // What holds of a member once this was told: of itself a node tells everything, of others what is new and
+  // what was decided later. nullopt: nothing is new.
+  std::optional<Member> merged(const Member& told, bool of_itself) const;
+  void set(const Member& member);
+  void add(const Member& told, bool of_itself) {
+    if (auto news = merged(told, of_itself)) set(*news);
+  }
+  const std::map<NodeId, Member>& all() const { return members_; }  // not removed; self among them always
+  const std::map<NodeId, Member>& removed() const { return removed_; }
+  const Member* find(const NodeId& node) const;  // also one that was removed
+  const Member& own() const { return members_.at(self_); }
+  // Equal at nodes that place alike.
+  uint64_t placement_hash() const;
   bool is_self(const NodeId& node) const { return node == self_; }
   const NodeId& self() const { return self_; }
 
@@ -40,10 +49,23 @@ class Members {
   void set_verdict(const Verdict& verdict);
   Verdict verdict(const NodeId& node) const;
 
-  // Preference order; the first `replicas` are the owners.
-  const std::vector<NodeId>& preference(PartitionId partition) const;
-  std::vector<NodeId> owners(PartitionId partition) const;
-  bool owns(const NodeId& node, PartitionId partition) const;
+  // Placement. A partition's *targets* are the first `replicas` members in its order of preference. Its
+  // owners are the first that are ready, and are counted in R and W: the targets, once they are ready, and
+  // until then also those that owned it before. Owners and targets together are its keepers: they take all
+  // writes.
+  const std::vector<NodeId>& preference(PartitionId id) const { return place(id).preference; }
+  std::vector<NodeId> targets(PartitionId id) const;
+  const std::vector<NodeId>& owners(PartitionId id) const { return place(id).owners; }
+  const std::vector<NodeId>& keepers(PartitionId id) const { return place(id).keepers; }
+  bool owns(const NodeId& node, PartitionId id) const;
+  bool keeps(const NodeId& node, PartitionId id) const;
+  bool is_target(const NodeId& node, PartitionId id) const;
+  // The owners are not the targets: the partition moves.
+  bool moves(PartitionId id) const { return place(id).moves; }
+  // Whether a copy has all that was acknowledged before it began. Targets of whom nothing else was told are
+  // ready, other nodes are not; who becomes a target anew is not.
+  bool ready(const NodeId& node, PartitionId id) const;
+  void told_ready(const NodeId& node, PartitionId id, bool ready);
 
   // Lives. False: the message is of an earlier life of that shard.
   bool accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const;
@@ -73,19 +95,35 @@ class Members {
     uint32_t shards = 0;
     std::map<uint32_t, PeerLife> by_shard;
   };
+  struct Place {
+    std::vector<NodeId> preference;  // all members that neither leave nor are removed
+    std::vector<NodeId> owners;
+    std::vector<NodeId> keepers;
+    size_t targets = 0;  // the first of `preference`
+    bool moves = false;
+  };
+  const Place& place(PartitionId id) const;
+  Place compute(PartitionId id) const;
+
   NodeId self_;
+  uint32_t partitions_;
   uint32_t replicas_;
   uint32_t shard_;
   uint32_t shards_;
   uint64_t suspect_after_us_;
   std::map<NodeId, Member> members_;
   bool heard_lately(Now now, const NodeId& node) const;
+  std::map<NodeId, Member> removed_;  // so that old news does not bring them back
   std::map<NodeId, Reach> reach_;
   std::map<NodeId, Verdict> verdicts_;
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
   mutable std::map<uint32_t, uint64_t> lives_hashes_;  // by residue; forgotten when a life changes
-  mutable std::map<PartitionId, std::vector<NodeId>> preference_;
+  mutable std::map<PartitionId, Place> places_;
+  // Where readiness is not as a rule: targets that are not ready, and other nodes that are.
+  std::set<std::pair<PartitionId, NodeId>> filling_;
+  std::set<std::pair<PartitionId, NodeId>> departing_;
+  mutable uint64_t placement_hash_ = 0;  // 0: to be computed
 };
 
 }  // namespace covey

@@ -20,7 +20,6 @@ struct PeerCopy {
   Clock durable_clock;        // what it can't forget: for collecting the log
   uint64_t members_hash = 0;  // of its view of lives when it told: see lives.h
   uint64_t told_us = 0;
-  bool ready = false;
 };
 
 // What is persisted, in the same batch as what it describes.
@@ -50,8 +49,18 @@ struct Partition : PartitionRecord {
   Clock stripped_at;          // bases when residual contexts were stripped last
   std::string strip_from;     // where that goes on; empty: from the first
   std::map<NodeId, PeerCopy> copies;
-  std::set<NodeId> synced_with;  // owners whose copy this one has had all of, since it began not ready
-  std::set<NodeId> stand_ins;    // nodes that told of holding this partition without owning it
+  std::set<NodeId>
+      synced_with;  // nodes whose copy this one has had all of, since they knew that it is filled
+  // While it is not ready, of members that place alike: who has told of this partition, and whom those that
+  // are ready take for its owners.
+  std::set<NodeId> told;
+  std::map<NodeId, std::vector<NodeId>> vouched;
+  void forget_told() {
+    synced_with.clear();
+    told.clear();
+    vouched.clear();
+  }
+  std::set<NodeId> stand_ins;  // nodes that told of holding this partition without owning it
   std::map<NodeId, std::pair<DotSet, uint64_t>>
       unlogged;  // peer -> dots it can't tell from its log, since (tick us)
   uint64_t diverged_since_us = 0;

@@ -46,7 +46,8 @@ bool Price::operator<(const Price& other) const {
 }
 
 Price price_of(PartitionId partition, const Member& member) {
-  uint64_t hash = hash_bytes(member.node.name, hash_pair(0x706c616365, partition.value));
+  uint64_t hash = hash_bytes(member.place.empty() ? member.node.name : member.place,
+                             hash_pair(0x706c616365, partition.value));
   double weight = member.weight >= weight_unit ? std::min(member.weight, weight_max) : weight_unit;
   // Dividing by a power of two and cutting the fraction off are exact everywhere.
   return {minus_log2(hash), static_cast<uint64_t>(weight / weight_unit)};

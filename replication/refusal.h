@@ -9,7 +9,7 @@
 namespace covey {
 
 // Sent to peers: append only. busy: it would have, but had no room for the answer.
-enum class Refusal : uint32_t { none = 0, disk_full = 1, storage_failed = 2, busy = 3 };
+enum class Refusal : uint32_t { none = 0, disk_full = 1, storage_failed = 2, busy = 3, departed = 4 };
 
 inline Refusal refusal_of(const StoreError& error) {
   return error.kind == StoreError::Kind::full ? Refusal::disk_full : Refusal::storage_failed;
@@ -26,6 +26,8 @@ inline std::string text_of(Refusal refusal) {
       return "storage failed";
     case Refusal::busy:
       return "busy";
+    case Refusal::departed:
+      return "has left the cluster";
   }
   return "refused";
 }

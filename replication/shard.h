@@ -39,6 +39,7 @@ struct Shard {
     return std::min(options.object_bytes_max, options.merged_bytes_max / members.all().size());
   }
   bool owns(PartitionId id) const { return members.owns(members.self(), id); }
+  bool keeps(PartitionId id) const { return members.keeps(members.self(), id); }
   bool mine(PartitionId id) const {
     return id.value < options.partitions && id.value % options.shards == options.shard;
   }
@@ -50,7 +51,9 @@ struct Shard {
       residues.push_back(residue);
     return residues;
   }
-  Placing placing(PartitionId id) const { return {.keeps_log = !owns(id) || members.owners(id).size() > 1}; }
+  Placing placing(PartitionId id) const {
+    return {.keeps_log = !keeps(id) || members.keepers(id).size() > 1};
+  }
 
   // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at
   // most: one clock in the far future must not take all others along.
@@ -61,6 +64,11 @@ struct Shard {
   }
   void heard_time(Now now, Hlc time) {
     if (time.ms() <= now.wall_ms + lead_ms_max) last_time = std::max(last_time, time);
+  }
+
+  // To be called whenever a copy of this node became ready, or is it no more.
+  void told_ready(const Partition& partition) {
+    members.told_ready(members.self(), partition.id, partition.ready);
   }
 
   void store_failed(const StoreError& error) { outbox.alarm("storage: " + error.message); }

@@ -43,18 +43,29 @@ void Upkeep::tick(Now now) {
 }
 
 void Upkeep::become_ready(Partition& partition) {
-  if (partition.ready || !shard_.owns(partition.id)) return;
-  std::vector<NodeId> owners = shard_.members.owners(partition.id);
+  if (partition.ready || !shard_.keeps(partition.id)) return;
+  const std::vector<NodeId>& owners = shard_.members.owners(partition.id);
   // Owners that were never met may know more.
   if (owners.size() < shard_.options.replicas) return;
-  for (const NodeId& owner : owners) {
-    if (!shard_.members.is_self(owner) && !partition.synced_with.contains(owner)) return;
+  // The others may know of owners that this node has not heard of: one that is ready vouches for who they
+  // are. Where nobody is ready, everybody has to say so.
+  std::set<NodeId> sources(owners.begin(), owners.end());
+  for (const auto& [node, seen] : partition.vouched) sources.insert(seen.begin(), seen.end());
+  if (partition.vouched.empty()) {
+    for (const auto& [node, member] : shard_.members.all()) {
+      if (!shard_.members.is_self(node) && !partition.told.contains(node)) return;
+    }
+  }
+  for (const NodeId& source : sources) {
+    if (shard_.members.is_self(source) || bug(Bug::ready_before_filled)) continue;
+    if (!partition.synced_with.contains(source)) return;
   }
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   edit.set_ready(true);
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());
-  partition.synced_with.clear();
+  partition.forget_told();
+  shard_.told_ready(partition);
 }
 
 void Upkeep::collect(Now now, Partition& partition) {
@@ -64,13 +75,13 @@ void Upkeep::collect(Now now, Partition& partition) {
   }
   if (partition.log_since_us == 0) partition.log_since_us = now.tick_us;
   if (partition.log < collected_together && now.tick_us < partition.log_since_us + collected_after_us) return;
-  if (!shard_.owns(partition.id)) return;
-  std::vector<NodeId> owners = shard_.members.owners(partition.id);
-  if (owners.size() < shard_.options.replicas) return;
+  if (!shard_.keeps(partition.id)) return;
+  const std::vector<NodeId>& keepers = shard_.members.keepers(partition.id);
+  if (keepers.size() < shard_.options.replicas) return;
   Clock known_to_all = partition.durable_clock;
-  for (const NodeId& owner : owners) {
-    if (shard_.members.is_self(owner)) continue;
-    auto copy = partition.copies.find(owner);
+  for (const NodeId& keeper : keepers) {
+    if (shard_.members.is_self(keeper)) continue;
+    auto copy = partition.copies.find(keeper);
     if (copy == partition.copies.end()) {
       if (bug(Bug::collect_log_too_early)) continue;
       return;
@@ -83,10 +94,12 @@ void Upkeep::collect(Now now, Partition& partition) {
 }
 
 void Upkeep::drop_if_handed_over(Partition& partition) {
-  if (shard_.owns(partition.id) || partition.clock.empty() || !shard_.replica.durable(partition)) return;
-  std::vector<NodeId> owners = shard_.members.owners(partition.id);
+  const bool holds = !partition.clock.empty() || partition.ready;
+  if (shard_.keeps(partition.id) || !holds || !shard_.replica.durable(partition)) return;
+  const std::vector<NodeId>& owners = shard_.members.owners(partition.id);
   if (owners.size() < shard_.options.replicas) return;
   bool all = std::all_of(owners.begin(), owners.end(), [&](const NodeId& owner) {
+    if (partition.clock.empty()) return true;
     auto copy = partition.copies.find(owner);
     return copy != partition.copies.end() && copy->second.durable_clock.contains(partition.clock);
   });
@@ -102,6 +115,7 @@ void Upkeep::drop_if_handed_over(Partition& partition) {
     shard_.store_failed(done.error());
     return;
   }
+  shard_.told_ready(partition);
   ++shard_.stats.stand_in_drops;
 }
 
@@ -167,7 +181,7 @@ void Upkeep::expire(Now now, Partition& partition) {
 
 void Upkeep::track_divergence(Now now, Partition& partition) {
   bool diverged = false;
-  if (shard_.owns(partition.id)) {
+  if (shard_.keeps(partition.id)) {
     for (const auto& [node, copy] : partition.copies) {
       diverged = diverged || (shard_.members.owns(node, partition.id) && copy.clock != partition.clock);
     }

@@ -46,7 +46,8 @@ int run(const std::string& file, bool check_only) {
     std::fflush(stdout);
     bool stopped = false;
     const timespec pause{.tv_sec = 0, .tv_nsec = 250'000'000};
-    while (!(stopped = sigtimedwait(&signals, nullptr, &pause) > 0) && !(*node)->may_be_set_aside()) {
+    while (!(stopped = sigtimedwait(&signals, nullptr, &pause) > 0 || (*node)->departed()) &&
+           !(*node)->may_be_set_aside()) {
     }
     if (stopped) return (*node)->close() ? 0 : 1;
     auto now = std::chrono::steady_clock::now();

@@ -21,6 +21,7 @@ constexpr auto drain_time_max = std::chrono::seconds(5);
 constexpr size_t refusals_max = 256;
 constexpr uint64_t aggregation_waiting_bytes = uint64_t{256} << 20;  // changes on their way to columns
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr auto farewell_time = std::chrono::seconds(2);  // for the others to hear that this node is gone
 constexpr auto disk_interval = std::chrono::seconds(1);
 
 struct Listening {
@@ -361,6 +362,45 @@ bool Node::may_be_set_aside() {
   if (first)
     spdlog::warn("the damaged storage is kept until ready replicas elsewhere have all that is in it");
   return false;
+}
+
+bool Node::departed() {
+  if (!context_.departing) return false;
+  bool all = true;
+  bool linked = false;
+  Member self;
+  for (auto& shard : shards_) {
+    std::promise<void> answer;
+    shard->mailbox().post([&] {
+      all = all && shard->core().departed();
+      linked = linked || shard->linked_to_any();
+      for (const MemberView& view : shard->core().members(now())) {
+        if (view.state == MemberState::self) self = view.member;
+      }
+      answer.set_value();
+    });
+    answer.get_future().get();
+  }
+  if (!all) departed_.reset();
+  if (!all || !linked) return false;
+  if (self.standing == Standing::leaving) {
+    self.standing = Standing::removed;
+    self.decided = {};
+    for (auto& shard : shards_) {
+      std::promise<void> answer;
+      shard->mailbox().post([&] {
+        if (auto decided = shard->decide(self)) self = *decided;
+        answer.set_value();
+      });
+      answer.get_future().get();
+    }
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!departed_) {
+    spdlog::info("this node is no member any more and holds nothing that others need: it ends");
+    departed_ = now;
+  }
+  return now >= *departed_ + farewell_time;
 }
 
 Result<Config, std::string> Node::set_aside() {

@@ -53,6 +53,9 @@ class Node {
   // has all that this node has, the database can be set aside. Asked by the thread that called start(), now
   // and then.
   bool may_be_set_aside();
+  // This node leaves or was removed, nothing is left here that others need, and they know that it goes. For
+  // the main thread, now and then; then close().
+  bool departed();
   // Ends as close() does, sets the database aside and answers the configuration to open() again with, at the
   // same addresses: the node then begins a new life and is filled by the others. The error: why it can't.
   [[nodiscard]] Result<Config, std::string> set_aside();
@@ -84,6 +87,7 @@ class Node {
   std::unique_ptr<Acceptor> peer_;
   std::unique_ptr<boost::asio::steady_timer> http_pause_, peer_pause_, disk_timer_;
   std::unique_ptr<SpaceFloor> floor_;
+  std::optional<std::chrono::steady_clock::time_point> departed_;
   std::vector<std::map<PartitionId, Clock>>
       at_damage_;          // by shard, for its thread: what is to be held elsewhere
   size_t next_shard_ = 0;  // connections are dealt out in turn

@@ -42,7 +42,8 @@ struct NodeContext {
   Database* database = nullptr;
   Aggregator* aggregator = nullptr;
 
-  std::atomic<bool> draining{false};  // no new requests: the node is closing
+  std::atomic<bool> departing{false};  // this node leaves or was removed
+  std::atomic<bool> draining{false};   // no new requests: the node is closing
   std::atomic<bool> writes_refused{false};
   std::atomic<uint64_t> disk_free_bytes{0};
   std::atomic<size_t> connections{0};          // of clients, over all shards

@@ -246,7 +246,9 @@ void PeerLinks::members_changed() {
   if (!started_) return;
   for (const MemberView& view : shard_.core().members(now())) {
     const Member& member = view.member;
-    if (view.state == MemberState::self || member.peer_address.empty()) continue;
+    // Who was removed is spoken to if it comes by itself.
+    if (view.state == MemberState::self || member.standing == Standing::removed) continue;
+    if (member.peer_address.empty()) continue;
     auto found = by_node_.find(member.node);
     if (found != by_node_.end()) {
       // A link that stands is left alone, by whatever address it was found.

@@ -3,6 +3,7 @@
 #include "server/aggregate_call.h"
 #include "server/batch_api.h"
 #include "server/call_options.h"
+#include "server/cluster_api.h"
 #include "server/kv_api.h"
 #include "server/scan_api.h"
 #include "server/status_api.h"
@@ -111,6 +112,12 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
   if (call.path == "/v1/aggregate") {
     if (request.method != Method::post) return wrong_method(call, "POST");
     return start_aggregate(connection, slot, request.body);
+  }
+  if (starts(call.path, "/v1/cluster/")) {
+    if (request.method != Method::post) return wrong_method(call, "POST");
+    if (change_cluster(connection, slot, call.path, request.body)) return;
+    return connection->reply(slot,
+                             not_found("The cluster can be told to join, leave, remove or replace a node."));
   }
   bool explain = starts(call.path, "/v1/explain/");
   using Status = void (*)(std::shared_ptr<HttpConnection>, uint64_t);

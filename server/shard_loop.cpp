@@ -78,6 +78,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
     auto made = core_->declare_table({table.name, table.definition, parsed->conflicts});
     if (!made) return made.error();
   }
+  if (index_ == 0) node_.departing = core_->standing() != Standing::member;
   refresh_tables();
   links_ = std::make_unique<PeerLinks>(*this);
   aggregate_peers_ = std::make_unique<AggregatePeers>(*this);
@@ -173,7 +174,10 @@ bool ShardLoop::perform(Output output) {
   for (const std::string& alarm : output.alarms) {
     if (log_gate_.open(alarm)) spdlog::error("alarm: {}", alarm);
   }
-  if (output.members_changed) links_->members_changed();
+  if (output.members_changed) {
+    links_->members_changed();
+    if (index_ == 0) node_.departing = core_->standing() != Standing::member;
+  }
   for (const Verdict& verdict : output.verdicts) tell(verdict);
   if (output.tables_changed) refresh_tables();
   for (const Output::Send& send : unsent) core_->unsent(now(), send.to, *send.message);
@@ -332,10 +336,18 @@ void ShardLoop::refresh_tables() {
 
 bool ShardLoop::linked(const NodeId& to) const { return links_->up(to); }
 
+bool ShardLoop::linked_to_any() const { return links_->up() > 0; }
+
 bool ShardLoop::send(const NodeId& to, peer::Envelope& message) {
   message.set_incarnation(core_->incarnation());
   message.set_shard(index_);
   return links_->send(to, message);
+}
+
+Result<Member, StoreError> ShardLoop::decide(const Member& member) {
+  Result<Member, StoreError> result = member;
+  step([&] { result = core_->decide(now(), member); });
+  return result;
 }
 
 Result<Done, StoreError> ShardLoop::put_table(const Table& table) {

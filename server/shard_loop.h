@@ -77,6 +77,8 @@ class ShardLoop {
   // nullptr: no such table.
   const TableDefinition* table(std::string_view name) const;
   const std::map<std::string, TableDefinition, std::less<>>& known_tables() const { return tables_; }
+  // A decision about a member, on this shard; the answer is for the others.
+  [[nodiscard]] Result<Member, StoreError> decide(const Member& member);
   [[nodiscard]] Result<Done, StoreError> put_table(const Table& table);
   [[nodiscard]] Result<Done, StoreError> drop_table(const std::string& name);
 
@@ -84,7 +86,8 @@ class ShardLoop {
   AggregatePeers& aggregate_peers() { return *aggregate_peers_; }
   // Sends a message that the server's own parts give, not the core. false: there is no room for it.
   bool send(const NodeId& to, peer::Envelope& message);
-  bool linked(const NodeId& to) const;  // else what is sent is dropped
+  bool linked(const NodeId& to) const;
+  bool linked_to_any() const;  // what is sent to the others is lost
 
   void refuse_writes(bool refuse);
   void flush_later(std::shared_ptr<Flushable> flushable);

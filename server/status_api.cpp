@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/aggregator.h"
+#include "server/cluster_api.h"
 #include "storage/rocks_database.h"
 
 namespace covey::server {
@@ -65,6 +66,7 @@ ordered_json partition_json(const Core& core, const PartitionView& view) {
   ordered_json out;
   out["partition"] = view.partition.value;
   out["owners"] = names(view.owners);
+  out["filling"] = names(view.filling);
   out["held"] = view.held;
   out["ready"] = view.ready;
   out["clock"] = clock_json(core, view.clock);
@@ -80,6 +82,7 @@ ordered_json members_json(ShardLoop& shard) {
   ordered_json members = ordered_json::array();
   const Now time = now();
   for (const MemberView& view : shard.core().members(time)) {
+    if (view.member.standing == Standing::removed && view.state != MemberState::self) continue;
     ordered_json member;
     member["node"] = view.member.node.name;
     member["http"] = view.member.http_address;
@@ -93,6 +96,8 @@ ordered_json members_json(ShardLoop& shard) {
     const uint64_t since_us = std::max(verdict.since_us, shard.node().started_us);
     member["health_ms"] = (time.tick_us - std::min(time.tick_us, since_us)) / 1000;
     member["reachable"] = view.reachable;
+    member["standing"] = standing_text(view.member.standing);
+    if (!view.member.place.empty()) member["place"] = view.member.place;
     member["self"] = view.state == MemberState::self;
     members.push_back(std::move(member));
   }
@@ -150,6 +155,10 @@ void show_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     body["partitions"] = node.config.partitions;
     body["replicas"] = node.config.replicas;
     body["members"] = members_json(shard);
+    body["removed"] = ordered_json::array();
+    for (const MemberView& view : shard.core().members(now())) {
+      if (view.member.standing == Standing::removed) body["removed"].push_back(view.member.node.name);
+    }
     body["ring"] = ordered_json::array();
     for (auto& [partition, part] : all) body["ring"].push_back(std::move(part));
     body["divergence"] = {{"partitions", diverged}, {"oldest_ms", oldest_us / 1000}};

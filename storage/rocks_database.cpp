@@ -144,6 +144,17 @@ void Database::await_deletions() {
   if (options_.deterministic) db_->GetSortedWalFiles(logs).PermitUncheckedError();
 }
 
+uint64_t Database::live_bytes() const {
+  uint64_t sum = 0;
+  for (auto* column : columns_) {
+    for (const char* property : {"rocksdb.estimate-live-data-size", "rocksdb.cur-size-all-mem-tables"}) {
+      uint64_t bytes = 0;
+      if (db_->GetIntProperty(column, property, &bytes)) sum += bytes;
+    }
+  }
+  return sum;
+}
+
 uint64_t Database::last_write() const { return db_->GetLatestSequenceNumber(); }
 
 uint64_t Database::syncs() const { return commit_->syncs(); }

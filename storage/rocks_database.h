@@ -79,6 +79,7 @@ class Database {
   // by itself.
   bool recover();
 
+  uint64_t live_bytes() const;  // of what is stored, about: tables as they are compressed, and memtables
   uint64_t last_write() const;  // RocksDB's number of it; one for each operation of a batch
   uint64_t syncs() const;       // how many there have been, for metrics
   // What opening found in the unsynced end of the log and dropped. Worth a warning in the server's log.

@@ -3,9 +3,23 @@
 namespace covey::cli {
 namespace {
 
+void add_change(CLI::App& cluster, Parse& parse, const std::string& action, const std::string& help,
+                const std::string& example) {
+  const auto change = add_command<ClusterChangeCommand>(cluster, parse, action, help, example);
+  change.options->action = action;
+  change.app->add_option("NODE", change.options->node, "a member's name")->required();
+  if (action == "replace")
+    change.app->add_option("BY", change.options->by, "the new member that takes its place")->required();
+  if (action == "remove" || action == "replace")
+    change.app->add_flag("--force", change.options->force, "though it answers, or too few are left");
+  change.app->add_flag("--dry-run", change.options->dry_run, "only tell what would move");
+  change.app->add_flag("--wait", change.options->wait, "until all that moves has moved");
+  add_duration(change.app, "--timeout", change.options->limit, "with --wait: so long at most (10m)");
+}
+
 void add_cluster(CLI::App& app, Parse& parse) {
-  CLI::App* cluster =
-      app.add_subcommand("cluster", "Look at the cluster; start and stop one on this machine");
+  CLI::App* cluster = app.add_subcommand(
+      "cluster", "Look at the cluster, let members come and go; start and stop one on this machine");
   cluster->require_subcommand(1, 1);
   cluster->footer("Example:\n  covey cluster start configs/local && covey cluster status");
 
@@ -15,6 +29,15 @@ void add_cluster(CLI::App& app, Parse& parse) {
   add_command<ClusterRingCommand>(*cluster, parse, "ring",
                                   "Owners and contents of each partition, as one node sees them",
                                   "covey cluster ring --output json");
+  add_change(*cluster, parse, "leave", "Let a node hand over what it holds; its process ends then",
+             "covey cluster leave n4 --dry-run");
+  add_change(*cluster, parse, "remove", "Go on without a node that is dead",
+             "covey cluster remove n2 --wait");
+  add_change(*cluster, parse, "replace", "Let a new member take a dead one's place: nothing else moves",
+             "covey cluster replace n2 n5 --wait");
+  add_change(*cluster, parse, "join",
+             "Take back a node that leaves or was removed (a new one joins by itself, by its seeds)",
+             "covey cluster join n4");
   const auto start = add_command<ClusterStartCommand>(
       *cluster, parse, "start", "Run one coveyd for each *.json of a folder and wait until they are ready",
       "covey cluster start configs/local\n\n"

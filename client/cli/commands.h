@@ -110,6 +110,16 @@ struct ClusterStatusCommand {};
 int run(Session& session, const ClusterStatusCommand& command);
 struct ClusterRingCommand {};
 int run(Session& session, const ClusterRingCommand& command);
+struct ClusterChangeCommand {
+  std::string action;  // join, leave, remove, replace
+  std::string node;
+  std::string by;  // replace: who takes the place
+  bool dry_run = false;
+  bool force = false;
+  bool wait = false;  // until all copies that move are filled
+  Milliseconds limit{600'000};
+};
+int run(Session& session, const ClusterChangeCommand& command);
 struct AwaitConvergedCommand {
   Milliseconds limit{60'000};
 };

@@ -167,6 +167,8 @@ void World::check_algebra() {
 // What is not yet as it is when all is quiet. nullopt: nothing.
 std::optional<std::string> World::not_converged() {
   for (Machine& machine : machines_) {
+    if (!in_cluster(machine)) continue;
+    if (machine.standing == Standing::leaving) return machine.id.name + " has not left yet";
     if (!machine.up) return machine.id.name + " is down";
     if (machine.rotten) return machine.id.name + " has a damaged disk";
     for (ShardState& shard : machine.shards) {
@@ -177,11 +179,17 @@ std::optional<std::string> World::not_converged() {
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     std::optional<PartitionView> first;
     for (Machine& machine : machines_) {
+      if (!in_cluster(machine)) continue;
       ShardState& shard = machine.shards[p % machine.shards.size()];
       PartitionView view = shard.core->partition(now(machine), PartitionId{p});
       std::string where = " at " + machine.id.name + ", partition " + std::to_string(p);
       bool owner = oracle_.owners(PartitionId{p}) >> machine.index & 1;
-      if (view.owned != owner) return "owners are not agreed on" + where;
+      if (view.owned != owner) {
+        std::string seen;
+        for (const NodeId& node : view.owners) seen += " " + node.name;
+        for (const NodeId& node : view.filling) seen += " (fills " + node.name + ")";
+        return "owners are not agreed on" + where + ", which sees" + seen;
+      }
       if (!owner) {
         if (view.held || !view.clock.empty()) return "a stand-in still holds a copy" + where;
         continue;
@@ -223,6 +231,7 @@ void World::check_final_state() {
     PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
     std::optional<Object> first;
     for (Machine& machine : machines_) {
+      if (!in_cluster(machine)) continue;
       ShardState& shard = machine.shards[partition.value % machine.shards.size()];
       auto bytes = shard.disk->store().get(Column::objects, object_key(partition, key.table, key.key));
       require(bytes.ok(), "a store can't be read");

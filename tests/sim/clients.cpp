@@ -110,6 +110,7 @@ void World::answer(Machine& machine, Output::Answer& given) {
   require(machine.operations.erase(number) == 1, "a request was answered twice, or by another node");
   operation.response = std::move(given.response);
   operation.done = true;
+  operation.old_owners = sees_old_owners(machine, operation.request);
   uint64_t stale_before = totals.get(stale_reads);
   oracle_.answered(operation, now(machine).wall_ms, totals);
   operation.stale = totals.get(stale_reads) > stale_before;

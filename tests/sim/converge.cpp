@@ -81,10 +81,12 @@ void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us
 // Whether those that run, and can reach each other, hold each other for alive and all others for dead.
 std::optional<std::string> World::misjudged(const std::vector<bool>& running) {
   for (Machine& machine : machines_) {
-    if (!running[machine.index] || !machine.up) continue;
+    if (!running[machine.index] || !machine.up || !in_cluster(machine)) continue;
     for (const ShardState& shard : machine.shards) {
       for (const MemberView& view : shard.core->members(now(machine))) {
-        const bool runs = running[this->machine(view.member.node.name).index];
+        const Machine& other = this->machine(view.member.node.name);
+        if (!in_cluster(other) || view.member.standing == Standing::removed) continue;
+        const bool runs = running[other.index];
         if (view.verdict.health == (runs ? Health::alive : Health::dead)) continue;
         return machine.id.name + " holds " + view.member.node.name + " for " +
                std::string(health_text(view.verdict.health));
@@ -124,10 +126,12 @@ void World::heal_everything() {
   }
   mend_all();
   for (Machine& machine : machines_) start(machine);
+  decide_again();
   // Connections that fell silent, or were reset while a link was cut.
   for (Machine& a : machines_) {
     for (Machine& b : machines_) {
-      if (a.index < b.index && !link(a.index, b.index).up) connect(a.index, b.index);
+      const bool both_run = a.up && b.up;
+      if (a.index < b.index && both_run && !link(a.index, b.index).up) connect(a.index, b.index);
     }
   }
 }

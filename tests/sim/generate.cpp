@@ -13,6 +13,7 @@ constexpr uint64_t apart_tables = 0x7ab1e5ull << 32;
 constexpr uint64_t apart_room = 0x5ace00ull << 32;
 constexpr uint64_t apart_transfers = 0x7fe4ull << 32;
 constexpr uint64_t apart_absence = 0xab5e4ceull << 32;
+constexpr uint64_t apart_members = 0x3e3be45ull << 32;
 
 class Generator {
  public:
@@ -28,6 +29,7 @@ class Generator {
     }
     draw_table_damage();
     draw_absence();
+    draw_membership();
     return assembled();
   }
 
@@ -307,6 +309,24 @@ class Generator {
     at(t += 25'000'000, "check");
   }
 
+  // Members come and go. Beside the nodes that the seed has, up to three that join.
+  void draw_membership() {
+    Random apart(options_.seed + apart_members);
+    const auto first = setup_.nodes();
+    if (!options_.faults.contains("membership") || first < 2 || !apart.one_in(4)) return;
+    const auto joining = std::min<uint64_t>(apart.between(0, 3), nodes_max - first);
+    moves_ = true;
+    setup_.members = first;
+    for (uint64_t i = 1; i <= joining; ++i) {
+      setup_.shards.push_back(apart.one_in(4) ? 2 : 1);
+      at(apart.between(0, end_us_), "join n" + std::to_string(first + i));
+    }
+    for (uint64_t i = apart.between(joining == 0 ? 1 : 0, 3); i > 0; --i) {
+      const std::string who = "n" + std::to_string(apart.between(1, first + joining));
+      at(apart.between(end_us_ / 4, end_us_), (apart.one_in(3) ? "remove " : "leave ") + who);
+    }
+  }
+
   void draw_table_damage() {
     Random apart(options_.seed + apart_tables);
     if (!options_.faults.contains("disk") || !apart.one_in(6)) return;
@@ -361,7 +381,8 @@ class Generator {
       now_us = step.at_us;
       lines.push_back(step.line);
     }
-    if (setup_.nodes() >= 2 && random_.one_in(3)) converge_majority(lines);
+    const bool group = setup_.nodes() >= 2 && random_.one_in(3);
+    if (group && !moves_) converge_majority(lines);
     lines.push_back("converge");
     // And then the store still works, at the highest level.
     for (uint64_t k = 1; k <= keys_; ++k) {
@@ -381,6 +402,7 @@ class Generator {
   uint64_t end_us_ = 0;
   uint64_t lean_ = 0;
   uint64_t strict_share_ = 0;
+  bool moves_ = false;                              // members come and go
   std::vector<std::vector<std::string>> contexts_;  // names of contexts, by key
   std::vector<Timed> timed_;
 };

@@ -14,7 +14,7 @@ struct GenerateOptions {
   std::optional<uint32_t> nodes;
   std::optional<uint64_t> time_us;  // of the safety phase; absent: drawn
   // Any of: partition, network, crash, clock, disk. "membership" is read and has no faults yet.
-  std::set<std::string> faults = {"partition", "network", "crash", "clock", "disk"};
+  std::set<std::string> faults = {"partition", "network", "crash", "clock", "disk", "membership"};
 };
 
 std::vector<std::string> generate(const GenerateOptions& options);

@@ -73,7 +73,7 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
           "a write's context does not have its own dot: " + describe(*event));
   require(!event->voided, "acknowledged after it was closed as a hole: " + describe(*event));
   NodeMask counted = setup_.durability == Durability::sync ? event->durable : event->held;
-  if (event->strict) counted &= owners_[event->partition.value];
+  if (event->strict && !moved_within(event->partition, operation)) counted &= owners_[event->partition.value];
   require(
       count_of(counted) >= event->needed,
       "acknowledged with W=" + std::to_string(event->needed) + " but " + std::to_string(count_of(counted)) +
@@ -88,11 +88,14 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
 
 // Strict R + W > N, owners unchanged, fewer than W of those that acknowledged it have lost their disks.
 bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const {
-  if (!event.strict || read.request.sloppy) return false;
+  if (!event.strict || read.request.sloppy || moved_within(event.partition, read)) return false;
   NodeMask owners = owners_[event.partition.value];
   uint32_t replicas = count_of(owners);
   uint32_t asked = read.request.level.needed(replicas);
   if (asked + event.needed <= replicas) return false;
+  // Owners that have come since had to be given what was acknowledged.
+  const bool was_kept = (event.wiped | event.rolled_back) == 0 && count_of(event.durable) >= event.needed;
+  if (moves_[event.partition.value].ever && was_kept && event.acknowledged) return true;
   uint32_t good = count_of(event.durable & owners & ~event.wiped & ~event.rolled_back);
   if (asked + good > replicas) return true;
   uint32_t wiped = count_of(event.wiped & owners);

@@ -62,6 +62,11 @@ struct Machine {
   size_t index = 0;
   NodeId id;
   bool up = false;
+  bool outside = false;  // has not joined yet
+  bool gone = false;     // has left, or was removed
+  Standing standing = Standing::member;
+  bool said_farewell = false;       // it was removed once it had handed everything over
+  std::optional<uint64_t> ends_us;  // it has handed everything over and ends then
   bool paused = false;
   uint64_t run = 0;      // counts starts and ends: work that was meant for an earlier one is dropped
   uint64_t slow_us = 0;  // each message waits so long before it is looked at

@@ -41,7 +41,7 @@ CoreOptions World::core_options(const Machine& machine, uint32_t shard) {
 }
 
 void World::start(Machine& machine) {
-  if (machine.up) return;
+  if (machine.up || !in_cluster(machine)) return;
   DirectoryRecord& record = machine.record;
   uint32_t shards = setup_.shards[machine.index];
   record.incarnation += 1;
@@ -69,7 +69,8 @@ void World::start(Machine& machine) {
                       .restored = record.restored};
     std::vector<Member> others;
     for (const Member& member : members_) {
-      if (member.node != machine.id) others.push_back(member);
+      const Machine& other = this->machine(member.node.name);
+      if (other.index != machine.index && in_cluster(other)) others.push_back(member);
     }
     auto started = shard.core->start(now(machine), identity, others);
     if (!started) {
@@ -117,6 +118,7 @@ void World::start(Machine& machine) {
 
 void World::take_down(Machine& machine) {
   machine.up = false;
+  machine.ends_us.reset();
   ++machine.run;
   machine.loses_disk = machine.rotten && !asks_for_its_past(machine);
   mend_tables(machine);
@@ -227,6 +229,7 @@ void World::lose_disk(Machine& machine) {
   machine.seems_untouched = false;
   machine.stalled = machine.full = machine.rotten = false;
   machine.history = DiskHistory::wiped;
+  if (machine.said_farewell) machine.gone = true;  // with an empty disk it would join anew
 }
 
 void World::back_up(Machine& machine) {

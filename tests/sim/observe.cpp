@@ -72,7 +72,8 @@ void World::observe_collected(Machine& machine, const WatchedStore::Change& chan
     const auto logged = decode_dot_key(bytes);
     require(logged.has_value(), "a dot's storage key can't be read");
     const Event* event = oracle_.find(partition, logged->dot);
-    if (event == nullptr || event->voided) continue;
+    // While members come and go each node has its own owners.
+    if (event == nullptr || event->voided || oracle_.moves(partition)) continue;
     const NodeMask had = setup_.durability == Durability::none ? event->held : event->durable;
     require(
         (oracle_.owners(partition) & ~had) == 0,

@@ -10,19 +10,42 @@
 namespace covey::sim {
 
 Oracle::Oracle(const Setup& setup, std::vector<NodeId> nodes)
-    : setup_(setup), nodes_(std::move(nodes)), by_dot_(setup.partitions), claimed_(setup.partitions) {
+    : setup_(setup),
+      nodes_(std::move(nodes)),
+      owners_(setup.partitions),
+      owner_names_(setup.partitions),
+      moves_(setup.partitions),
+      by_dot_(setup.partitions),
+      claimed_(setup.partitions) {
   std::vector<Member> members;
-  for (const auto& node : nodes_) members.push_back({.node = node});
-  for (uint32_t p = 0; p < setup.partitions; ++p) {
-    owner_names_.push_back(owners_of(PartitionId{p}, members, setup.replicas));
+  for (size_t i = 0; i < setup.first_members(); ++i) members.push_back({.node = nodes_[i]});
+  members_changed(members);
+  for (Moves& moves : moves_) moves = {};
+}
+
+void Oracle::members_changed(const std::vector<Member>& members) {
+  for (uint32_t p = 0; p < setup_.partitions; ++p) {
+    owner_names_[p] = owners_of(PartitionId{p}, members, setup_.replicas);
     NodeMask mask = 0;
     for (size_t i = 0; i < nodes_.size(); ++i) {
-      for (const auto& owner : owner_names_.back()) {
+      for (const auto& owner : owner_names_[p]) {
         if (owner == nodes_[i]) mask |= NodeMask{1} << i;
       }
     }
-    owners_.push_back(mask);
+    if (owners_[p] == mask) continue;
+    owners_[p] = mask;
+    moves_[p].now = moves_[p].ever = true;
   }
+}
+
+void Oracle::settled(PartitionId partition) {
+  moves_[partition.value].now = false;
+  moves_[partition.value].settled_at = next_moment();
+}
+
+bool Oracle::moved_within(PartitionId partition, const ClientOperation& operation) const {
+  const Moves& moves = moves_[partition.value];
+  return moves.now || operation.old_owners || operation.submitted < moves.settled_at;
 }
 
 Conflicts Oracle::conflicts(const std::string& name) const {
@@ -208,6 +231,14 @@ void Oracle::dropped(size_t node, PartitionId partition, const DotSet& dots) {
     if (!dots.contains(dot)) continue;
     Event& event = events_[id];
     NodeMask owners = owners_[partition.value];
+    if (moves_[partition.value].now) {
+      // What its owners were as this node saw them is not known here.
+      const NodeMask elsewhere = (setup_.durability == Durability::none ? event.held : event.durable) & ~bit;
+      require(static_cast<uint32_t>(std::popcount(elsewhere)) >= setup_.replicas || event.voided,
+              nodes_[node].name + " dropped what too few others had: " + describe(event));
+      event.holders &= ~bit;
+      continue;
+    }
     require((owners & bit) == 0,
             "the clock of an owner, " + nodes_[node].name + ", has forgotten " + describe(event));
     NodeMask had = setup_.durability == Durability::none ? event.held : event.durable;

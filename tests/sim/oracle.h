@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "replication/core.h"
 #include "replication/object.h"
 #include "replication/request.h"
 #include "replication/types.h"
@@ -30,6 +31,7 @@ struct ClientOperation {
   uint64_t deadline_us = 0;
   uint64_t wall_ms = 0;  // its node's clock when it was submitted
   bool reply_lost = false;
+  bool old_owners = false;  // its node had not heard yet of who the owners are
   bool done = false;
   bool stale = false;    // a read that misses what was acknowledged before it began
   bool gave_up = false;  // its node crashed before it answered
@@ -69,6 +71,12 @@ struct Event {
 class Oracle {
  public:
   Oracle(const Setup& setup, std::vector<NodeId> nodes);
+
+  // Other members from now on. Partitions that get other owners move, until the world says that they are
+  // settled: all nodes see the new owners.
+  void members_changed(const std::vector<Member>& members);
+  bool moves(PartitionId partition) const { return moves_[partition.value].now; }
+  void settled(PartitionId partition);
 
   // Tables of the run. REQUIRES: before the first write.
   void table(const std::string& name, Conflicts conflicts) { conflicts_[name] = conflicts; }
@@ -136,6 +144,8 @@ class Oracle {
                                        const Object& object) const;
   // Where the last write wins a reader is not shown what is older than something that it is shown.
   bool hidden_by_newer(const Event& event, const Object& shown) const;
+  // Owners were others when the operation began, or may have been.
+  bool moved_within(PartitionId partition, const ClientOperation& operation) const;
   const std::vector<size_t>& events_of(const TableKey& key) const;
 
   Setup setup_;
@@ -143,6 +153,12 @@ class Oracle {
   std::map<std::string, Conflicts> conflicts_;
   std::vector<NodeMask> owners_;
   std::vector<std::vector<NodeId>> owner_names_;
+  struct Moves {
+    bool now = false;
+    bool ever = false;
+    uint64_t settled_at = 0;
+  };
+  std::vector<Moves> moves_;  // by partition
   std::deque<Event> events_;
   std::vector<std::map<Dot, size_t>> by_dot_;  // by partition
   std::vector<DotSet> claimed_;                // by partition: dots in clocks that nobody was given

@@ -103,7 +103,7 @@ class Runner {
               bool waits) {
     ClientOperation operation;
     Request& request = operation.request;
-    Machine& machine = world_->machine(arguments.at(0));
+    Machine& machine = world_->serving(arguments.at(0));
     uint32_t replicas = setup_.replicas;
     operation.node = machine.index;
     operation.token_name = arguments.option("as").value_or("");
@@ -141,6 +141,9 @@ class Runner {
     static const std::map<std::string, std::function<void(World&, Machine&, const Arguments&)>> steps = {
         {"crash", [](World& w, Machine& m, const Arguments& a) { w.crash(m, a.has("keeps-some")); }},
         {"restart", [](World& w, Machine& m, const Arguments&) { w.start(m); }},
+        {"join", [](World& w, Machine& m, const Arguments&) { w.join(m); }},
+        {"leave", [](World& w, Machine& m, const Arguments&) { w.leave(m); }},
+        {"remove", [](World& w, Machine& m, const Arguments&) { w.remove(m); }},
         {"stop", [](World& w, Machine& m, const Arguments&) { w.stop(m); }},
         {"pause", [](World& w, Machine& m, const Arguments&) { w.pause(m); }},
         {"resume", [](World& w, Machine& m, const Arguments&) { w.resume(m); }},

@@ -46,6 +46,8 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
       for (size_t i = 1; i < words.size(); ++i)
         setup.shards[i - 1] = static_cast<uint32_t>(in_range(words[i], 1, 4));
     }
+  } else if (name == "members") {
+    setup.members = static_cast<uint32_t>(in_range(value, 0, nodes_max));
   } else if (name == "replicas") {
     setup.replicas = static_cast<uint32_t>(in_range(value, 1, 16));
   } else if (name == "partitions") {
@@ -85,6 +87,7 @@ std::vector<std::string> setup_lines(const Setup& setup) {
   return {"seed " + std::to_string(setup.seed),
           "nodes " + std::to_string(setup.nodes()),
           shards,
+          "members " + std::to_string(setup.members),
           "replicas " + std::to_string(setup.replicas),
           "partitions " + std::to_string(setup.partitions),
           std::string("durability ") + durability_text(setup.durability),

@@ -15,6 +15,7 @@ inline constexpr uint32_t nodes_max = 15;
 struct Setup {
   uint64_t seed = 1;
   std::vector<uint32_t> shards = {1, 1, 1};  // for each node; their number is the number of nodes
+  uint32_t members = 0;  // so many nodes are members from the first, the others may join; 0: all
   uint32_t replicas = 3;
   uint32_t partitions = 8;
   Durability durability = Durability::sync;
@@ -27,6 +28,7 @@ struct Setup {
       0;  // inputs of so much time are taken in one pass, as a busy event loop does; 0: each alone
 
   uint32_t nodes() const { return static_cast<uint32_t>(shards.size()); }
+  uint32_t first_members() const { return members == 0 ? nodes() : members; }
 };
 
 // True if the line (its words) belongs to the setup and was taken. Throws ScenarioError.

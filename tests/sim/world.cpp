@@ -40,6 +40,8 @@ World::World(const Setup& setup, bool traced)
                         .zone = "",
                         .weight = 1.0});
   }
+  for (Machine& machine : machines_) machine.outside = machine.index >= setup.first_members();
+  if (setup.first_members() < setup.nodes()) members_changed();
   for (Machine& machine : machines_) wipe(machine);
   for (Machine& machine : machines_) start(machine);
 }
@@ -163,7 +165,10 @@ void World::schedule_tick(Machine& machine, uint64_t delay_us) {
         input(machine, shard, [](Core& core, Now time) { core.tick(time); });
       }
       check_deadlines(machine);
+      look_at_departure(machine);
+      look_whether_settled();
     }
+    if (machine.run != run) return;
     schedule_tick(machine, tick_us);
   });
 }

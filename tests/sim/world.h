@@ -48,6 +48,7 @@ class World {
 
   // Machines. Each of these does nothing where it makes no sense (a crash of what is down ...).
   Machine& machine(const std::string& name);  // throws ScenarioError
+  Machine& serving(const std::string& name);  // or a member, if that one is gone or has not joined
   void start(Machine& machine);
   void crash(Machine& machine, bool keeps_some);  // some of the writes that were not synced may survive
   void stop(Machine& machine);                    // in order
@@ -70,6 +71,11 @@ class World {
   void drift_clock(Machine& machine, int64_t rate_ppm);
   void freeze_clock(Machine& machine);
   void set_clock_right(Machine& machine);
+
+  // Membership. Each does nothing where too few members would be left, or nobody could be told.
+  void join(Machine& machine);
+  void leave(Machine& machine);
+  void remove(Machine& machine);  // and its disk is lost
 
   // Network.
   NetworkRules rules;
@@ -124,6 +130,15 @@ class World {
     std::string bytes;
   };
 
+  bool in_cluster(const Machine& machine) const { return !machine.outside && !machine.gone; }
+  bool may_go(const Machine& machine) const;
+  bool decide(const NodeId& node, Standing standing);
+  void decide_again();  // what only disks knew that are lost
+  void members_changed();
+  void look_at_departure(Machine& machine);
+  bool is_settled(PartitionId partition);
+  bool sees_old_owners(const Machine& machine, const Request& request);
+  void look_whether_settled();
   std::optional<std::string> group_differs(const std::vector<size_t>& members);
   std::optional<std::string> misjudged(const std::vector<bool>& running);
   Now now(const Machine& machine) const;
@@ -216,6 +231,7 @@ class World {
   std::vector<std::string> trace_;
   uint64_t digest_ = 0;
   uint64_t steps_ = 0;
+  uint64_t settled_looked_us_ = 0;
 };
 
 template <class Action>

@@ -1,0 +1,249 @@
+#include "server/cluster_api.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "server/call_options.h"
+#include "server/text.h"
+#include "storage/rocks_database.h"
+
+namespace covey::server {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Asked {
+  std::string node;
+  std::string by;  // replace: the member that takes the place
+  bool dry_run = false;
+  bool force = false;
+};
+
+ErrorAnswer conflict(const char* code, std::string message) { return {409, code, std::move(message), {}}; }
+
+Result<Asked, ErrorAnswer> parse(const std::string& body, bool replaces) {
+  Json json = Json::parse(body.empty() ? "{}" : body, nullptr, false);
+  if (!json.is_object()) return bad_request("The body must be a JSON object.");
+  Asked asked;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "node" && value.is_string()) {
+      asked.node = value.get<std::string>();
+    } else if (replaces && name == "by" && value.is_string()) {
+      asked.by = value.get<std::string>();
+    } else if (name == "dry_run" && value.is_boolean()) {
+      asked.dry_run = value.get<bool>();
+    } else if (name == "force" && value.is_boolean()) {
+      asked.force = value.get<bool>();
+    } else {
+      return bad_request("The body's member \"" + name +
+                         "\" is unknown or of the wrong type: allowed are node" +
+                         (replaces ? " and by" : "") + " (strings), dry_run and force (true or false).");
+    }
+  }
+  if (asked.node.empty() || (replaces && asked.by.empty())) {
+    return bad_request(replaces ? "Name both: \"node\", which is dead, and \"by\", which takes its place."
+                                : "Name the node: {\"node\": \"n4\"}.");
+  }
+  return asked;
+}
+
+// What the members would be, and what that moves.
+struct Plan {
+  std::vector<Member> decisions;
+  std::vector<Member> before, after;
+  uint32_t copies = 0;                        // of partitions, that some node is filled with
+  std::map<std::string, uint32_t> copies_of;  // by node
+  uint64_t objects = 0;                       // in those copies, about
+};
+
+std::vector<NodeId> targets(uint32_t partition, const std::vector<Member>& members, uint32_t replicas) {
+  std::vector<Member> staying;
+  for (const Member& member : members) {
+    if (member.standing == Standing::member) staying.push_back(member);
+  }
+  return owners_of(PartitionId{partition}, staying, replicas);
+}
+
+const Member* find(const std::vector<Member>& members, const std::string& name) {
+  auto at =
+      std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.node.name == name; });
+  return at == members.end() ? nullptr : &*at;
+}
+
+Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const Asked& asked) {
+  const Config& config = shard.node().config;
+  Plan plan;
+  std::map<std::string, MemberState> states;
+  for (const MemberView& view : shard.core().members(now())) {
+    plan.before.push_back(view.member);
+    states[view.member.node.name] = view.state;
+  }
+  const Member* node = find(plan.before, asked.node);
+  if (node == nullptr) {
+    return ErrorAnswer{
+        404, "no_such_node", "No member is called " + asked.node + ": GET /v1/cluster lists them.", {}};
+  }
+  auto alive = [&](const std::string& name) {
+    const MemberState state = states.at(name);
+    return state == MemberState::self || state == MemberState::alive;
+  };
+  const auto staying =
+      static_cast<uint32_t>(std::count_if(plan.before.begin(), plan.before.end(), [](const Member& member) {
+        return member.standing == Standing::member;
+      }));
+  Member decided = *node;
+  decided.decided = {};
+  decided.standing = action == "join"    ? Standing::member
+                     : action == "leave" ? Standing::leaving
+                                         : Standing::removed;
+  if (action == "replace") {
+    const Member* by = find(plan.before, asked.by);
+    if (by == nullptr)
+      return ErrorAnswer{404,
+                         "no_such_node",
+                         "No member is called " + asked.by + ": start it with the cluster's seeds first.",
+                         {}};
+    if (by->node == node->node) return bad_request("A node can't take its own place.");
+    if (by->standing != Standing::member || !by->place.empty())
+      return conflict("not_free",
+                      asked.by + " leaves, was removed or has taken another node's place: start a new one.");
+    Member heir = *by;
+    heir.decided = {};
+    heir.place = node->place.empty() ? node->node.name : node->place;
+    plan.decisions.push_back(heir);
+    decided.place.clear();
+  }
+  const bool goes = action == "remove" || action == "replace";
+  if (goes && alive(asked.node) && !asked.force)
+    return conflict(
+        "still_alive",
+        asked.node + " answers: let it leave, so that it hands over what it holds; or add \"force\": true.");
+  const bool shrinks = decided.standing != Standing::member && node->standing == Standing::member;
+  // Who leaves waits until as many owners as there are to be have all that it holds.
+  const bool may_shrink = asked.force && action != "leave";
+  if (shrinks && staying <= config.replicas && !may_shrink) {
+    return conflict("too_few_members", std::to_string(staying - 1) + " members would be left for " +
+                                           std::to_string(config.replicas) +
+                                           " replicas: let another node join first.");
+  }
+  if (action == "leave" && node->standing == Standing::removed)
+    return conflict("was_removed", asked.node + " was removed already.");
+  plan.decisions.push_back(decided);
+  plan.after = plan.before;
+  for (Member& member : plan.after) {
+    for (const Member& decision : plan.decisions) {
+      if (decision.node == member.node) member = decision;
+    }
+  }
+  for (uint32_t id = 0; id < config.partitions; ++id) {
+    const auto old_targets = targets(id, plan.before, config.replicas);
+    for (const NodeId& owner : targets(id, plan.after, config.replicas)) {
+      if (std::find(old_targets.begin(), old_targets.end(), owner) != old_targets.end()) continue;
+      ++plan.copies;
+      ++plan.copies_of[owner.name];
+    }
+  }
+  return plan;
+}
+
+struct Held {
+  uint64_t objects = 0;
+  uint32_t partitions = 0;
+};
+
+Held held_by(ShardLoop& shard) {
+  Held held;
+  for (const PartitionView& view : shard.core().partitions(now())) {
+    if (!view.held) continue;
+    held.objects += view.objects;
+    ++held.partitions;
+  }
+  return held;
+}
+
+Json report(const Plan& plan, const std::vector<Held>& held, const NodeContext& node, bool dry_run) {
+  Held all;
+  for (const Held& one : held) {
+    all.objects += one.objects;
+    all.partitions += one.partitions;
+  }
+  // By what this node holds itself: keys spread evenly.
+  const double objects = all.partitions == 0 ? 0 : static_cast<double>(all.objects) / all.partitions;
+  const uint64_t bytes_held = node.database->live_bytes();
+  const double bytes = all.partitions == 0 ? 0 : static_cast<double>(bytes_held) / all.partitions;
+  Json body;
+  body["dry_run"] = dry_run;
+  body["members"] = Json::array();
+  for (const Member& decision : plan.decisions) {
+    Json member;
+    member["node"] = decision.node.name;
+    member["standing"] = standing_text(decision.standing);
+    if (!decision.place.empty()) member["place"] = decision.place;
+    body["members"].push_back(std::move(member));
+  }
+  Json& moves = body["moves"];
+  moves["copies"] = plan.copies;
+  moves["of"] = node.config.partitions * node.config.replicas;
+  moves["objects_about"] = static_cast<uint64_t>(objects * plan.copies);
+  moves["bytes_about"] = static_cast<uint64_t>(bytes * plan.copies);
+  moves["to"] = Json::object();
+  for (const auto& [name, copies] : plan.copies_of) moves["to"][name] = copies;
+  return body;
+}
+
+void reply(const std::shared_ptr<HttpConnection>& connection, uint64_t slot, const Json& body) {
+  connection->reply(slot, ReplyHead{}, body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+const char* standing_text(Standing standing) {
+  switch (standing) {
+    case Standing::member:
+      return "member";
+    case Standing::leaving:
+      return "leaving";
+    case Standing::removed:
+      return "removed";
+  }
+  return "member";
+}
+
+bool change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
+                    const std::string& body) {
+  if (action != "join" && action != "leave" && action != "remove" && action != "replace") return false;
+  ShardLoop& shard = connection->shard();
+  auto asked = parse(body, action == "replace");
+  if (!asked) return connection->reply(slot, asked.error()), true;
+  auto planned = plan(shard, action, *asked);
+  if (!planned) return connection->reply(slot, planned.error()), true;
+  if (!asked->dry_run) {
+    for (Member& member : planned->decisions) {
+      auto decided = shard.decide(member);
+      if (!decided) {
+        Response failed;
+        failed.status = Status::storage_failed;
+        return connection->reply(slot, error_of(failed, Operation::put)), true;
+      }
+      member = *decided;
+      spdlog::info("membership: node={} standing={} place={}", member.node.name,
+                   standing_text(member.standing), member.place);
+    }
+  }
+  auto each = [decisions = planned->decisions, dry_run = asked->dry_run, &shard](ShardLoop& one) {
+    // One that fails hears of it from the other nodes.
+    for (const Member& member : decisions) {
+      if (!dry_run && &one != &shard) (void)one.decide(member);
+    }
+    return held_by(one);
+  };
+  auto then = [connection, slot, plan = *planned, dry_run = asked->dry_run](std::vector<Held>&& held) {
+    reply(connection, slot, report(plan, held, connection->shard().node(), dry_run));
+  };
+  gather<Held>(shard, each, then);
+  return true;
+}
+
+}  // namespace covey::server

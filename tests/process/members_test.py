@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Members come and go while clients write: no write is lost, no configuration edited, nothing started anew."""
+
+import time
+
+import harness
+from harness import covey, wait_until
+from load import Load
+
+
+class Members(harness.ClusterTest):
+    def begin(self, size, first):
+        """A cluster of `size` nodes, of which the first few run."""
+        cluster = harness.Cluster(size)
+        self.addCleanup(cluster.stop)
+        self.addCleanup(self.print_logs, cluster)
+        names = [f"n{i + 1}" for i in range(first)]
+        running = [cluster[name] for name in names]
+        for node in running:
+            node.start(wait=False)
+        for node in running:
+            node.wait_ready()
+        cluster.wait_met(running)
+        self.wait_moved(running)
+        return cluster, running
+
+    def wait_moved(self, running, limit_s=60.0):
+        """Until all see the same owners, every owner is ready, and nobody else holds a copy."""
+        names = {node.name for node in running}
+
+        def moved():
+            owners = {}
+            for node in running:
+                page = node.client.cluster()
+                if {m["node"] for m in page["members"]} != names or any(p["filling"] for p in page["ring"]):
+                    return False
+                for p in page["ring"]:
+                    owners.setdefault(p["partition"], set()).add(tuple(p["owners"]))
+                    mine = node.name in p["owners"]
+                    if p["held"] != mine or (mine and not p["ready"]):
+                        return False
+            return all(len(seen) == 1 for seen in owners.values())
+        wait_until(moved, limit_s, "all partitions to be at their new owners", 0.1)
+
+    def assert_nothing_lost(self, load, running):
+        self.assertGreater(load.acknowledged(), 100, "the load wrote something")
+        self.assertEqual(load.faults(), [], "a read during the run lacked an acknowledged write")
+        for node in running:
+            self.assertEqual(load.lost(node.client, 2), [], f"acknowledged writes are seen from {node.name}")
+
+    def test_a_cluster_is_replaced_node_by_node_under_load(self):
+        cluster, running = self.begin(6, 3)
+        # Clients know all nodes and use those that answer.
+        with Load(cluster) as load:
+            for joins, leaves in (("n4", "n1"), ("n5", "n2"), ("n6", "n3")):
+                cluster[joins].start()
+                running.append(cluster[joins])
+                self.wait_moved(running)
+                told = covey("cluster", "leave", leaves, "--dry-run", nodes=[cluster[joins].address])
+                self.assertEqual(told.returncode, 0, told.stderr)
+                self.assertIn("would move", told.stdout)
+                told = covey("cluster", "leave", leaves, nodes=[cluster[joins].address])
+                self.assertEqual(told.returncode, 0, told.stderr)
+                running.remove(cluster[leaves])
+                self.assertEqual(cluster[leaves].process.wait(60 * harness.SLOWNESS), 0, cluster[leaves].log_end())
+                self.wait_moved(running)
+        print(f"    {load.acknowledged()} writes acknowledged, {load.failures()} refused or cut")
+        self.assert_nothing_lost(load, running)
+        page = running[0].client.cluster()
+        self.assertEqual(page["removed"], ["n1", "n2", "n3"])
+
+    def test_a_dead_node_is_replaced_and_nothing_else_moves(self):
+        cluster, running = self.begin(5, 4)
+        before = {p["partition"]: p["owners"] for p in running[0].client.cluster()["ring"]}
+        with Load(running[:3]) as load:
+            time.sleep(1)
+            cluster["n4"].kill9()
+            cluster["n5"].start()
+            running.remove(cluster["n4"])
+            wait_until(lambda: cluster.states(cluster["n1"]).get("n5") == "alive", 20, "n5 to be met")
+            refused = covey("cluster", "remove", "n5", nodes=[cluster["n1"].address])
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("n5 answers", refused.stderr)
+            wait_until(lambda: cluster.states(cluster["n1"])["n4"] != "alive", 20, "n4 to be missed")
+            told = covey("cluster", "replace", "n4", "n5", "--wait", nodes=[cluster["n1"].address])
+            self.assertEqual(told.returncode, 0, told.stderr)
+            self.assertIn("n5: member, in the place of n4", told.stdout)
+            running.append(cluster["n5"])
+            self.wait_moved(running)
+        self.assert_nothing_lost(load, running)
+        after = {p["partition"]: p["owners"] for p in running[0].client.cluster()["ring"]}
+        renamed = {p: ["n5" if n == "n4" else n for n in owners] for p, owners in before.items()}
+        self.assertEqual({p: sorted(o) for p, o in after.items()}, {p: sorted(o) for p, o in renamed.items()})
+
+    def test_a_node_that_was_removed_hands_over_what_it_has_and_ends(self):
+        cluster, running = self.begin(4, 4)
+        key = cluster.key_with(lambda owners: "n4" in owners)
+        cluster["n4"].client.put(key, "before", w="all")
+        for node in running[:3]:
+            node.kill9()
+        # Acknowledged by n4 alone, or by nobody else that lives.
+        answer = wait_until(lambda: (a := cluster["n4"].client.put(key, "alone", w=1)).status == 200 and a, 20, "a write")
+        self.assertEqual(answer.status, 200)
+        cluster["n4"].kill9()
+        for node in running[:3]:
+            node.start()
+        rest = running[:3]
+        cluster.wait_met(rest)
+        wait_until(lambda: cluster.states(cluster["n1"])["n4"] != "alive", 20, "n4 to be missed")
+        told = covey("cluster", "remove", "n4", "--wait", nodes=[cluster["n1"].address])
+        self.assertEqual(told.returncode, 0, told.stderr)
+        cluster["n4"].start(wait=False)
+        self.assertEqual(cluster["n4"].process.wait(60 * harness.SLOWNESS), 0, cluster["n4"].log_end())
+        values = cluster["n1"].client.get(key, r="all").values
+        self.assertIn("alone", values)
+
+    def test_what_would_break_the_cluster_is_refused(self):
+        cluster = self.start_cluster(3)
+        client = cluster["n1"].client
+        few = client.call("POST", "/v1/cluster/leave", b'{"node": "n2"}')
+        self.assert_answer(few, 409, "too_few_members")
+        self.assert_answer(client.call("POST", "/v1/cluster/leave", b'{"node": "n9"}'), 404, "no_such_node")
+        self.assert_answer(client.call("POST", "/v1/cluster/leave", b'{"nod": "n2"}'), 400, "bad_request")
+        self.assert_answer(client.call("POST", "/v1/cluster/remove", b'{"node": "n2"}'), 409, "still_alive")
+        self.assert_answer(client.call("POST", "/v1/cluster/replace", b'{"node": "n2"}'), 400, "bad_request")
+        self.assert_answer(client.call("POST", "/v1/cluster/dance", b'{}'), 404, "not_found")
+
+
+if __name__ == "__main__":
+    harness.main()
