@@ -211,21 +211,24 @@ const char* standing_text(Standing standing) {
   return "member";
 }
 
-bool change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
+bool is_cluster_change(std::string_view action) {
+  return action == "join" || action == "leave" || action == "remove" || action == "replace";
+}
+
+void change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
                     const std::string& body) {
-  if (action != "join" && action != "leave" && action != "remove" && action != "replace") return false;
   ShardLoop& shard = connection->shard();
   auto asked = parse(body, action == "replace");
-  if (!asked) return connection->reply(slot, asked.error()), true;
+  if (!asked) return connection->reply(slot, asked.error());
   auto planned = plan(shard, action, *asked);
-  if (!planned) return connection->reply(slot, planned.error()), true;
+  if (!planned) return connection->reply(slot, planned.error());
   if (!asked->dry_run) {
     for (Member& member : planned->decisions) {
       auto decided = shard.decide(member);
       if (!decided) {
         Response failed;
         failed.status = Status::storage_failed;
-        return connection->reply(slot, error_of(failed, Operation::put)), true;
+        return connection->reply(slot, error_of(failed, Operation::put));
       }
       member = *decided;
       spdlog::info("membership: node={} standing={} place={}", member.node.name,
@@ -243,7 +246,6 @@ bool change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, s
     reply(connection, slot, report(plan, held, connection->shard().node(), dry_run));
   };
   gather<Held>(shard, each, then);
-  return true;
 }
 
 }  // namespace covey::server

@@ -8,8 +8,9 @@
 
 namespace covey::server {
 
-// `action`: the last part of the path. False: there is no such action, nothing was answered.
-bool change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
+// The last part of the path: join, leave, remove or replace.
+bool is_cluster_change(std::string_view action);
+void change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
                     const std::string& body);
 
 // The member that the decision concerns, as it is stored: "member", "leaving" or "removed".

@@ -113,12 +113,11 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
     if (request.method != Method::post) return wrong_method(call, "POST");
     return start_aggregate(connection, slot, request.body);
   }
-  if (starts(call.path, "/v1/cluster/")) {
+  if (starts(call.path, "/v1/cluster/") && is_cluster_change(call.path)) {
     if (request.method != Method::post) return wrong_method(call, "POST");
-    if (change_cluster(connection, slot, call.path, request.body)) return;
-    return connection->reply(slot,
-                             not_found("The cluster can be told to join, leave, remove or replace a node."));
+    return change_cluster(connection, slot, call.path, request.body);
   }
+  call.path = target.substr(0, question);
   bool explain = starts(call.path, "/v1/explain/");
   using Status = void (*)(std::shared_ptr<HttpConnection>, uint64_t);
   Status status = call.path == "/v1/cluster"        ? show_cluster

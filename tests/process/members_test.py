@@ -124,6 +124,7 @@ class Members(harness.ClusterTest):
         self.assert_answer(client.call("POST", "/v1/cluster/remove", b'{"node": "n2"}'), 409, "still_alive")
         self.assert_answer(client.call("POST", "/v1/cluster/replace", b'{"node": "n2"}'), 400, "bad_request")
         self.assert_answer(client.call("POST", "/v1/cluster/dance", b'{}'), 404, "not_found")
+        self.assert_answer(client.call("GET", "/v1/cluster/leave"), 405, "method_not_allowed")
 
 
 if __name__ == "__main__":
