@@ -177,7 +177,7 @@ void Core::add_member(Now now, const Member& member) {
 Result<Member, StoreError> Core::decide(Now now, const Member& member) {
   parts_->coordinator.write_staged();
   auto decided = parts_->members.decide(now, member);
-  if (decided) parts_->lives.members_decided();
+  if (decided) parts_->lives.say_hello_to_all();
   return decided;
 }
 

@@ -63,9 +63,7 @@ void Lives::exceed(uint64_t incarnation) {
   incarnation_ = incarnation + 1;
   shard_.outbox.set_incarnation(incarnation_);
   welcomed_.clear();
-  for (const auto& [node, member] : shard_.members.all()) {
-    if (!shard_.members.is_self(node)) say_hello(node);
-  }
+  say_hello_to_all();
 }
 
 void Lives::say_hello(const NodeId& peer) {
@@ -86,7 +84,7 @@ void Lives::tell_members(Now now, const NodeId& peer) {
   say_hello(peer);
 }
 
-void Lives::members_decided() {
+void Lives::say_hello_to_all() {
   for (const auto& [node, member] : shard_.members.all()) {
     if (!shard_.members.is_self(node)) say_hello(node);
   }

@@ -23,7 +23,7 @@ class Lives {
   // All members that this node knows, to a peer that knows others; not more often than it can answer.
   void tell_members(Now now, const NodeId& peer);
   // The same to all peers, at once.
-  void members_decided();
+  void say_hello_to_all();
   void tick(Now now);
   void receive(Now now, const NodeId& from, uint64_t incarnation, const peer::Hello& hello);
   void receive(const NodeId& from, const peer::Welcome& welcome);

@@ -154,47 +154,34 @@ Members::Place Members::compute(PartitionId id) const {
     if (member.standing != Standing::removed) all.push_back(member);
   }
   out.preference = owners_of(id, staying, static_cast<uint32_t>(staying.size()));
-  out.targets = std::min<size_t>(out.preference.size(), replicas_);
-  const auto targets_end = out.preference.begin() + static_cast<std::ptrdiff_t>(out.targets);
-  const bool all_ready = std::none_of(out.preference.begin(), targets_end, [&](const NodeId& node) {
-    return filling_.contains({id, node});
-  });
-  if (all_ready) {
-    out.owners.assign(out.preference.begin(), targets_end);
-    out.keepers = out.owners;
+  out.targets = out.preference;
+  out.targets.resize(std::min<size_t>(out.targets.size(), replicas_));
+  auto is_ready = [&](const NodeId& node) {
+    return contains(out.targets, node) ? !filling_.contains({id, node}) : departing_.contains({id, node});
+  };
+  if (std::all_of(out.targets.begin(), out.targets.end(), is_ready)) {
+    out.owners = out.keepers = out.targets;
     return out;
   }
-  auto is_ready = [&](const NodeId& node) {
-    const bool target = std::find(out.preference.begin(), targets_end, node) != targets_end;
-    return target ? !filling_.contains({id, node}) : departing_.contains({id, node});
-  };
   for (const NodeId& node : owners_of(id, all, static_cast<uint32_t>(all.size()))) {
     if (out.owners.size() < replicas_ && is_ready(node)) out.owners.push_back(node);
   }
   // Too few are ready: those that will be stand in the line as well.
-  for (auto at = out.preference.begin(); at != targets_end && out.owners.size() < replicas_; ++at) {
-    if (!is_ready(*at)) out.owners.push_back(*at);
+  for (const NodeId& node : out.targets) {
+    if (out.owners.size() < replicas_ && !is_ready(node)) out.owners.push_back(node);
   }
   out.keepers = out.owners;
-  for (auto at = out.preference.begin(); at != targets_end; ++at) {
-    if (!contains(out.keepers, *at)) out.keepers.push_back(*at);
+  for (const NodeId& node : out.targets) {
+    if (!contains(out.keepers, node)) out.keepers.push_back(node);
   }
-  out.moves = out.keepers.size() != out.targets;
   return out;
 }
 
 bool Members::owns(const NodeId& node, PartitionId id) const { return contains(place(id).owners, node); }
 bool Members::keeps(const NodeId& node, PartitionId id) const { return contains(place(id).keepers, node); }
 
-std::vector<NodeId> Members::targets(PartitionId id) const {
-  const Place& of = place(id);
-  return {of.preference.begin(), of.preference.begin() + static_cast<std::ptrdiff_t>(of.targets)};
-}
-
 bool Members::is_target(const NodeId& node, PartitionId id) const {
-  const Place& of = place(id);
-  const auto end = of.preference.begin() + static_cast<std::ptrdiff_t>(of.targets);
-  return std::find(of.preference.begin(), end, node) != end;
+  return contains(place(id).targets, node);
 }
 
 bool Members::ready(const NodeId& node, PartitionId id) const {

@@ -54,14 +54,17 @@ class Members {
   // until then also those that owned it before. Owners and targets together are its keepers: they take all
   // writes.
   const std::vector<NodeId>& preference(PartitionId id) const { return place(id).preference; }
-  std::vector<NodeId> targets(PartitionId id) const;
+  const std::vector<NodeId>& targets(PartitionId id) const { return place(id).targets; }
   const std::vector<NodeId>& owners(PartitionId id) const { return place(id).owners; }
   const std::vector<NodeId>& keepers(PartitionId id) const { return place(id).keepers; }
   bool owns(const NodeId& node, PartitionId id) const;
   bool keeps(const NodeId& node, PartitionId id) const;
   bool is_target(const NodeId& node, PartitionId id) const;
   // The owners are not the targets: the partition moves.
-  bool moves(PartitionId id) const { return place(id).moves; }
+  bool moves(PartitionId id) const {
+    const Place& of = place(id);
+    return of.keepers.size() != of.targets.size();  // which has all targets
+  }
   // Whether a copy has all that was acknowledged before it began. Targets of whom nothing else was told are
   // ready, other nodes are not; who becomes a target anew is not.
   bool ready(const NodeId& node, PartitionId id) const;
@@ -97,13 +100,13 @@ class Members {
   };
   struct Place {
     std::vector<NodeId> preference;  // all members that neither leave nor are removed
+    std::vector<NodeId> targets;     // the first of them
     std::vector<NodeId> owners;
     std::vector<NodeId> keepers;
-    size_t targets = 0;  // the first of `preference`
-    bool moves = false;
   };
   const Place& place(PartitionId id) const;
   Place compute(PartitionId id) const;
+  bool heard_lately(Now now, const NodeId& node) const;
 
   NodeId self_;
   uint32_t partitions_;
@@ -112,7 +115,6 @@ class Members {
   uint32_t shards_;
   uint64_t suspect_after_us_;
   std::map<NodeId, Member> members_;
-  bool heard_lately(Now now, const NodeId& node) const;
   std::map<NodeId, Member> removed_;  // so that old news does not bring them back
   std::map<NodeId, Reach> reach_;
   std::map<NodeId, Verdict> verdicts_;

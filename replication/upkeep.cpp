@@ -98,16 +98,13 @@ void Upkeep::drop_if_handed_over(Partition& partition) {
   if (shard_.keeps(partition.id) || !holds || !shard_.replica.durable(partition)) return;
   const std::vector<NodeId>& owners = shard_.members.owners(partition.id);
   if (owners.size() < shard_.options.replicas) return;
-  bool all = std::all_of(owners.begin(), owners.end(), [&](const NodeId& owner) {
+  auto has_all = [&](const NodeId& owner) {
     if (partition.clock.empty()) return true;
     auto copy = partition.copies.find(owner);
     return copy != partition.copies.end() && copy->second.durable_clock.contains(partition.clock);
-  });
-  bool any = std::any_of(owners.begin(), owners.end(), [&](const NodeId& owner) {
-    auto copy = partition.copies.find(owner);
-    return copy != partition.copies.end() && copy->second.durable_clock.contains(partition.clock);
-  });
-  if (!all && !(any && bug(Bug::stand_in_drops_early))) return;
+  };
+  const bool early = bug(Bug::stand_in_drops_early) && std::any_of(owners.begin(), owners.end(), has_all);
+  if (!early && !std::all_of(owners.begin(), owners.end(), has_all)) return;
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   edit.drop_everything();
   auto done = edit.commit();

@@ -52,10 +52,8 @@ Result<Asked, ErrorAnswer> parse(const std::string& body, bool replaces) {
 // What the members would be, and what that moves.
 struct Plan {
   std::vector<Member> decisions;
-  std::vector<Member> before, after;
   uint32_t copies = 0;                        // of partitions, that some node is filled with
   std::map<std::string, uint32_t> copies_of;  // by node
-  uint64_t objects = 0;                       // in those copies, about
 };
 
 std::vector<NodeId> targets(uint32_t partition, const std::vector<Member>& members, uint32_t replicas) {
@@ -75,12 +73,13 @@ const Member* find(const std::vector<Member>& members, const std::string& name) 
 Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const Asked& asked) {
   const Config& config = shard.node().config;
   Plan plan;
+  std::vector<Member> before;
   std::map<std::string, MemberState> states;
   for (const MemberView& view : shard.core().members(now())) {
-    plan.before.push_back(view.member);
+    before.push_back(view.member);
     states[view.member.node.name] = view.state;
   }
-  const Member* node = find(plan.before, asked.node);
+  const Member* node = find(before, asked.node);
   if (node == nullptr) {
     return ErrorAnswer{
         404, "no_such_node", "No member is called " + asked.node + ": GET /v1/cluster lists them.", {}};
@@ -90,7 +89,7 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
     return state == MemberState::self || state == MemberState::alive;
   };
   const auto staying =
-      static_cast<uint32_t>(std::count_if(plan.before.begin(), plan.before.end(), [](const Member& member) {
+      static_cast<uint32_t>(std::count_if(before.begin(), before.end(), [](const Member& member) {
         return member.standing == Standing::member;
       }));
   Member decided = *node;
@@ -99,7 +98,7 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
                      : action == "leave" ? Standing::leaving
                                          : Standing::removed;
   if (action == "replace") {
-    const Member* by = find(plan.before, asked.by);
+    const Member* by = find(before, asked.by);
     if (by == nullptr)
       return ErrorAnswer{404,
                          "no_such_node",
@@ -131,15 +130,15 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
   if (action == "leave" && node->standing == Standing::removed)
     return conflict("was_removed", asked.node + " was removed already.");
   plan.decisions.push_back(decided);
-  plan.after = plan.before;
-  for (Member& member : plan.after) {
+  std::vector<Member> after = before;
+  for (Member& member : after) {
     for (const Member& decision : plan.decisions) {
       if (decision.node == member.node) member = decision;
     }
   }
   for (uint32_t id = 0; id < config.partitions; ++id) {
-    const auto old_targets = targets(id, plan.before, config.replicas);
-    for (const NodeId& owner : targets(id, plan.after, config.replicas)) {
+    const auto old_targets = targets(id, before, config.replicas);
+    for (const NodeId& owner : targets(id, after, config.replicas)) {
       if (std::find(old_targets.begin(), old_targets.end(), owner) != old_targets.end()) continue;
       ++plan.copies;
       ++plan.copies_of[owner.name];

@@ -328,23 +328,32 @@ bool Node::close() {
   return true;
 }
 
+// One after the other, and waits for each.
+void Node::ask_each_shard(const std::function<void(ShardLoop&, size_t)>& question) {
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    std::promise<void> asked;
+    shards_[i]->mailbox().post([&] {
+      question(*shards_[i], i);
+      asked.set_value();
+    });
+    asked.get_future().get();
+  }
+}
+
 // Each shard's thread looks at its own partitions.
 bool Node::held_elsewhere() {
   bool all = true;
-  for (size_t i = 0; i < shards_.size(); ++i) {
-    std::promise<bool> answer;
-    shards_[i]->mailbox().post([&, i] {
-      const Core& core = shards_[i]->core();
-      auto& wanted = at_damage_[i];
-      if (wanted.empty()) {
-        for (const PartitionView& view : core.partitions(now())) wanted.emplace(view.partition, view.clock);
-      }
-      answer.set_value(std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
-        return entry.second.empty() || core.held_elsewhere(entry.first, entry.second);
-      }));
+  ask_each_shard([&](ShardLoop& shard, size_t i) {
+    const Core& core = shard.core();
+    auto& wanted = at_damage_[i];
+    if (wanted.empty()) {
+      for (const PartitionView& view : core.partitions(now())) wanted.emplace(view.partition, view.clock);
+    }
+    const bool held = std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
+      return entry.second.empty() || core.held_elsewhere(entry.first, entry.second);
     });
-    all = answer.get_future().get() && all;
-  }
+    all = held && all;
+  });
   return all;
 }
 
@@ -369,31 +378,21 @@ bool Node::departed() {
   bool all = true;
   bool linked = false;
   Member self;
-  for (auto& shard : shards_) {
-    std::promise<void> answer;
-    shard->mailbox().post([&] {
-      all = all && shard->core().departed();
-      linked = linked || shard->linked_to_any();
-      for (const MemberView& view : shard->core().members(now())) {
-        if (view.state == MemberState::self) self = view.member;
-      }
-      answer.set_value();
-    });
-    answer.get_future().get();
-  }
+  ask_each_shard([&](ShardLoop& shard, size_t) {
+    all = all && shard.core().departed();
+    linked = linked || shard.linked_to_any();
+    for (const MemberView& view : shard.core().members(now())) {
+      if (view.state == MemberState::self) self = view.member;
+    }
+  });
   if (!all) departed_.reset();
   if (!all || !linked) return false;
   if (self.standing == Standing::leaving) {
     self.standing = Standing::removed;
     self.decided = {};
-    for (auto& shard : shards_) {
-      std::promise<void> answer;
-      shard->mailbox().post([&] {
-        if (auto decided = shard->decide(self)) self = *decided;
-        answer.set_value();
-      });
-      answer.get_future().get();
-    }
+    ask_each_shard([&](ShardLoop& shard, size_t) {
+      if (auto decided = shard.decide(self)) self = *decided;
+    });
   }
   const auto now = std::chrono::steady_clock::now();
   if (!departed_) {

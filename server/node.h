@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -64,6 +65,7 @@ class Node {
   explicit Node(Config config);
   void drain_connections();
   void stop_shards();
+  void ask_each_shard(const std::function<void(ShardLoop&, size_t)>& question);  // on its own thread
   bool held_elsewhere();
   std::optional<std::string> open_directory();
   std::optional<std::string> keep_damaged(const std::string& what);

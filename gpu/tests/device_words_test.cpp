@@ -39,29 +39,20 @@ Query of(std::vector<Aggregate> aggregates, std::vector<std::string> group_by = 
 }  // namespace
 
 TEST_CASE("device: golden vectors are exact, rounded once") {
-  const Schema schema{{{"x", ColumnType::kFloat64}, {"g", ColumnType::kString}}};
-  for (const Golden& golden : read_golden()) {
-    Schema typed = schema;
-    typed.columns[0].type = golden.type;
-    std::vector<Row> rows;
-    for (const Value& value : golden.values) rows.push_back({0, {value, std::string("a")}, {}});
-    for (const bool grouped : {false, true}) {
-      const auto plan = plan_of(typed, queries_for(golden, grouped));
-      if (!plan) continue;
-      Random random(1);
-      const Stores stores =
-          make_stores(typed, rows, {.partitions = 3, .tile_rows = 256, .gaps = 0.3}, random);
-      const auto cpu = make_cpu_backend({.threads = 1});
-      const auto expected = scan_of(*cpu, *plan, stores);
-      for (const EmulatedOptions& options : {EmulatedOptions{}, {.blocks = 2, .shared_bytes = 0}}) {
-        const auto device = make_emulated_backend(options);
-        const auto partials = scan_of(*device, *plan, stores);
-        if (!partials || !expected) continue;
-        check_answers(golden, *plan, *partials, grouped ? "grouped, on a device" : "on a device");
-        CHECK(partials->encode() == expected->encode());
-      }
+  for_each_golden([&](const GoldenCase& one) {
+    Random random(1);
+    const Stores stores =
+        make_stores(one.schema, one.rows, {.partitions = 3, .tile_rows = 256, .gaps = 0.3}, random);
+    const auto cpu = make_cpu_backend({.threads = 1});
+    const auto expected = scan_of(*cpu, one.plan, stores);
+    for (const EmulatedOptions& options : {EmulatedOptions{}, {.blocks = 2, .shared_bytes = 0}}) {
+      const auto device = make_emulated_backend(options);
+      const auto partials = scan_of(*device, one.plan, stores);
+      if (!partials || !expected) continue;
+      check_answers(one.golden, one.plan, *partials, one.grouped ? "grouped, on a device" : "on a device");
+      CHECK(partials->encode() == expected->encode());
     }
-  }
+  });
 }
 
 TEST_CASE("device: values of any range are summed exactly, alone and in groups") {

@@ -34,22 +34,13 @@ void same(Backend& device, Backend& cpu, const Plan& plan, const Stores& stores,
 TEST_CASE("a real device: golden vectors are exact, rounded once") {
   const auto device = real_device();
   if (!device) return;
-  const Schema schema{{{"x", ColumnType::kFloat64}, {"g", ColumnType::kString}}};
-  for (const Golden& golden : read_golden()) {
-    Schema typed = schema;
-    typed.columns[0].type = golden.type;
-    std::vector<Row> rows;
-    for (const Value& value : golden.values) rows.push_back({0, {value, std::string("a")}, {}});
-    for (const bool grouped : {false, true}) {
-      const auto plan = plan_of(typed, queries_for(golden, grouped));
-      if (!plan) continue;
-      Random random(1);
-      const Stores stores =
-          make_stores(typed, rows, {.partitions = 3, .tile_rows = 256, .gaps = 0.3}, random);
-      const auto partials = scan_of(*device, *plan, stores);
-      if (partials) check_answers(golden, *plan, *partials, "on a device");
-    }
-  }
+  for_each_golden([&](const GoldenCase& one) {
+    Random random(1);
+    const Stores stores =
+        make_stores(one.schema, one.rows, {.partitions = 3, .tile_rows = 256, .gaps = 0.3}, random);
+    const auto partials = scan_of(*device, one.plan, stores);
+    if (partials) check_answers(one.golden, one.plan, *partials, "on a device");
+  });
 }
 
 TEST_CASE("a real device: partials are the bytes of the CPU's for random questions, again and again") {

@@ -15,8 +15,7 @@ constexpr uint64_t look_each_us = 50'000;
 void World::members_changed() {
   std::vector<Member> members;
   for (const Machine& machine : machines_) {
-    if (in_cluster(machine) && machine.standing == Standing::member)
-      members.push_back(members_[machine.index]);
+    if (stays(machine)) members.push_back(members_[machine.index]);
   }
   oracle_.members_changed(members);
 }
@@ -24,18 +23,15 @@ void World::members_changed() {
 Machine& World::serving(const std::string& name) {
   Machine& asked = machine(name);
   if (in_cluster(asked)) return asked;
-  auto other = std::find_if(machines_.begin(), machines_.end(), [&](const Machine& one) {
-    return in_cluster(one) && one.standing == Standing::member;
-  });
+  auto other =
+      std::find_if(machines_.begin(), machines_.end(), [&](const Machine& one) { return stays(one); });
   return other == machines_.end() ? asked : *other;
 }
 
 bool World::may_go(const Machine& machine) const {
-  if (!in_cluster(machine) || machine.standing != Standing::member) return false;
-  const auto staying = std::count_if(machines_.begin(), machines_.end(), [&](const Machine& other) {
-    return in_cluster(other) && other.standing == Standing::member;
-  });
-  return staying > setup_.replicas;
+  const auto staying =
+      std::count_if(machines_.begin(), machines_.end(), [&](const Machine& one) { return stays(one); });
+  return stays(machine) && staying > setup_.replicas;
 }
 
 // An operator tells the first node that runs and knows the one concerned.
@@ -48,19 +44,21 @@ bool World::decide(const NodeId& node, Standing standing) {
     }
     if (decision.node != node) continue;
     decision.standing = standing;
-    decision.decided = {};
-    bool all = true;
-    for (ShardState& shard : machine.shards) {
-      input(machine, shard, [&](Core& core, Now time) {
-        auto decided = core.decide(time, decision);
-        if (decided) decision = *decided;
-        all = all && decided.ok();
-      });
-    }
-    // Where a disk failed, the other shards hear of it from their peers.
-    if (all || decision.decided != Hlc{}) return true;
+    if (decide_at(machine, decision)) return true;
   }
   return false;
+}
+
+// All shards of the machine; where a disk fails, the others hear of it from their peers. False: no shard took
+// it.
+bool World::decide_at(Machine& machine, Member decision) {
+  decision.decided = {};
+  for (ShardState& shard : machine.shards) {
+    input(machine, shard, [&](Core& core, Now time) {
+      if (auto decided = core.decide(time, decision)) decision = *decided;
+    });
+  }
+  return decision.decided != Hlc{};
 }
 
 void World::decide_again() {
@@ -113,12 +111,7 @@ void World::look_at_departure(Machine& machine) {
       if (view.state == MemberState::self) self = view.member;
     }
     self.standing = Standing::removed;
-    self.decided = {};
-    for (ShardState& shard : machine.shards) {
-      input(machine, shard, [&](Core& core, Now time) {
-        if (auto decided = core.decide(time, self)) self = *decided;
-      });
-    }
+    (void)decide_at(machine, self);  // unless its disk fails: then it tries again
     note(machine.id.name + " has handed everything over");
     machine.said_farewell = true;
   }
@@ -130,18 +123,20 @@ void World::look_at_departure(Machine& machine) {
   machine.gone = true;
 }
 
+// Whether a node sees those as owners that the members decide, in whatever order.
+bool World::are_owners(const PartitionView& view) const {
+  const auto& wanted = oracle_.owner_names(view.partition);
+  return std::is_permutation(view.owners.begin(), view.owners.end(), wanted.begin(), wanted.end());
+}
+
 // Every member that is to stay runs, and all of them see the new owners, who are ready.
 bool World::is_settled(PartitionId partition) {
-  const auto& targets = oracle_.owner_names(partition);
   for (Machine& machine : machines_) {
     if (!in_cluster(machine) || machine.standing == Standing::removed) continue;
     if (!machine.up || machine.paused) return false;
     const PartitionView view =
         machine.shards[partition.value % machine.shards.size()].core->partition(now(machine), partition);
-    std::vector<NodeId> owners = view.owners, wanted = targets;
-    std::sort(owners.begin(), owners.end());
-    std::sort(wanted.begin(), wanted.end());
-    if (owners != wanted || (view.owned && !view.ready) || !view.filling.empty()) return false;
+    if (!are_owners(view) || (view.owned && !view.ready) || !view.filling.empty()) return false;
   }
   return true;
 }
@@ -152,11 +147,7 @@ bool World::sees_old_owners(const Machine& machine, const Request& request) {
                                     ? request.partition
                                     : partition_of(request.table, request.key, setup_.partitions);
   const ShardState& shard = machine.shards[partition.value % machine.shards.size()];
-  std::vector<NodeId> owners = shard.core->partition(now(machine), partition).owners;
-  std::vector<NodeId> wanted = oracle_.owner_names(partition);
-  std::sort(owners.begin(), owners.end());
-  std::sort(wanted.begin(), wanted.end());
-  return owners != wanted;
+  return !are_owners(shard.core->partition(now(machine), partition));
 }
 
 void World::look_whether_settled() {

@@ -131,11 +131,16 @@ class World {
   };
 
   bool in_cluster(const Machine& machine) const { return !machine.outside && !machine.gone; }
+  bool stays(const Machine& machine) const {
+    return in_cluster(machine) && machine.standing == Standing::member;
+  }
   bool may_go(const Machine& machine) const;
   bool decide(const NodeId& node, Standing standing);
+  bool decide_at(Machine& machine, Member decision);
   void decide_again();  // what only disks knew that are lost
   void members_changed();
   void look_at_departure(Machine& machine);
+  bool are_owners(const PartitionView& view) const;
   bool is_settled(PartitionId partition);
   bool sees_old_owners(const Machine& machine, const Request& request);
   void look_whether_settled();
