@@ -45,6 +45,7 @@ enum class Bug {
   suspicion_never_ends,          // a node that does not refute a suspicion is never taken for dead
   moving_counts_owners_alone,    // a strict write while its partition moves does not wait for the targets
   ready_before_filled,           // a member that is to own a partition owns it at once
+  resumed_clock_of_the_last,     // a transfer that was interrupted takes over the clock of its last snapshot
   count
 };
 
@@ -84,7 +85,8 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "refutation_keeps_incarnation",
     "suspicion_never_ends",
     "moving_counts_owners_alone",
-    "ready_before_filled"};
+    "ready_before_filled",
+    "resumed_clock_of_the_last"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

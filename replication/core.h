@@ -70,8 +70,11 @@ struct CoreOptions {
       64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn
   uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
-  DetectorOptions detector;                 // run by the core of shard 0 for the whole node
-  Feed* feed = nullptr;                     // told of every batch (replication/feed.h); outlives the core
+  // At which whole partitions are sent, to all peers together; 0: as fast as they take them. A pace, not a
+  // promise: a chunk is not cut.
+  uint64_t transfer_bytes_per_second = 0;
+  DetectorOptions detector;  // run by the core of shard 0 for the whole node
+  Feed* feed = nullptr;      // told of every batch (replication/feed.h); outlives the core
 };
 
 // What the data directory says about this node's past (storage/identity).
@@ -123,7 +126,8 @@ struct CoreStats {
   uint64_t read_repairs = 0, siblings_made = 0;
   uint64_t gossip_digests_sent = 0, gossip_objects_sent = 0, gossip_bytes_sent = 0,
            gossip_objects_received = 0;
-  uint64_t repairs_started = 0, repairs_finished = 0, repair_objects_sent = 0, repair_bytes_sent = 0;
+  uint64_t repairs_started = 0, repairs_resumed = 0, repairs_finished = 0;
+  uint64_t repair_objects_sent = 0, repair_bytes_sent = 0, repair_objects_received = 0;
   uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0;
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;

@@ -13,6 +13,8 @@ constexpr size_t pulls_max = 2;   // of a shard at once
 constexpr size_t serves_max = 4;  // each pins a snapshot
 constexpr size_t slice_keys = 2'000;
 constexpr uint64_t idle_after_us = 5'000'000;
+constexpr uint64_t waiting_told_us = 1'000'000;
+constexpr uint64_t burst_us = 50'000;  // that the pace may be ahead after a pause
 constexpr uint64_t settled_dots_max = 100'000;
 
 uint32_t bucket_of(const TableKey& key) {
@@ -23,13 +25,18 @@ bool has_bit(const std::string& bits, uint32_t bucket) {
   return bucket / 8 < bits.size() && (static_cast<uint8_t>(bits[bucket / 8]) >> (bucket % 8) & 1) != 0;
 }
 
+// Where the objects of a partition begin that stand behind a storage key; empty: all.
+std::string behind(PartitionId id, const std::string& from) {
+  return from.empty() ? partition_key(id) : from + '\0';
+}
+
 }  // namespace
 
-Repair::Hashing Repair::begin_hashing(PartitionId id) {
+Repair::Hashing Repair::begin_hashing(PartitionId id, const std::string& from) {
   Hashing out;
   out.snapshot = shard_.store.snapshot();
-  std::string lower = partition_key(id);
-  out.cursor = shard_.store.cursor(Column::objects, lower, after_prefix(lower), out.snapshot.get());
+  out.cursor = shard_.store.cursor(Column::objects, behind(id, from), after_prefix(partition_key(id)),
+                                   out.snapshot.get());
   return out;
 }
 
@@ -62,7 +69,13 @@ void Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) 
   pull.session = shard_.random.next();
   pull.keep = kind.keep;
   pull.until_us = now.tick_us + idle_after_us;
-  pull.hashing = begin_hashing(partition.id);
+  if (auto found = interrupted_.find(partition.id); found != interrupted_.end() && !kind.keep) {
+    pull.from = pull.position = found->second.position;
+    pull.earlier = std::move(found->second.clock);
+    interrupted_.erase(found);
+    ++shard_.stats.repairs_resumed;
+  }
+  pull.hashing = begin_hashing(partition.id, pull.from);
   pulls_.emplace(partition.id, std::move(pull));
 }
 
@@ -71,10 +84,34 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
   message.set_partition(id.value);
   message.set_session(pull.session);
   message.set_keep(pull.keep);
+  message.set_from(pull.from);
   for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
 }
 
+// The caller erases it.
+void Repair::end_pull(PartitionId id, Pull& pull, bool resumable) {
+  ended_ = true;
+  if (resumable && !pull.keep && pull.earlier && !pull.position.empty())
+    interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier)};
+}
+
 void Repair::tick(Now now) {
+  tick_pulls(now);
+  for (auto at = serves_.begin(); at != serves_.end();) {
+    Serve& serve = at->second;
+    bool over = now.tick_us > serve.until_us;
+    if (!over && !serve.hashed) {
+      Progress progress = hash_slice(serve.hashing);
+      over = progress == Progress::failed;
+      if (progress == Progress::done) begin_sending(serve);
+    }
+    if (!over && serve.wanted) tell_waiting(now, serve);
+    at = over ? serves_.erase(at) : std::next(at);
+  }
+  send_due(now);
+}
+
+void Repair::tick_pulls(Now now) {
   for (auto at = pulls_.begin(); at != pulls_.end();) {
     auto& [id, pull] = *at;
     bool over = now.tick_us > pull.until_us;
@@ -88,29 +125,39 @@ void Repair::tick(Now now) {
         ask(pull.peer, id, pull);
       }
     }
+    if (over) end_pull(id, pull, true);
     at = over ? pulls_.erase(at) : std::next(at);
   }
-  for (auto at = serves_.begin(); at != serves_.end();) {
-    Serve& serve = at->second;
-    bool over = now.tick_us > serve.until_us;
-    if (!over && !serve.hashed) {
-      Progress progress = hash_slice(serve.hashing);
-      serve.until_us = now.tick_us + idle_after_us;
-      over = progress == Progress::failed;
-      if (progress == Progress::done) {
-        serve.hashed = true;
-        serve.differing.assign(repair_buckets / 8, '\0');
-        for (uint32_t b = 0; b < repair_buckets; ++b) {
-          if (serve.hashing.hashes[b] != serve.theirs[b])
-            serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
-        }
-        std::string lower = partition_key(serve.partition);
-        serve.hashing.cursor =
-            shard_.store.cursor(Column::objects, lower, after_prefix(lower), serve.hashing.snapshot.get());
-        send_chunk(now, serve);
-      }
-    }
-    at = over ? serves_.erase(at) : std::next(at);
+}
+
+void Repair::begin_sending(Serve& serve) {
+  serve.hashed = true;
+  serve.differing.assign(repair_buckets / 8, '\0');
+  for (uint32_t b = 0; b < repair_buckets; ++b) {
+    if (serve.hashing.hashes[b] != serve.theirs[b]) serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
+  }
+  serve.hashing.cursor =
+      shard_.store.cursor(Column::objects, behind(serve.partition, serve.to),
+                          after_prefix(partition_key(serve.partition)), serve.hashing.snapshot.get());
+}
+
+// That there is more to come, so that it goes on waiting.
+void Repair::tell_waiting(Now now, Serve& serve) {
+  serve.until_us = now.tick_us + idle_after_us;
+  if (now.tick_us < serve.told_us + waiting_told_us) return;
+  serve.told_us = now.tick_us;
+  auto& message = *shard_.outbox.to(serve.peer).mutable_repair_chunk();
+  message.set_partition(serve.partition.value);
+  message.set_session(serve.session);
+}
+
+// What is wanted and the pace allows, in turns.
+void Repair::send_due(Now now) {
+  for (size_t asked = serves_.size(); asked > 0 && now.tick_us >= sends_again_us_; --asked) {
+    auto next = serves_.upper_bound(last_served_);
+    if (next == serves_.end()) next = serves_.begin();
+    last_served_ = next->first;
+    if (next->second.wanted && next->second.hashed) send_chunk(now, next->second);
   }
 }
 
@@ -121,6 +168,11 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
     return;
   }
   if (serves_.contains({from, message.session()})) return;  // repeated
+  std::string from_key = message.from();
+  if (!from_key.empty() && !from_key.starts_with(partition_key(id))) {
+    ++shard_.stats.malformed_messages_dropped;
+    return;
+  }
   if (serves_.size() >= serves_max) {
     auto& refused = *shard_.outbox.to(from).mutable_repair_chunk();
     refused.set_partition(message.partition());
@@ -137,9 +189,18 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   std::copy(message.bucket_hashes().begin(), message.bucket_hashes().end(), serve.theirs.begin());
   serve.clock = partition.clock;
   serve.voids = partition.voids;
-  serve.hashing = begin_hashing(id);
+  serve.hashing = begin_hashing(id, from_key);
+  serve.to = std::move(from_key);
+  serve.told_us = now.tick_us;
   serve.until_us = now.tick_us + idle_after_us;
+  // To who has nothing, everything goes.
+  const bool empty = std::all_of(serve.theirs.begin(), serve.theirs.end(), [](uint64_t h) { return h == 0; });
+  if (empty) {
+    serve.hashing.hashes.fill(1);
+    begin_sending(serve);
+  }
   serves_.emplace(std::pair{from, message.session()}, std::move(serve));
+  send_due(now);
 }
 
 // Tells the chunk behind the one told last.
@@ -168,13 +229,19 @@ void Repair::send_chunk(Now now, Serve& serve) {
     bytes += cursor.key().size() + cursor.value().size();
   }
   serve.last = !cursor.valid();
+  serve.wanted = false;
   if (auto error = cursor.error()) {
     shard_.store_failed(*error);
     message.set_refusal(static_cast<uint32_t>(refusal_of(*error)));
   }
   if (!serve.last) message.set_to(serve.to);
   message.set_last(serve.last);
+  serve.told_us = now.tick_us;
   serve.until_us = now.tick_us + idle_after_us;
+  if (const uint64_t rate = shard_.options.transfer_bytes_per_second; rate > 0) {
+    const uint64_t earliest = now.tick_us - std::min(now.tick_us, burst_us);
+    sends_again_us_ = std::max(sends_again_us_, earliest) + message.ByteSizeLong() * 1'000'000 / rate;
+  }
   shard_.stats.repair_objects_sent += static_cast<uint64_t>(message.items_size());
   shard_.stats.repair_bytes_sent += message.ByteSizeLong();
 }
@@ -188,7 +255,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairNext& messag
     serves_.erase(at);  // it has everything
     return;
   }
-  send_chunk(now, at->second);
+  at->second.wanted = true;
+  send_due(now);
 }
 
 void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& message) {
@@ -198,20 +266,28 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   Pull& pull = at->second;
   if (pull.hashing) return;
   if (message.refusal() != 0) {
+    end_pull(id, pull, true);
     pulls_.erase(at);
     return;
   }
+  pull.until_us = now.tick_us + idle_after_us;
+  if (message.index() == 0) return;  // it takes its time
   auto clock = decode_dot_set(message.clock());
-  auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
   if (message.index() != pull.index + 1 || message.from() != pull.position) return;  // repeated
   Partition& partition = shard_.replica.at(id);
-  if (!clock || !voids || shard_.writes_refused || !apply_chunk(now, partition, message, *clock)) {
+  if (!clock || shard_.writes_refused || !apply_chunk(now, partition, message, *clock, pull.earlier)) {
+    end_pull(id, pull, false);
     pulls_.erase(at);
     return;
+  }
+  shard_.stats.repair_objects_received += static_cast<uint64_t>(message.items_size());
+  if (pull.earlier) {
+    if (pull.index == 0) pull.earlier->intersect(*clock);
+  } else {
+    pull.earlier = std::move(*clock);
   }
   pull.index = message.index();
   pull.position = message.to();
-  pull.until_us = now.tick_us + idle_after_us;
   auto& next = *shard_.outbox.to(from).mutable_repair_next();
   next.set_partition(message.partition());
   next.set_session(message.session());
@@ -219,11 +295,12 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   if (!message.last()) return;
   ++shard_.stats.repairs_finished;
   if (!message.keep()) partition.unlogged.erase(from);
+  end_pull(id, pull, false);
   pulls_.erase(at);
 }
 
-bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message,
-                         const Clock& clock) {
+bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
+                         const std::optional<Clock>& earlier) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   if (message.keep()) {
     ItemKeys keys;
@@ -249,7 +326,9 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
         shard_.store_failed(added.error());
         return false;
       }
-      edit.join_clock(clock);
+      Clock seen_by_all = clock;
+      if (earlier && !bug(Bug::resumed_clock_of_the_last)) seen_by_all.intersect(*earlier);
+      edit.join_clock(seen_by_all);
     }
   }
   auto done = edit.commit();

@@ -5,14 +5,18 @@
 // The copy that lacks something asks (a pull): it sends a hash for each bucket of keys; the other walks a
 // snapshot and sends the objects of differing buckets in key order, chunk by chunk, each wanted by its
 // number; with the last one the asker takes over the clock of the snapshot. A chunk speaks of every key in
-// its range, also of those the sender no longer holds. An interrupted session begins anew, and its comparison
-// skips what has arrived.
+// its range, also of those the sender no longer holds. A session that was interrupted goes on, with whichever
+// peer, behind the last chunk that arrived; then it takes over only what every one of its snapshots had seen.
+//
+// Chunks are sent at the pace of CoreOptions::transfer_bytes_per_second. Who waits for one is told every
+// second that there is more to come.
 #pragma once
 
 #include <array>
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "replication/lives.h"
 #include "replication/shard.h"
@@ -41,6 +45,10 @@ class Repair {
   };
   // Begins a session, unless one for the partition is under way or too many are.
   void open(Now now, const NodeId& peer, Partition& partition, Kind kind);
+  // Since the last call a session has ended, and there is room for another.
+  bool take_ended() { return std::exchange(ended_, false); }
+  // The copy was dropped: what has arrived is no more.
+  void forget(PartitionId partition) { interrupted_.erase(partition); }
   void tick(Now now);
 
   void receive(Now now, const NodeId& from, const peer::RepairOpen& message);
@@ -69,8 +77,14 @@ class Repair {
     std::optional<Hashing> hashing;  // still adding up; else waiting for chunk `index`
     Hashes hashes{};
     uint64_t index = 0;
-    std::string position;  // storage key up to which chunks have come
+    std::string from;              // storage key behind which it began
+    std::string position;          // storage key up to which chunks have come
+    std::optional<Clock> earlier;  // that of all snapshots of the sessions that it goes on with
     uint64_t until_us = 0;
+  };
+  struct Interrupted {
+    std::string position;
+    Clock clock;  // that the snapshots up to there had in common
   };
   struct Serve {
     NodeId peer;
@@ -86,15 +100,25 @@ class Repair {
     uint64_t index = 0;    // of the chunk told last, from 1
     std::string from, to;  // its range
     bool last = false;
+    bool wanted = true;    // the next one, and not sent yet
+    uint64_t told_us = 0;  // when the asker last heard of it
     uint64_t until_us = 0;
   };
 
-  Hashing begin_hashing(PartitionId id);
+  using Serves = std::map<std::pair<NodeId, uint64_t>, Serve>;
+
+  Hashing begin_hashing(PartitionId id, const std::string& from);
   enum class Progress { more, done, failed };
   Progress hash_slice(Hashing& hashing);
   void ask(const NodeId& peer, PartitionId id, Pull& pull);
+  void tick_pulls(Now now);
+  void end_pull(PartitionId id, Pull& pull, bool resumable);
+  void begin_sending(Serve& serve);
+  void send_due(Now now);
+  void tell_waiting(Now now, Serve& serve);
   void send_chunk(Now now, Serve& serve);
-  bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock);
+  bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
+                   const std::optional<Clock>& earlier);
   bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
                     const Clock& clock);
   bool merge_item(Now now, Replica::Edit& edit, const TableKey& key, const peer::Item& item,
@@ -103,7 +127,11 @@ class Repair {
   Shard& shard_;
   Lives& lives_;
   std::map<PartitionId, Pull> pulls_;
-  std::map<std::pair<NodeId, uint64_t>, Serve> serves_;
+  std::map<PartitionId, Interrupted> interrupted_;
+  bool ended_ = false;
+  Serves serves_;
+  std::pair<NodeId, uint64_t> last_served_;  // who comes last in the next turn
+  uint64_t sends_again_us_ = 0;              // the pace allows no chunk before
 };
 
 template <class Items>

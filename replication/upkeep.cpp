@@ -20,6 +20,9 @@ constexpr size_t expired_a_round = 100;
 }  // namespace
 
 void Upkeep::tick(Now now) {
+  if (repair_.take_ended()) {
+    for (auto& [id, partition] : shard_.replica.partitions()) repair_unlogged(now, partition);
+  }
   if (now.tick_us < next_round_us_) return;
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
@@ -107,6 +110,7 @@ void Upkeep::drop_if_handed_over(Partition& partition) {
   if (!early && !std::all_of(owners.begin(), owners.end(), has_all)) return;
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   edit.drop_everything();
+  repair_.forget(partition.id);
   auto done = edit.commit();
   if (!done) {
     shard_.store_failed(done.error());

@@ -133,6 +133,10 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_repairs_started_total", "Whole-partition transfers begun.", core.repairs_started);
   print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.",
                 core.repairs_finished);
+  print.counter("covey_repairs_resumed_total",
+                "Whole-partition transfers that went on where one was interrupted.", core.repairs_resumed);
+  print.counter("covey_repair_objects_received_total", "Objects received in whole-partition transfers.",
+                core.repair_objects_received);
   print.counter("covey_repair_objects_sent_total", "Objects sent in whole-partition transfers.",
                 core.repair_objects_sent);
   print.counter("covey_repair_sent_bytes_total", "Bytes of whole-partition transfers.",

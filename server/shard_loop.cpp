@@ -54,6 +54,9 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.seed = node_.seed + index_;
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
+  if (config.transfer_bytes_per_second != 0)
+    options.transfer_bytes_per_second =
+        std::max<uint64_t>(1, config.transfer_bytes_per_second / options.shards);
   options.detector = config.detector;
   options.feed = &feed_;
   if (node_.aggregator != nullptr) feed_.use_journal(node_.aggregator->journal());

@@ -57,7 +57,7 @@ void wait_for_changes(const CoveyCluster& cluster, size_t node, uint64_t changed
 
 void load_keys(const CoveyCluster& cluster, size_t nodes, uint64_t begin, uint64_t end, uint32_t value_bytes,
                uint64_t seed, const std::string& query) {
-  constexpr uint64_t lines_in_batch = 5'000;
+  const uint64_t lines_in_batch = std::clamp<uint64_t>((8 << 20) / value_bytes, 1, 5'000);
   size_t turn = 0;
   for (uint64_t first = begin; first < end; first += lines_in_batch) {
     std::string lines;

@@ -16,11 +16,12 @@ namespace {
 using namespace covey::bench;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_parts = {"throughput", "columns", "convergence", "memory"};
+const std::vector<std::string> all_parts = {"throughput", "columns", "convergence", "memory", "filling"};
 const std::vector<std::string> all_durabilities = {"sync", "interval", "none"};
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--part", options.parts, "What to measure: throughput, columns, convergence, memory")
+  app.add_option("--part", options.parts,
+                 "What to measure: throughput, columns, convergence, memory, filling")
       ->delimiter(',')
       ->check(CLI::IsMember(all_parts));
   app.add_option("--nodes", options.nodes, "Clusters for throughput: 1, 3")
@@ -92,6 +93,7 @@ int run(Options& options) {
   if (options.wants(options.parts, "columns")) results.columns = measure_columns(options);
   if (options.wants(options.parts, "convergence")) results.convergence = measure_convergence(options);
   if (options.wants(options.parts, "memory")) results.memory = measure_memory(options);
+  if (options.wants(options.parts, "filling")) results.filling = measure_filling(options);
   const std::string text = to_markdown(options, results);
   std::cout << text;
   if (options.markdown.empty()) return 0;

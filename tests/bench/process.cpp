@@ -182,6 +182,22 @@ std::vector<uint16_t> free_ports(size_t count) {
   return ports;
 }
 
+std::pair<int, int> connected_pair() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int first = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = local_address(0);
+  socklen_t length = sizeof address;
+  const bool listens = ::bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
+                       ::listen(listener, 1) == 0 &&
+                       ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+                       ::connect(first, reinterpret_cast<const sockaddr*>(&address), length) == 0;
+  const int second = listens ? ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC) : -1;
+  ::close(listener);
+  if (second < 0)
+    throw std::runtime_error(std::string("no connection over the loopback: ") + std::strerror(errno));
+  return {first, second};
+}
+
 bool accepts_connections(uint16_t port) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = local_address(port);

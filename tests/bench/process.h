@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace covey::bench {
@@ -53,6 +54,8 @@ class TemporaryDirectory {
 
 // TCP ports of 127.0.0.1 that nobody listened to a moment ago, all different.
 std::vector<uint16_t> free_ports(size_t count);
+// Two ends of a TCP connection over the loopback.
+std::pair<int, int> connected_pair();
 bool accepts_connections(uint16_t port);
 std::optional<std::string> find_program(const std::string& name);  // in PATH
 std::string output_of(const std::vector<std::string>& arguments, const std::filesystem::path& directory);

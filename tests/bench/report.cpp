@@ -108,6 +108,27 @@ void print_memory(std::string& out, const Memory& result) {
   print(out, "| from the process's start to its ready line | %.2f s |\n\n", result.ready_seconds);
 }
 
+void print_filling(std::string& out, const Filling& result) {
+  const auto rate = [&](double seconds) { return result.bytes / mib / seconds; };
+  out.append("## Filling an empty node\n\nTwo nodes with ").append(grouped(static_cast<double>(result.keys)));
+  print(out, " keys, %.0f MiB of keys and values; one lost its disk.\n\n| | |\n|---|--:|\n",
+        result.bytes / mib);
+  print(out, "| a plain copy of as many bytes, file to loopback to file, synced | %.2f s, %.0f MiB/s |\n",
+        result.copy_seconds, rate(result.copy_seconds));
+  print(out, "| filled without a limit | %.2f s, %.0f MiB/s, %.2f of that |\n", result.unlimited_seconds,
+        rate(result.unlimited_seconds), result.copy_seconds / result.unlimited_seconds);
+  print(out, "| processor time of both nodes for each object | %.1f µs |\n", result.unlimited_cpu_us);
+  print(out, "| filled at the default limit, under load | %.2f s, %.0f MiB/s |\n", result.limited_seconds,
+        rate(result.limited_seconds));
+  const auto cost = [&](const char* what, double before, double during) {
+    print(out, "| %s a second before, and meanwhile | %s, %s (%.2f) |\n", what, grouped(before).c_str(),
+          grouped(during).c_str(), during / before);
+  };
+  cost("puts", result.puts_before, result.puts_during);
+  cost("gets", result.gets_before, result.gets_during);
+  out.append("\n");
+}
+
 void print_head(std::string& out, const Options& options, const Results& results) {
   const Machine& machine = results.machine;
   print(out, "Measured on %s UTC, with `%s`.\n\n", results.date.c_str(), options.command.c_str());
@@ -139,6 +160,7 @@ std::string to_markdown(const Options& options, const Results& results) {
   for (const Setting& setting : results.columns) print_setting(out, setting, "two columns");
   if (results.convergence) print_convergence(out, *results.convergence);
   if (results.memory) print_memory(out, *results.memory);
+  if (results.filling) print_filling(out, *results.filling);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/bench/convergence.h"
+#include "tests/bench/filling.h"
 #include "tests/bench/options.h"
 #include "tests/bench/throughput.h"
 
@@ -30,6 +31,7 @@ struct Results {
   std::vector<Setting> columns;
   std::optional<Convergence> convergence;
   std::optional<Memory> memory;
+  std::optional<Filling> filling;
 };
 
 std::string to_markdown(const Options& options, const Results& results);

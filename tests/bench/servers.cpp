@@ -102,6 +102,18 @@ void CoveyCluster::stop(size_t node) {
   processes_.erase(node);
 }
 
+void CoveyCluster::wipe(size_t node) const { fs::remove_all(directory_ / ("n" + std::to_string(node + 1))); }
+
+void CoveyCluster::limit_transfers(std::optional<uint64_t> bytes_per_second) {
+  for (size_t node = 0; node < nodes(); ++node) {
+    const fs::path file = directory_ / ("n" + std::to_string(node + 1) + ".json");
+    Json config = Json::parse(std::ifstream(file));
+    config.erase("limits");
+    if (bytes_per_second) config["limits"] = {{"transfer_bytes_per_second", *bytes_per_second}};
+    std::ofstream(file) << config.dump(2);
+  }
+}
+
 std::map<std::string, double> CoveyCluster::metrics(size_t node) const {
   std::istringstream lines(exchange(http_ports_.at(node), {.target = "/metrics"}).body);
   std::map<std::string, double> values;

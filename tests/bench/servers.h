@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ class CoveyCluster {
 
   void start(size_t node);  // waits until it is ready; the seconds of that are in ready_seconds()
   void stop(size_t node);   // in order
+  // The directory of a node that does not run is emptied: as if its disk had been lost.
+  void wipe(size_t node) const;
+  // From each node's next start on; 0: none, absent: the default.
+  void limit_transfers(std::optional<uint64_t> bytes_per_second);
   double ready_seconds() const { return ready_seconds_; }
   const std::vector<uint16_t>& http_ports() const { return http_ports_; }
   Process& process(size_t node) { return processes_.at(node); }

@@ -145,6 +145,9 @@ class Node:
 
     def pause(self):
         self.signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        stopped = lambda: all((task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T" for task in tasks.iterdir())
+        wait_until(stopped, what=f"{self.name} to stand still")
 
     def resume(self):
         self.signal(signal.SIGCONT)

@@ -74,6 +74,8 @@ class Generator {
     setup_.partitions = 2;
     setup_.message_bytes_max = static_cast<uint32_t>(apart.between(200, 600));
     setup_.log_entries_max = apart.between(4, 12);
+    if (apart.one_in(2))
+      setup_.transfer_bytes_per_second = apart.pick(std::vector<uint64_t>{1'000, 4'000, 20'000});
   }
 
   void draw_network() {

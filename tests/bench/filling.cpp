@@ -1,0 +1,162 @@
+#include "tests/bench/filling.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/bench/convergence.h"
+#include "tests/bench/load.h"
+
+namespace covey::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+void need(bool ok, const char* what) {
+  if (!ok) throw std::runtime_error(std::string("copying bytes as a measure: ") + what + " failed");
+}
+
+// One process that reads a file and sends it over a TCP connection of the loopback, one that writes it to
+// another file and syncs that at the end: nothing that fills a copy can be faster here.
+double copy_seconds(const std::filesystem::path& directory, double bytes) {
+  std::string block(1 << 20, '\0');
+  Random random(1);
+  for (size_t i = 0; i + 8 <= block.size(); i += 8) {
+    const uint64_t word = random.next();
+    block.replace(i, 8, reinterpret_cast<const char*>(&word), 8);
+  }
+  const auto blocks = static_cast<size_t>(bytes / static_cast<double>(block.size())) + 1;
+  const int from = ::open((directory / "from").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  need(from >= 0, "open");
+  for (size_t i = 0; i < blocks; ++i)
+    need(::write(from, block.data(), block.size()) == static_cast<ssize_t>(block.size()), "write");
+  need(::fdatasync(from) == 0 && ::lseek(from, 0, SEEK_SET) == 0, "fdatasync");
+  auto [reader, writer] = connected_pair();
+  const int to = ::open((directory / "to").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  need(to >= 0, "open");
+  const auto begin = Clock::now();
+  std::thread sender([from, writer = writer] {
+    std::string buffer(1 << 18, '\0');
+    for (ssize_t got; (got = ::read(from, buffer.data(), buffer.size())) > 0;) {
+      for (ssize_t sent = 0; sent < got;) {
+        const ssize_t now =
+            ::send(writer, buffer.data() + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
+        if (now <= 0) break;
+        sent += now;
+      }
+    }
+    ::close(writer);
+  });
+  std::string buffer(1 << 18, '\0');
+  bool written = true;
+  for (ssize_t got; (got = ::read(reader, buffer.data(), buffer.size())) > 0;)
+    written = written && ::write(to, buffer.data(), static_cast<size_t>(got)) == got;
+  sender.join();
+  written = written && ::fdatasync(to) == 0;
+  const double seconds = seconds_since(begin);
+  for (const int file : {from, reader, to}) ::close(file);
+  std::filesystem::remove(directory / "from");
+  std::filesystem::remove(directory / "to");
+  need(written, "write");
+  return seconds;
+}
+
+double wait_until_filled(const CoveyCluster& cluster, size_t node) {
+  const auto begin = Clock::now();
+  while (cluster.metric(node, "covey_partitions_not_ready") != 0) {
+    if (seconds_since(begin) > 600) throw std::runtime_error("the node was not filled within ten minutes");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return seconds_since(begin);
+}
+
+class Clients {
+ public:
+  Clients(const Options& options, const CoveyCluster& cluster) : options_(options), cluster_(cluster) {}
+  double per_second(Operation operation) const {
+    Load load;
+    load.operation = operation;
+    load.connections = options_.connections;
+    load.keys = options_.keys;
+    load.value_bytes = options_.value_bytes;
+    load.seconds = options_.seconds;
+    load.warm_up_seconds = 0.2;
+    load.ports = {cluster_.http_ports().front()};
+    const std::string query = operation == Operation::put ? "w=1" : "r=1";
+    load.protocol = [query] { return covey_http(CoveyCluster::table, query); };
+    const LoadResult result = run_load(load);
+    if (result.failures > 0)
+      throw std::runtime_error("while filling, a client was told: " + result.first_failure);
+    return result.per_second();
+  }
+
+ private:
+  const Options& options_;
+  const CoveyCluster& cluster_;
+};
+
+}  // namespace
+
+Filling measure_filling(const Options& options) {
+  TemporaryDirectory directory(options.directory);
+  CoveyCluster cluster(
+      {.program = options.coveyd, .nodes = 2, .durability = Durability::interval, .threads = options.threads},
+      directory.path());
+  Filling out;
+  out.keys = options.keys;
+  out.bytes =
+      static_cast<double>(options.keys) * (static_cast<double>(key_text(0).size()) + options.value_bytes);
+  std::fprintf(stderr, "filling: loading %llu keys on two nodes\n",
+               static_cast<unsigned long long>(out.keys));
+  load_keys(cluster, 2, 0, options.keys, options.value_bytes, 1, "w=2");
+  cluster.wait_until_equal(std::chrono::seconds(300));
+  out.copy_seconds = copy_seconds(directory.path(), out.bytes);
+
+  cluster.stop(1);
+  cluster.wipe(1);
+  cluster.limit_transfers(0);
+  cluster.stop(0);
+  cluster.start(0);
+  const double cpu_before = cluster.cpu_seconds();
+  cluster.start(1);
+  out.unlimited_seconds = wait_until_filled(cluster, 1);
+  out.unlimited_cpu_us = (cluster.cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(options.keys);
+  cluster.wait_until_equal(std::chrono::seconds(60));
+  std::fprintf(stderr, "  %.2f s without a limit, a plain copy %.2f s\n", out.unlimited_seconds,
+               out.copy_seconds);
+
+  cluster.stop(1);
+  cluster.limit_transfers(std::nullopt);
+  cluster.stop(0);
+  cluster.start(0);
+  cluster.start(1);
+  cluster.wait_until_equal(std::chrono::seconds(60));
+  const Clients clients(options, cluster);
+  out.puts_before = clients.per_second(Operation::put);
+  out.gets_before = clients.per_second(Operation::get);
+  cluster.wait_until_equal(std::chrono::seconds(60));
+  cluster.stop(1);
+  cluster.wipe(1);
+  cluster.start(1);
+  const auto begin = Clock::now();
+  std::this_thread::sleep_for(std::chrono::seconds(2));  // until the transfers are under way
+  out.puts_during = clients.per_second(Operation::put);
+  out.gets_during = clients.per_second(Operation::get);
+  const bool still = cluster.metric(1, "covey_partitions_not_ready") != 0;
+  wait_until_filled(cluster, 1);
+  out.limited_seconds = seconds_since(begin);
+  std::fprintf(stderr, "  with clients, limited: %.2f s%s\n", out.limited_seconds,
+               still ? "" : "; it was over before the clients were measured: take more keys");
+  return out;
+}
+
+}  // namespace covey::bench

@@ -1,0 +1,100 @@
+// Whole-partition transfers: their pace, and what an interruption costs.
+#include <catch2/catch.hpp>
+
+#include "small_cluster.h"
+
+namespace {
+
+using namespace covey;
+using covey::test::SmallCluster;
+using Values = std::vector<std::string>;
+
+constexpr size_t objects = 200;
+constexpr size_t value_bytes = 1'000;
+
+std::string key(size_t index) { return "key" + std::to_string(index); }
+
+// Two nodes with one partition, of which n2 has lost its disk and is not connected yet.
+SmallCluster with_empty_n2(const CoreOptions& options) {
+  SmallCluster cluster(2, 2, 1, options);
+  for (size_t i = 0; i < objects; ++i) {
+    const Response written = cluster.put("n1", key(i), std::string(value_bytes, 'v'), {}, "all");
+    REQUIRE(written.status == Status::ok);
+  }
+  cluster.wait_ms(5'000);  // until the logs are empty
+  cluster.isolate("n2");
+  cluster.store("n2") = MemoryStore();
+  cluster.start("n2", {.life = 77'001, .fallback_life = 77'002, .fresh = true});
+  return cluster;
+}
+
+bool filled(SmallCluster& cluster) {
+  return cluster.core("n2").partition(cluster.now(), PartitionId{0}).ready;
+}
+
+uint64_t ms_until_filled(SmallCluster& cluster) {
+  uint64_t ms = 0;
+  for (; ms < 60'000 && !filled(cluster); ms += 10) cluster.wait_ms(10);
+  return ms;
+}
+
+TEST_CASE("a transfer keeps to its pace, and without one takes no time", "[repair]") {
+  CoreOptions options;
+  options.message_bytes_max = 10'000;
+  options.transfer_bytes_per_second = 20'000;
+  SmallCluster paced = with_empty_n2(options);
+  paced.join("n1", "n2");
+  const uint64_t ms = ms_until_filled(paced);
+  const uint64_t least = objects * value_bytes * 1000 / options.transfer_bytes_per_second;
+  CHECK(ms >= least * 9 / 10);
+  CHECK(ms <= least * 3 / 2 + 3'000);
+  CHECK(paced.core("n2").stats().repairs_started == 1);
+
+  options.transfer_bytes_per_second = 0;
+  SmallCluster unpaced = with_empty_n2(options);
+  unpaced.join("n1", "n2");
+  CHECK(ms_until_filled(unpaced) < 3'000);
+}
+
+TEST_CASE("a transfer waits for a chunk that is slow to come", "[repair]") {
+  CoreOptions options;
+  options.message_bytes_max = 100'000;
+  options.transfer_bytes_per_second = 10'000;  // ten seconds a chunk
+  SmallCluster cluster = with_empty_n2(options);
+  cluster.join("n1", "n2");
+  CHECK(ms_until_filled(cluster) < 40'000);
+  CHECK(cluster.core("n2").stats().repairs_started == 1);
+}
+
+TEST_CASE("a transfer that was interrupted goes on where it was, and misses nothing", "[repair]") {
+  CoreOptions options;
+  options.message_bytes_max = 10'000;
+  options.transfer_bytes_per_second = 20'000;
+  SmallCluster cluster = with_empty_n2(options);
+  cluster.join("n1", "n2");
+  while (cluster.core("n2").stats().repair_objects_received < objects / 2) cluster.wait_ms(10);
+  cluster.isolate("n2");
+  // Meanwhile everything changes, also what has arrived.
+  for (size_t i = 0; i < objects; i += 2) {
+    Response read = cluster.get("n1", key(i), "one");
+    Response changed = i % 4 == 0 ? cluster.erase("n1", key(i), read.context)
+                                  : cluster.put("n1", key(i), "changed", read.context);
+    REQUIRE(changed.status == Status::ok);
+  }
+  cluster.wait_ms(10'000);
+  REQUIRE(!filled(cluster));
+  cluster.join("n1", "n2");
+  CHECK(ms_until_filled(cluster) < 60'000);
+  CHECK(cluster.core("n2").stats().repairs_resumed == 1);
+  CHECK(cluster.core("n1").stats().repair_objects_sent <= objects + 20);
+  cluster.wait_ms(5'000);
+  cluster.isolate("n2");
+  for (size_t i = 0; i < objects; ++i) {
+    const Values expected = i % 4 == 0   ? Values{}
+                            : i % 2 == 0 ? Values{"changed"}
+                                         : Values{std::string(value_bytes, 'v')};
+    CHECK(cluster.values(cluster.get("n2", key(i), "one")) == expected);
+  }
+}
+
+}  // namespace
