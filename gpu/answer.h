@@ -44,10 +44,4 @@ struct GroupAnswer {
   std::vector<ColumnNote> notes;            // for each column that an aggregate names, in the schema's order
 };
 
-// Groups by key: null, then numbers, NaN, strings bytewise. Without group_by there is one group, with an
-// empty key, also when no row fulfils the where.
-struct QueryAnswer {
-  std::vector<GroupAnswer> groups;
-};
-
 }  // namespace covey::agg

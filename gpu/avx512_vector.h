@@ -14,7 +14,7 @@ struct V {
   static I bits(F x) { return _mm512_castpd_si512(x); }
   static F set(double x) { return _mm512_set1_pd(x); }
   static F load(const double* at) { return _mm512_loadu_pd(at); }
-  static F load(M m, const double* at) { return _mm512_maskz_loadu_pd(m, at); }
+  static F load(M m, const double* at) { return _mm512_maskz_mov_pd(m, _mm512_loadu_pd(at)); }
   static F add(F a, F b) { return _mm512_add_pd(a, b); }
   static F sub(F a, F b) { return _mm512_sub_pd(a, b); }
   static F mul(F a, F b) { return _mm512_mul_pd(a, b); }
@@ -46,6 +46,9 @@ struct V {
   static I mini(M m, I a, I x) { return _mm512_mask_min_epi64(a, m, a, x); }
   static I maxi(M m, I a, I x) { return _mm512_mask_max_epi64(a, m, a, x); }
   static void store(int64_t* at, I x) { _mm512_storeu_si512(at, x); }
+  static void store_low(uint32_t* at, I x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), _mm512_cvtepi64_epi32(x));
+  }
   static int64_t total(I x) { return _mm512_reduce_add_epi64(x); }
   static double least(F x) { return _mm512_reduce_min_pd(x); }
   static double most(F x) { return _mm512_reduce_max_pd(x); }

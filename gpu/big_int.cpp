@@ -8,8 +8,38 @@
 
 namespace covey::agg {
 
+void Limbs::assign(const uint32_t* limbs, size_t size) {
+  size_ = 0;
+  if (size > room_) grow(size);
+  std::copy(limbs, limbs + size, data_);
+  size_ = size;
+}
+
+void Limbs::take(Limbs& other) {
+  if (!other.more_) {
+    assign(other.data_, other.size_);
+  } else {
+    more_ = std::move(other.more_);
+    data_ = more_.get();
+    size_ = other.size_;
+    room_ = other.room_;
+    other.data_ = other.inline_;
+    other.room_ = kInline;
+  }
+  other.size_ = 0;
+}
+
+void Limbs::grow(size_t room) {
+  auto larger = std::make_unique_for_overwrite<uint32_t[]>(room);
+  std::copy(data_, data_ + size_, larger.get());
+  more_ = std::move(larger);
+  data_ = more_.get();
+  room_ = room;
+}
+
 BigInt::BigInt(uint64_t value) {
-  limbs_ = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
+  limbs_.push_back(static_cast<uint32_t>(value));
+  limbs_.push_back(static_cast<uint32_t>(value >> 32));
   trim();
 }
 
@@ -78,7 +108,7 @@ BigInt BigInt::operator-(const BigInt& other) const {
 
 BigInt BigInt::operator*(const BigInt& other) const {
   BigInt result;
-  result.limbs_.assign(limbs_.size() + other.limbs_.size(), 0);
+  result.limbs_.resize(limbs_.size() + other.limbs_.size());
   for (size_t i = 0; i < limbs_.size(); ++i) {
     uint64_t carry = 0;
     for (size_t j = 0; j < other.limbs_.size(); ++j) {
@@ -95,10 +125,10 @@ BigInt BigInt::operator*(const BigInt& other) const {
 BigInt BigInt::operator<<(int bits) const {
   BigInt result;
   const int shift = bits % 32;
-  result.limbs_.assign(static_cast<size_t>(bits / 32), 0);
+  result.limbs_.resize(static_cast<size_t>(bits / 32));
   uint64_t carry = 0;
-  for (const uint32_t limb : limbs_) {
-    carry |= uint64_t{limb} << shift;
+  for (size_t i = 0; i < limbs_.size(); ++i) {
+    carry |= uint64_t{limbs_[i]} << shift;
     result.limbs_.push_back(static_cast<uint32_t>(carry));
     carry >>= 32;
   }
@@ -121,8 +151,10 @@ BigInt BigInt::operator>>(int bits) const {
 
 bool BigInt::operator<(const BigInt& other) const {
   if (limbs_.size() != other.limbs_.size()) return limbs_.size() < other.limbs_.size();
-  return std::lexicographical_compare(limbs_.rbegin(), limbs_.rend(), other.limbs_.rbegin(),
-                                      other.limbs_.rend());
+  for (size_t i = limbs_.size(); i-- > 0;) {
+    if (limbs_[i] != other.limbs_[i]) return limbs_[i] < other.limbs_[i];
+  }
+  return false;
 }
 
 // Knuth's algorithm D with 32-bit digits.
@@ -147,8 +179,8 @@ BigInt BigInt::divided_by(const BigInt& divisor, bool& remains) const {
     return quotient;
   }
   const int shift = std::countl_zero(divisor.limbs_.back());
-  const std::vector<uint32_t> v = (divisor << shift).limbs_;
-  std::vector<uint32_t> u = (*this << shift).limbs_;
+  const Limbs v = (divisor << shift).limbs_;
+  Limbs u = (*this << shift).limbs_;
   u.resize(limbs_.size() + 1);
   const size_t m = limbs_.size() - n;
   quotient.limbs_.resize(m + 1);
@@ -184,7 +216,8 @@ BigInt BigInt::divided_by(const BigInt& divisor, bool& remains) const {
     }
     quotient.limbs_[j] = static_cast<uint32_t>(guess);
   }
-  remains = std::any_of(u.begin(), u.end(), [](uint32_t limb) { return limb != 0; });
+  remains = false;
+  for (size_t i = 0; i < u.size(); ++i) remains = remains || u[i] != 0;
   quotient.trim();
   return quotient;
 }

@@ -2,13 +2,59 @@
 // Schoolbook algorithms (Knuth, volume 2, 4.3.1): numbers have at most a few hundred limbs.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "gpu/int128.h"
 
 namespace covey::agg {
+
+// What BigInt needs of a std::vector<uint32_t>; numbers of usual size need no memory of their own.
+class Limbs {
+ public:
+  Limbs() = default;
+  Limbs(const Limbs& other) { assign(other.data_, other.size_); }
+  Limbs(Limbs&& other) noexcept { take(other); }
+  Limbs& operator=(const Limbs& other) {
+    if (this != &other) assign(other.data_, other.size_);
+    return *this;
+  }
+  Limbs& operator=(Limbs&& other) noexcept {
+    if (this != &other) take(other);
+    return *this;
+  }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  uint32_t& operator[](size_t i) { return data_[i]; }
+  uint32_t operator[](size_t i) const { return data_[i]; }
+  uint32_t back() const { return data_[size_ - 1]; }
+  void push_back(uint32_t limb) {
+    if (size_ == room_) grow(2 * room_);
+    data_[size_++] = limb;
+  }
+  void pop_back() { --size_; }
+  void resize(size_t size) {  // new ones are 0
+    if (size > room_) grow(size);
+    std::fill(data_ + std::min(size_, size), data_ + size, 0);
+    size_ = size;
+  }
+  bool operator==(const Limbs& other) const {
+    return std::equal(data_, data_ + size_, other.data_, other.data_ + other.size_);
+  }
+
+ private:
+  static constexpr size_t kInline = 24;
+  void assign(const uint32_t* limbs, size_t size);
+  void take(Limbs& other);
+  void grow(size_t room);
+  size_t size_ = 0;
+  size_t room_ = kInline;
+  uint32_t* data_ = inline_;
+  std::unique_ptr<uint32_t[]> more_;
+  uint32_t inline_[kInline];
+};
 
 class BigInt {
  public:
@@ -40,7 +86,7 @@ class BigInt {
 
  private:
   void trim();
-  std::vector<uint32_t> limbs_;  // least first, no leading zero
+  Limbs limbs_;  // least first, no leading zero
 };
 
 // (-1)^negative * (value + sticky) * 2^exponent, rounded once to the nearest double, ties to even; 0 < sticky

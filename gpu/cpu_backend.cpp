@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "gpu/backend.h"
+#include "gpu/cpu_group_merge.h"
 #include "gpu/cpu_ranges.h"
 #include "gpu/cpu_refine.h"
 #include "gpu/cpu_scan.h"
@@ -47,23 +48,24 @@ class CpuBackend final : public Backend {
     Result<BoundScan> bound = bind(plan, inputs);
     if (!bound) return bound.error();
     const uint32_t workers = this->workers(options, bound->units.size());
-    std::vector<std::vector<SelectionState>> parts(workers);
-    std::vector<ScanProfile> profiles(workers);
+    std::vector<ThreadScan> parts(workers);
     std::atomic<size_t> next{0};
     std::atomic<bool> stopped{false};
     threads_.run(workers, [&](uint32_t worker) {
-      parts[worker] = scan_units(*bound, workers, options, next, stopped, profiles[worker]);
+      scan_units(*bound, workers, options, next, stopped, parts[worker]);
     });
     if (stopped) return cancelled();
-    for (const ScanProfile& one : profiles) profile.add(one);
+    for (const ThreadScan& one : parts) profile.add(one.profile);
     profile.scan_us += us_since(begin);
 
     const auto merging = Clock::now();
     Partials partials(plan);
+    merge_groups(*bound, parts, partials);
     for (uint32_t i = 0; i < plan.selections().size(); ++i) {
-      partials.selections()[i] = std::move(parts[0][i]);
+      if (parts[0].selections[i]->grouped()) continue;
+      partials.selections()[i] = parts[0].selections[i]->finish();
       for (uint32_t worker = 1; worker < workers; ++worker) {
-        merge_selection(plan, i, partials.selections()[i], std::move(parts[worker][i]));
+        merge_selection(plan, i, partials.selections()[i], parts[worker].selections[i]->finish());
       }
     }
     profile.merge_us += us_since(merging);
@@ -113,18 +115,47 @@ class CpuBackend final : public Backend {
     return static_cast<uint32_t>(std::clamp<size_t>(units, 1, most));
   }
 
-  std::vector<SelectionState> scan_units(const BoundScan& bound, uint32_t workers, const ScanOptions& options,
-                                         std::atomic<size_t>& next, std::atomic<bool>& stopped,
-                                         ScanProfile& profile) {
+  // What one thread leaves.
+  struct ThreadScan {
     std::vector<std::unique_ptr<ThreadSelection>> selections;
+    std::vector<std::unique_ptr<SketchCounter>> counters;
+    ScanProfile profile;
+  };
+
+  // Those by groups, by all threads.
+  void merge_groups(const BoundScan& bound, std::vector<ThreadScan>& scans, Partials& partials) {
+    std::vector<std::unique_ptr<GroupMerge>> merges;
+    std::vector<std::pair<GroupMerge*, size_t>> parts;
+    for (uint32_t i = 0; i < scans[0].selections.size(); ++i) {
+      merges.emplace_back();
+      if (!scans[0].selections[i]->grouped()) continue;
+      std::vector<ThreadSelection*> threads;
+      for (const ThreadScan& scan : scans) threads.push_back(scan.selections[i].get());
+      merges[i] = std::make_unique<GroupMerge>(bound, i, std::move(threads), scans.size());
+      for (size_t part = 0; part < merges[i]->parts(); ++part) parts.emplace_back(merges[i].get(), part);
+    }
+    std::atomic<size_t> next{0};
+    const auto workers = static_cast<uint32_t>(std::clamp<size_t>(parts.size(), 1, scans.size()));
+    threads_.run(workers, [&](uint32_t) {
+      for (size_t at; (at = next.fetch_add(1)) < parts.size();) parts[at].first->make(parts[at].second);
+    });
+    for (size_t i = 0; i < merges.size(); ++i) {
+      if (merges[i]) partials.selections()[i] = merges[i]->take();
+    }
+  }
+
+  void scan_units(const BoundScan& bound, uint32_t workers, const ScanOptions& options,
+                  std::atomic<size_t>& next, std::atomic<bool>& stopped, ThreadScan& scan) {
+    auto& [selections, counters, profile] = scan;
     for (uint32_t i = 0; i < bound.selections.size(); ++i) {
       selections.push_back(std::make_unique<ThreadSelection>(bound, kernels_, i));
     }
+    for (const auto& selection : selections) selection->share_sketches(counters);
     RangeSums ranges;
     std::vector<uint8_t> done;
     for (size_t at; (at = next.fetch_add(1)) < bound.units.size();) {
       if (options.cancelled != nullptr && *options.cancelled) stopped = true;
-      if (stopped) return {};
+      if (stopped) return;
       const BoundScan::Unit& unit = bound.units[at];
       const uint32_t capacity = bound.inputs[unit.input].store->capacity(unit.tile);
       bool any = false;
@@ -147,12 +178,16 @@ class CpuBackend final : public Backend {
         for (size_t i = 0; i < selections.size(); ++i) {
           if (selections[i]->active() && !done[i]) selections[i]->scan_block(unit, first, rows);
         }
+        for (const auto& counter : counters) {
+          const Tile* tile = bound.inputs[unit.input].store->tile(counter->column(), unit.tile);
+          if (tile != nullptr) counter->count(tile->floats() + first, rows);
+        }
       }
       for (const auto& selection : selections) selection->end_unit();
     }
-    std::vector<SelectionState> states;
-    for (const auto& selection : selections) states.push_back(selection->finish());
-    return states;
+    for (const auto& selection : selections) {
+      if (selection->grouped()) selection->list_groups();
+    }
   }
 
   const Kernels& kernels_;

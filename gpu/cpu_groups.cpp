@@ -1,8 +1,10 @@
 #include "gpu/cpu_groups.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
+#include "gpu/cpu_records.h"
 #include "gpu/group_key.h"
 #include "gpu/kernels.h"
 #include "gpu/mix.h"
@@ -11,6 +13,15 @@
 namespace covey::agg {
 
 namespace {
+
+constexpr uint32_t kAhead = 16;              // rows
+constexpr size_t kCachedBytes = 256 * 1024;  // records that are near anyway
+
+uint64_t hash_of(const uint64_t* words, size_t width) {
+  uint64_t hash = 0;
+  for (size_t i = 0; i < width; ++i) hash = mix64(hash ^ words[i]);
+  return hash;
+}
 
 bool valid(const Tile& tile, uint32_t row) { return ((tile.valid()[row / 64] >> (row % 64)) & 1) != 0; }
 
@@ -27,9 +38,25 @@ bool GroupIndexer::assign(const BoundScan& scan, const BoundScan::Unit& unit, ui
   block_.assign(width * rows.count, 0);
   for (size_t i = 0; i < layout_.columns.size(); ++i)
     read_words(layout_.columns[i], i, scan, unit, first, rows);
+  const uint64_t places = (groups_ + rows.count) * 3 / 2;
+  if (table_.size() < places) grow(places);
+  // The places of a few rows ahead are fetched meanwhile, and the words of the groups that are probably
+  // theirs.
+  hashes_.resize(rows.count);
+  for (uint32_t i = 0; i < rows.count; ++i) {
+    hashes_[i] = hash_of(block_.data() + width * i, width);
+    __builtin_prefetch(&table_[hashes_[i] & (table_.size() - 1)]);
+  }
   uint32_t at = 0;
-  for_rows(rows, [&](uint32_t row) { numbers[row] = enter(block_.data() + width * at++); });
-  return hashes_.size() <= groups_max;
+  for_rows(rows, [&](uint32_t row) {
+    if (at + kAhead < rows.count) {
+      const Place& place = table_[hashes_[at + kAhead] & (table_.size() - 1)];
+      if (place.number != 0) __builtin_prefetch(words_.data() + width * (place.number - 1));
+    }
+    numbers[row] = enter(block_.data() + width * at, hashes_[at]);
+    ++at;
+  });
+  return groups_ <= groups_max;
 }
 
 // Dense: the number of a column's value, behind those of the columns before it.
@@ -48,7 +75,16 @@ void GroupIndexer::assign_column(const GroupColumn& column, size_t place, const 
     const uint32_t code = tile->codes()[first + row];
     return (column.translations.empty() ? code : column.translations[unit.input][code]) + 1;
   };
-  if (place == 0 && full && column.type == ColumnType::kString && column.translations.empty()) {
+  if (place == 0 && full && column.type == ColumnType::kInt64) {
+    const int64_t* __restrict values = tile->ints() + first;
+    uint32_t* __restrict into = numbers;
+    const uint64_t base = column.base - 1;
+    for (uint32_t row = 0; row < rows.rows; row += 8) {
+      __builtin_prefetch(values + row + kBlockRows);
+      for (uint32_t i = 0; i < 8; ++i)
+        into[row + i] = static_cast<uint32_t>(order_int(values[row + i]) - base);
+    }
+  } else if (place == 0 && full && column.type == ColumnType::kString && column.translations.empty()) {
     // All rows, wanted or not: faster than to look which.
     const uint32_t* __restrict codes = tile->codes() + first;
     uint32_t* __restrict into = numbers;
@@ -83,29 +119,28 @@ void GroupIndexer::read_words(const GroupColumn& column, size_t place, const Bou
   });
 }
 
-uint32_t GroupIndexer::enter(const uint64_t* words) {
+uint32_t GroupIndexer::enter(const uint64_t* words, uint64_t hash) {
   const size_t width = layout_.columns.size() + 1;
-  uint64_t hash = 0;
-  for (size_t i = 0; i < width; ++i) hash = mix64(hash ^ words[i]);
-  if (table_.size() < 2 * (hashes_.size() + 1)) grow();
+  const auto tag = static_cast<uint32_t>(hash >> 32);
   size_t at = hash & (table_.size() - 1);
-  for (; table_[at] != 0; at = (at + 1) & (table_.size() - 1)) {
-    const uint32_t number = table_[at] - 1;
-    if (hashes_[number] == hash && std::memcmp(words_.data() + width * number, words, width * 8) == 0)
-      return number;
+  for (; table_[at].number != 0; at = (at + 1) & (table_.size() - 1)) {
+    if (table_[at].tag != tag) continue;
+    const uint32_t number = table_[at].number - 1;
+    if (std::memcmp(words_.data() + width * number, words, width * 8) == 0) return number;
   }
-  hashes_.push_back(hash);
   words_.insert(words_.end(), words, words + width);
-  table_[at] = static_cast<uint32_t>(hashes_.size());
-  return table_[at] - 1;
+  table_[at] = {static_cast<uint32_t>(++groups_), tag};
+  return table_[at].number - 1;
 }
 
-void GroupIndexer::grow() {
-  table_.assign(std::max<size_t>(1024, table_.size() * 2), 0);
-  for (size_t number = 0; number < hashes_.size(); ++number) {
-    size_t at = hashes_[number] & (table_.size() - 1);
-    while (table_[at] != 0) at = (at + 1) & (table_.size() - 1);
-    table_[at] = static_cast<uint32_t>(number + 1);
+void GroupIndexer::grow(uint64_t places) {
+  const size_t width = layout_.columns.size() + 1;
+  table_.assign(std::bit_ceil(std::max<uint64_t>(1024, places)), {});
+  for (size_t number = 0; number < groups_; ++number) {
+    const uint64_t hash = hash_of(words_.data() + width * number, width);
+    size_t at = hash & (table_.size() - 1);
+    while (table_[at].number != 0) at = (at + 1) & (table_.size() - 1);
+    table_[at] = {static_cast<uint32_t>(number + 1), static_cast<uint32_t>(hash >> 32)};
   }
 }
 
@@ -116,6 +151,21 @@ void GroupIndexer::append_key(uint32_t number, std::string& key) const {
   for (size_t i = 0; i + 1 < width; ++i) {
     append_group_value(layout_.columns[i], ((words[width - 1] >> i) & 1) != 0, words[i], key);
   }
+}
+
+void GroupRecords::count(const RowList& list, const uint32_t* numbers) {
+  uint64_t* const words = words_.data();
+  const size_t width = width_;
+  if (bytes() <= kCachedBytes) {
+    for_rows(list, [&](uint32_t row) { ++words[numbers[row] * width]; });
+    return;
+  }
+  uint32_t at = 0;
+  for_rows(list, [&](uint32_t row) {
+    const uint32_t ahead = std::min(at++ + kAhead, list.count - 1);
+    __builtin_prefetch(words + numbers[list.listed == nullptr ? ahead : list.listed[ahead]] * width, 1);
+    ++words[numbers[row] * width];
+  });
 }
 
 void append_group_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) {

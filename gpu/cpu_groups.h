@@ -38,24 +38,29 @@ class GroupIndexer {
   bool assign(const BoundScan& scan, const BoundScan::Unit& unit, uint32_t first, const RowList& rows,
               uint64_t groups_max, uint32_t* numbers);
   // One past the highest number given, or that can be.
-  uint64_t size() const { return layout_.dense ? layout_.groups : hashes_.size(); }
+  uint64_t size() const { return layout_.dense ? layout_.groups : groups_; }
   void append_key(uint32_t number, std::string& key) const;
-  uint64_t bytes() const { return (table_.capacity() + hashes_.capacity() * 2) * 4 + words_.capacity() * 8; }
+  uint64_t bytes() const { return (table_.capacity() + words_.capacity()) * 8; }
 
  private:
   void assign_column(const GroupColumn& column, size_t place, const BoundScan& scan,
                      const BoundScan::Unit& unit, uint32_t first, const RowList& rows, uint32_t* numbers);
   void read_words(const GroupColumn& column, size_t place, const BoundScan& scan, const BoundScan::Unit& unit,
                   uint32_t first, const RowList& rows);
-  uint32_t enter(const uint64_t* words);
-  void grow();
+  uint32_t enter(const uint64_t* words, uint64_t hash);
+  void grow(uint64_t places);
 
+  struct Place {
+    uint32_t number = 0;  // and 1; 0: free
+    uint32_t tag = 0;     // of the hash, so that a wrong group is hardly ever looked at
+  };
   const GroupLayout& layout_;
   // Not dense: open addressing over (column words..., bits of nulls).
-  std::vector<uint32_t> table_;   // number + 1; 0: free
-  std::vector<uint64_t> hashes_;  // of each group
-  std::vector<uint64_t> words_;   // of each group
-  std::vector<uint64_t> block_;   // of the block's selected rows
+  std::vector<Place> table_;
+  size_t groups_ = 0;
+  std::vector<uint64_t> words_;  // of each group
+  std::vector<uint64_t> block_;  // of the block's selected rows
+  std::vector<uint64_t> hashes_;
 };
 
 }  // namespace covey::agg

@@ -11,7 +11,7 @@ namespace covey::agg {
 
 namespace {
 
-constexpr uint64_t kCarryRows = uint64_t{1} << 22;     // 2^22 values of 2^40 units stay below 2^63
+constexpr uint64_t kCarryRows = uint64_t{1} << 22;     // 2^22 values of 2^40 units, and 2^61, stay below 2^63
 constexpr uint64_t kDenseBuckets = uint64_t{1} << 20;  // of all groups of a thread
 constexpr int64_t kPlainInts = int64_t{1} << 50;       // sums of a block stay below 2^63
 constexpr int64_t kPlainSquares = int64_t{1} << 25;
@@ -49,15 +49,16 @@ void SketchTable::grow() {
   }
 }
 
-ThreadMeasure::ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure, bool grouped)
-    : scan_(scan), kernels_(kernels), measure_(scan.plan->measures()[measure]), grouped_(grouped) {
+ThreadMeasure::ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure,
+                             GroupRecords* records)
+    : scan_(scan),
+      kernels_(kernels),
+      measure_(scan.plan->measures()[measure]),
+      grouped_(records != nullptr),
+      records_(records) {
   const ColumnBounds& bounds = scan.bounds[measure_.column];
   state_.histograms.resize(measure_.edges.size());
-  if (measure_.type == ColumnType::kFloat64 && grouped_ && need(kNeedSum)) {
-    group_folds_ = make_folds(bounds.low, bounds.high, kFastFolds);
-    units_.resize(kFastFolds * kUnitRows);
-  }
-  if (need(kNeedSketch)) units_.resize(kFastFolds * kUnitRows);
+  if (grouped_) reserve_words();
   if (need(kNeedSketch) && bounds.min <= bounds.max) {
     const bool ints = measure_.type == ColumnType::kInt64;
     const auto bucket = [&](uint64_t key) {
@@ -73,11 +74,10 @@ void ThreadMeasure::resize(size_t groups) {
   groups_ = groups;
   if (need(kNeedSum)) state_.sum.resize(groups);
   if (need(kNeedSquares)) state_.squares.resize(groups);
-  if (need(kNeedMinMax)) {
+  if (need(kNeedMinMax) && !grouped_) {
     state_.min.resize(groups, UINT64_MAX);
     state_.max.resize(groups, 0);
   }
-  if (group_folds_.count > 0) group_units_.resize(groups * static_cast<size_t>(group_folds_.count));
   if (need(kNeedSketch)) resize_sketches(groups);
   if (need(kNeedDistinct)) state_.distinct.resize(groups);
   for (size_t h = 0; h < measure_.edges.size(); ++h)
@@ -88,7 +88,7 @@ void ThreadMeasure::resize(size_t groups) {
 
 void ThreadMeasure::resize_sketches(size_t groups) {
   if (sketch_tables_.empty() && groups * buckets_ <= kDenseBuckets) {
-    bucket_counts_.resize(unwanted() + groups * buckets_);
+    bucket_counts_.resize(groups * buckets_);
     return;
   }
   sketch_tables_.resize(groups);
@@ -97,6 +97,21 @@ void ThreadMeasure::resize_sketches(size_t groups) {
     if (bucket_counts_[i] > 0) sketch_tables_[i / buckets_].add(first_bucket_ + bucket, bucket_counts_[i]);
   }
   bucket_counts_ = {};
+}
+
+bool ThreadMeasure::shares_sketch() const {
+  return need(kNeedSketch) && !grouped_ && measure_.type == ColumnType::kFloat64;
+}
+
+void ThreadMeasure::share_sketch(std::vector<std::unique_ptr<SketchCounter>>& counters) {
+  for (const auto& counter : counters) {
+    if (counter->column() == measure_.column) counter_ = counter.get();
+  }
+  if (counter_ == nullptr) {
+    counters.push_back(std::make_unique<SketchCounter>(kernels_, measure_.column, first_bucket_, buckets_));
+    counter_ = counters.back().get();
+  }
+  member_ = counter_->enlist();
 }
 
 void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {
@@ -138,7 +153,7 @@ void ThreadMeasure::take_units(const int64_t* units) {
 
 void ThreadMeasure::end_unit() {
   if (grouped_) {
-    if (unit_rows_ >= kCarryRows - kTileRows) carry_units();
+    if (word_rows_ >= kCarryRows - kTileRows) carry_large_words();
     return;
   }
   if (!fast_) return;
@@ -223,9 +238,10 @@ void ThreadMeasure::add(const BlockRows& rows) {
   if (measure_.needs == 0 && measure_.edges.empty()) return;
   constexpr uint32_t kSums = kNeedSum | kNeedSquares | kNeedMinMax;
   if (!grouped_ && need(kSums)) add_sums(rows, *tile, mask);
-  const bool by_mask = sketches_by_mask(rows);
-  if (by_mask) add_sketch_by_mask(rows, *tile, mask);
-  const uint32_t rest = measure_.needs & ~(by_mask ? kSums | kNeedSketch : kSums);
+  // Where few of the rows are wanted it costs less to look at those alone.
+  const bool shared = counter_ != nullptr && rows.list.count >= rows.list.rows / 8;
+  if (shared) counter_->want(member_, mask);
+  const uint32_t rest = measure_.needs & ~(shared ? kSums | kNeedSketch : kSums);
   const bool by_rows = (grouped_ && need(kSums)) || rest != 0 || !measure_.edges.empty();
   if (!by_rows) return;
   RowList list = rows.list;
@@ -234,7 +250,7 @@ void ThreadMeasure::add(const BlockRows& rows) {
     list.listed = listed_;
   }
   if (grouped_ && need(kSums)) add_grouped(rows, *tile, list);
-  if (need(kNeedSketch) && !by_mask) add_sketch(rows, *tile, list);
+  if (need(kNeedSketch) && !shared) add_sketch(rows, *tile, list);
   if (need(kNeedDistinct)) add_distinct(rows, *tile, list);
   if (need(kNeedFirst | kNeedLast)) add_timed(rows, *tile, list);
   if (!measure_.edges.empty()) add_others(rows, *tile, list);
@@ -319,33 +335,33 @@ uint64_t ThreadMeasure::key_of(const Tile& tile, uint32_t row) const {
   return measure_.type == ColumnType::kInt64 ? order_int(tile.ints()[row]) : order_float(tile.floats()[row]);
 }
 
-MeasureState ThreadMeasure::finish(const std::vector<uint64_t>& rows) {
-  carry_units();
-  state_.valid = rows;
-  for (size_t i = 0; i < nulls_.size(); ++i) state_.valid[i] -= nulls_[i];
+SketchState ThreadMeasure::sketch_of(size_t group) const {
+  if (!sketch_tables_.empty()) return sketch_tables_[group].sorted();
+  SketchState bins;
+  for (uint32_t i = 0; i < buckets_; ++i) {
+    const uint64_t count = bucket_counts_[group * buckets_ + i];
+    if (count > 0) bins.push_back({first_bucket_ + i, count});
+  }
+  return bins;
+}
+
+MeasureState ThreadMeasure::finish(uint64_t rows) {
+  state_.valid = {rows - (nulls_.empty() ? 0 : nulls_[0])};
   if (measure_.type == ColumnType::kFloat64) {
     for (auto* counts : {&state_.nan, &state_.positive_infinities, &state_.negative_infinities})
-      counts->resize(groups_);
+      counts->resize(1);
   }
-  if (need(kNeedSketch)) {
-    state_.sketches.resize(groups_);
-    for (size_t group = 0; group < groups_; ++group) {
-      SketchState& bins = state_.sketches[group];
-      if (!sketch_tables_.empty()) bins = sketch_tables_[group].sorted();
-      for (uint32_t i = 0; i < buckets_ && sketch_tables_.empty(); ++i) {
-        const uint64_t count = bucket_counts_[unwanted() + group * buckets_ + i];
-        if (count > 0) bins.push_back({first_bucket_ + i, count});
-      }
-    }
-  }
+  if (counter_ != nullptr) counter_->add_to(member_, bucket_counts_.data());
+  if (need(kNeedSketch)) state_.sketches = {sketch_of(0)};
+  state_.sum.trim();
+  state_.squares.trim();
   return std::move(state_);
 }
 
 uint64_t ThreadMeasure::bytes() const {
   uint64_t bytes = state_.sum.bytes() + state_.squares.bytes();
-  bytes += (nulls_.capacity() + state_.min.capacity() + state_.max.capacity() + group_units_.capacity() +
-            bucket_counts_.capacity()) *
-           8;
+  bytes +=
+      (nulls_.capacity() + state_.min.capacity() + state_.max.capacity() + bucket_counts_.capacity()) * 8;
   for (const auto& histogram : state_.histograms) bytes += histogram.capacity() * 8;
   for (const SketchTable& table : sketch_tables_) bytes += sizeof table + table.bytes();
   for (const DistinctState& distinct : state_.distinct) bytes += sizeof distinct + distinct.bytes();

@@ -6,6 +6,8 @@
 
 #include "gpu/cpu_bind.h"
 #include "gpu/cpu_groups.h"
+#include "gpu/cpu_records.h"
+#include "gpu/cpu_sketch.h"
 #include "gpu/kernels.h"
 #include "gpu/states.h"
 
@@ -43,7 +45,12 @@ struct BlockRows {
 
 class ThreadMeasure {
  public:
-  ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure, bool grouped);
+  // records: null where there is one group.
+  ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure, GroupRecords* records);
+
+  // Its sketch may be counted together with those of others: of doubles, without groups.
+  bool shares_sketch() const;
+  void share_sketch(std::vector<std::unique_ptr<SketchCounter>>& counters);
 
   void begin_unit(const BoundScan::Unit& unit);
   void add(const BlockRows& rows);
@@ -56,8 +63,10 @@ class ThreadMeasure {
   // So many groups are known now.
   void resize(size_t groups);
 
-  // Everything carried out into mergeable states. `rows` are those of each group.
-  MeasureState finish(const std::vector<uint64_t>& rows);
+  // Everything as a mergeable state, where there is one group, of so many rows.
+  MeasureState finish(uint64_t rows);
+  // Adds groups to a state. Each is added once, one thread at a time for each state.
+  void add_groups(MeasureState& into, const GroupMoves& moves);
   uint64_t bytes() const;
 
  private:
@@ -70,16 +79,18 @@ class ThreadMeasure {
   void add_float_sums(const double* values, uint32_t rows, const uint64_t* mask);
   void add_int_sums(const int64_t* values, uint32_t rows, const uint64_t* mask);
   void add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void reserve_words();
   void add_grouped_units(const BlockRows& rows, const double* values, const RowList& list);
+  void add_grouped_ints(const BlockRows& rows, const int64_t* values, const RowList& list);
+  void add_extremes(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list);
-  bool sketches_by_mask(const BlockRows& rows) const;
-  void add_sketch_by_mask(const BlockRows& rows, const Tile& tile, const uint64_t* mask);
   void add_others(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_distinct(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_timed(const BlockRows& rows, const Tile& tile, const RowList& list);
-  void carry_units();
+  void carry_large_words();
+  int word_exponent(uint32_t word) const;
   void resize_sketches(size_t groups);
-  size_t unwanted() const { return grouped_ ? 0 : kUnwanted; }
+  SketchState sketch_of(size_t group) const;
   uint64_t key_of(const Tile& tile, uint32_t row) const;
 
   const BoundScan& scan_;
@@ -95,15 +106,21 @@ class ThreadMeasure {
   FloatSums unit_sums_;
   IntSums int_unit_sums_;
   bool fast_ = false;  // the row group's range suits the kernels
-  // Many groups: units of the whole scan, groups * folds.
+  // Many groups: words of sums in the records, signed. Doubles: the units of folds of the whole scan.
+  // Integers: themselves, or their lower and upper 32 bits.
+  GroupRecords* const records_;
   Folds group_folds_;
-  std::vector<int64_t> group_units_;
-  uint64_t unit_rows_ = 0;  // since the units were carried
+  uint32_t sum_words_ = 0;
+  uint32_t sum_at_ = 0;
+  uint32_t extremes_at_ = 0;  // ~min, max, so that 0 is none
+  uint64_t word_rows_ = 0;    // since large words were carried
   // Sketches: dense by bucket where all groups' buckets are few, else a table for each.
   uint32_t first_bucket_ = 0;
-  uint32_t buckets_ = 0;                 // dense: of one group
-  std::vector<uint64_t> bucket_counts_;  // with one group: behind those of rows that are not wanted
+  uint32_t buckets_ = 0;  // dense: of one group
+  std::vector<uint64_t> bucket_counts_;
   std::vector<SketchTable> sketch_tables_;
+  SketchCounter* counter_ = nullptr;
+  uint32_t member_ = 0;  // of the counter's
   // Scratch of a block.
   uint64_t mask_[kBlockRows / 64];
   uint16_t listed_[kBlockRows];

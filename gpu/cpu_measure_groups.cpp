@@ -21,12 +21,16 @@ size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {
   return static_cast<size_t>(at - edges.data()) + (*at <= key ? 1 : 0);
 }
 
+constexpr int64_t kNarrowInts = int64_t{1} << 40;
+constexpr int64_t kLargeWord = int64_t{1} << 61;
+
 template <int kFolds>
 void add_units(const uint16_t* listed, uint32_t count, const uint32_t* numbers, const int64_t* units,
-               int64_t* into) {
+               uint64_t* into, size_t width) {
   const auto add = [&](uint32_t row) {
-    int64_t* at = into + size_t{numbers[row]} * kFolds;
-    for (int f = 0; f < kFolds; ++f) at[f] += units[static_cast<size_t>(f) * kUnitRows + row % kUnitRows];
+    uint64_t* at = into + numbers[row] * width;
+    for (int f = 0; f < kFolds; ++f)
+      at[f] += static_cast<uint64_t>(units[static_cast<size_t>(f) * kUnitRows + row % kUnitRows]);
   };
   if (listed == nullptr) {
     for (uint32_t row = 0; row < count; ++row) add(row);
@@ -37,8 +41,22 @@ void add_units(const uint16_t* listed, uint32_t count, const uint32_t* numbers, 
 
 }  // namespace
 
+void ThreadMeasure::reserve_words() {
+  const ColumnBounds& bounds = scan_.bounds[measure_.column];
+  if (need(kNeedSum) && measure_.type == ColumnType::kFloat64) {
+    group_folds_ = make_folds(bounds.low, bounds.high, kFastFolds);
+    sum_words_ = static_cast<uint32_t>(group_folds_.count);
+    units_.resize(kFastFolds * kUnitRows);
+  } else if (need(kNeedSum)) {
+    const bool narrow = bounds.min > bounds.max || (int_from_order(bounds.min) > -kNarrowInts &&
+                                                    int_from_order(bounds.max) < kNarrowInts);
+    sum_words_ = narrow ? 1 : 2;
+  }
+  sum_at_ = records_->reserve(sum_words_);
+  if (need(kNeedMinMax)) extremes_at_ = records_->reserve(2);
+}
+
 void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* values, const RowList& list) {
-  unit_rows_ += list.count;
   uint32_t at = 0;  // in the list
   for (uint32_t first = 0; first < list.rows; first += kUnitRows) {
     const uint32_t end = std::min<uint32_t>(list.rows, first + kUnitRows);
@@ -52,81 +70,121 @@ void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* value
     kernels_.float_units(values + first, end - first, group_folds_, units_.data());
     // Listed rows count from the block's begin, all rows from here.
     const uint32_t* numbers = listed == nullptr ? rows.numbers + first : rows.numbers;
-    int64_t* into = group_units_.data();
+    uint64_t* into = records_->data() + sum_at_;
     switch (group_folds_.count) {
       case 1:
-        add_units<1>(listed, count, numbers, units_.data(), into);
+        add_units<1>(listed, count, numbers, units_.data(), into, records_->width());
         break;
       case 2:
-        add_units<2>(listed, count, numbers, units_.data(), into);
+        add_units<2>(listed, count, numbers, units_.data(), into, records_->width());
         break;
       default:
-        add_units<3>(listed, count, numbers, units_.data(), into);
+        add_units<3>(listed, count, numbers, units_.data(), into, records_->width());
         break;
     }
   }
 }
 
-void ThreadMeasure::carry_units() {
-  if (unit_rows_ == 0) return;
-  unit_rows_ = 0;
-  for (size_t group = 0; group < groups_; ++group) {
-    for (int f = 0; f < group_folds_.count; ++f) {
-      int64_t& units = group_units_[group * static_cast<size_t>(group_folds_.count) + static_cast<size_t>(f)];
-      state_.sum.add(group, units, group_folds_.unit(f));
-      units = 0;
-    }
+void ThreadMeasure::add_grouped_ints(const BlockRows& rows, const int64_t* values, const RowList& list) {
+  uint64_t* const into = records_->data() + sum_at_;
+  const size_t width = records_->width();
+  if (sum_words_ == 1) {
+    for_rows(list,
+             [&](uint32_t row) { into[rows.numbers[row] * width] += static_cast<uint64_t>(values[row]); });
+    return;
   }
-}
-
-void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list) {
-  const uint32_t* numbers = rows.numbers;
-  if (measure_.type == ColumnType::kInt64) {
-    const int64_t* values = tile.ints() + rows.first;
-    for_rows(list, [&](uint32_t row) {
-      const Int128 value = values[row];
-      if (need(kNeedSum)) state_.sum.add(numbers[row], value, 0);
-      if (need(kNeedSquares)) state_.squares.add(numbers[row], value * value, 0);
-    });
-  } else {
-    const double* values = tile.floats() + rows.first;
-    const bool by_units = need(kNeedSum) && group_folds_.count > 0;
-    if (by_units) add_grouped_units(rows, values, list);
-    WideSums* const sum = need(kNeedSum) && !by_units ? &state_.sum : nullptr;
-    WideSums* const squares = need(kNeedSquares) ? &state_.squares : nullptr;
-    if (sum != nullptr || squares != nullptr) {
-      for_rows(list, [&](uint32_t row) { add_exactly(sum, squares, numbers[row], values[row]); });
-    }
-  }
-  if (!need(kNeedMinMax)) return;
   for_rows(list, [&](uint32_t row) {
-    const uint64_t key = key_of(tile, rows.first + row);
-    uint64_t& least = state_.min[numbers[row]];
-    uint64_t& most = state_.max[numbers[row]];
-    least = key < least ? key : least;
-    most = key > most ? key : most;
+    uint64_t* const at = into + rows.numbers[row] * width;
+    at[0] += static_cast<uint32_t>(values[row]);
+    at[1] += static_cast<uint64_t>(values[row] >> 32);
   });
 }
 
-// Where many of the rows are wanted it costs less to count the others, too, in a place of their own.
-bool ThreadMeasure::sketches_by_mask(const BlockRows& rows) const {
-  return need(kNeedSketch) && !grouped_ && measure_.type == ColumnType::kFloat64 &&
-         rows.list.count >= rows.list.rows / 8;
+void ThreadMeasure::add_extremes(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  uint64_t* const into = records_->data() + extremes_at_;
+  const size_t width = records_->width();
+  for_rows(list, [&](uint32_t row) {
+    const uint64_t key = key_of(tile, rows.first + row);
+    uint64_t* const at = into + rows.numbers[row] * width;
+    at[0] = std::max(at[0], ~key);
+    at[1] = std::max(at[1], key);
+  });
 }
 
-void ThreadMeasure::add_sketch_by_mask(const BlockRows& rows, const Tile& tile, const uint64_t* mask) {
-  const double* values = tile.floats() + rows.first;
-  int64_t* buckets = units_.data();
-  uint64_t* counts = bucket_counts_.data();
-  for (uint32_t first = 0; first < rows.list.rows; first += kUnitRows) {
-    const uint32_t count = std::min<uint32_t>(kUnitRows, rows.list.rows - first);
-    kernels_.float_buckets(values + first, count, mask == nullptr ? nullptr : mask + first / 64,
-                           first_bucket_, buckets);
-    for (uint32_t row = 0; row < count; row += 8) {
-      __builtin_prefetch(values + first + row + kBlockRows);
-      for (uint32_t i = 0; i < 8; ++i) ++counts[buckets[row + i]];
+// No word passes 2^63 before the next time. Few ever get so large.
+void ThreadMeasure::carry_large_words() {
+  word_rows_ = 0;
+  for (size_t group = 0; group < groups_; ++group) {
+    for (uint32_t word = 0; word < sum_words_; ++word) {
+      uint64_t& at = records_->at(group)[sum_at_ + word];
+      const auto sum = static_cast<int64_t>(at);
+      if (sum < kLargeWord && sum > -kLargeWord) continue;
+      state_.sum.add(group, sum, word_exponent(word));
+      at = 0;
     }
   }
+}
+
+int ThreadMeasure::word_exponent(uint32_t word) const {
+  return measure_.type == ColumnType::kFloat64 ? group_folds_.unit(static_cast<int>(word))
+                                               : 32 * static_cast<int>(word);
+}
+
+void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list) {
+  word_rows_ += list.count;
+  const bool by_words = sum_words_ > 0;
+  WideSums* const sum = need(kNeedSum) && !by_words ? &state_.sum : nullptr;
+  WideSums* const squares = need(kNeedSquares) ? &state_.squares : nullptr;
+  if (measure_.type == ColumnType::kInt64) {
+    const int64_t* values = tile.ints() + rows.first;
+    if (by_words) add_grouped_ints(rows, values, list);
+    if (squares != nullptr) {
+      for_rows(list, [&](uint32_t row) {
+        squares->add(rows.numbers[row], static_cast<Int128>(values[row]) * values[row], 0);
+      });
+    }
+  } else {
+    const double* values = tile.floats() + rows.first;
+    if (by_words) add_grouped_units(rows, values, list);
+    if (sum != nullptr || squares != nullptr) {
+      for_rows(list, [&](uint32_t row) { add_exactly(sum, squares, rows.numbers[row], values[row]); });
+    }
+  }
+  if (need(kNeedMinMax)) add_extremes(rows, tile, list);
+}
+
+void ThreadMeasure::add_groups(MeasureState& into, const GroupMoves& moves) {
+  if (need(kNeedSketch)) {
+    for (const GroupMoves::Move& move : moves.list) {
+      SketchState bins = sketch_of(move.from);
+      SketchState& at = into.sketches[move.to];
+      at.empty() ? at.swap(bins) : merge_sketch(at, bins);
+    }
+  }
+  for (const GroupMoves::Move& move : moves.list) {
+    into.valid[move.to] += records_->rows(move.from) - (move.from < nulls_.size() ? nulls_[move.from] : 0);
+  }
+  // Two words as one: they are 2^40 or 2^32 apart.
+  const int apart = sum_words_ == 2 ? word_exponent(0) - word_exponent(1) : 0;
+  for (const GroupMoves::Move& move : moves.list) {
+    const auto* const words = reinterpret_cast<const int64_t*>(records_->at(move.from)) + sum_at_;
+    if (sum_words_ == 2) {
+      const Int128 sum = apart > 0 ? static_cast<Int128>(words[0]) * (Int128{1} << apart) + words[1]
+                                   : words[0] + static_cast<Int128>(words[1]) * (Int128{1} << -apart);
+      into.sum.add(move.to, sum, word_exponent(apart > 0 ? 1 : 0));
+      continue;
+    }
+    for (uint32_t word = 0; word < sum_words_; ++word)
+      into.sum.add(move.to, words[word], word_exponent(word));
+  }
+  if (need(kNeedMinMax)) {
+    for (const GroupMoves::Move& move : moves.list) {
+      const uint64_t* const words = records_->at(move.from) + extremes_at_;
+      into.min[move.to] = std::min(into.min[move.to], ~words[0]);
+      into.max[move.to] = std::max(into.max[move.to], words[1]);
+    }
+  }
+  add_measure(into, std::move(state_), moves);
 }
 
 void ThreadMeasure::add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list) {
@@ -140,7 +198,7 @@ void ThreadMeasure::add_sketch(const BlockRows& rows, const Tile& tile, const Ro
     for_rows(list, [&](uint32_t row) { sketch_tables_[number(row)].add(bucket(row), 1); });
   } else {
     for_rows(list, [&](uint32_t row) {
-      ++bucket_counts_[unwanted() + size_t{number(row)} * buckets_ + bucket(row) - first_bucket_];
+      ++bucket_counts_[size_t{number(row)} * buckets_ + bucket(row) - first_bucket_];
     });
   }
 }

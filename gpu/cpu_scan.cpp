@@ -17,9 +17,17 @@ ThreadSelection::ThreadSelection(const BoundScan& scan, const Kernels& kernels, 
   if (failed_) return;
   for (const uint32_t measure : selection_.measures) {
     const bool ready = !scan.not_ready[scan.plan->measures()[measure].column];
-    measures_.push_back(ready ? std::make_unique<ThreadMeasure>(scan, kernels, measure, grouped_) : nullptr);
+    GroupRecords* const records = grouped_ ? &records_ : nullptr;
+    measures_.push_back(ready ? std::make_unique<ThreadMeasure>(scan, kernels, measure, records) : nullptr);
   }
-  if (!grouped_) rows_.resize(1);
+}
+
+void ThreadSelection::share_sketches(std::vector<std::unique_ptr<SketchCounter>>& counters) {
+  each_measure([&](ThreadMeasure& measure) {
+    if (!measure.shares_sketch()) return;
+    measure.share_sketch(counters);
+    shares_ = true;
+  });
 }
 
 void ThreadSelection::begin_unit(const BoundScan::Unit& unit, uint32_t threads) {
@@ -34,9 +42,9 @@ void ThreadSelection::begin_unit(const BoundScan::Unit& unit, uint32_t threads) 
 void ThreadSelection::check_bytes(uint32_t threads) {
   ++units_;
   // Adding up all groups' states takes time in proportion to them: less often when there are many.
-  if (rows_.size() > 4096 && units_ < next_check_) return;
+  if (records_.groups() > 4096 && units_ < next_check_) return;
   next_check_ = units_ + 8;
-  uint64_t bytes = groups_.bytes() + rows_.capacity() * 8;
+  uint64_t bytes = groups_.bytes() + records_.bytes();
   each_measure([&](ThreadMeasure& measure) { bytes += measure.bytes(); });
   if (bytes <= scan_.plan->options().state_bytes_max / threads) return;
   failed_ =
@@ -54,7 +62,7 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
   if (block.list.count == 0) return;
   block.mask = all ? nullptr : mask_;
   if (!grouped_) {
-    rows_[0] += block.list.count;
+    rows_ += block.list.count;
     each_measure([&](ThreadMeasure& measure) { measure.add(block); });
     return;
   }
@@ -66,20 +74,21 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
     failed_ = too_many_groups(selection_.limit_groups);
     return;
   }
-  if (groups_.size() > rows_.size()) {
+  if (groups_.size() > records_.groups()) {
     // Room for twice as many, so that states are not moved with each new group.
     const size_t room = scan_.selections[index_].layout.dense ? groups_.size() : groups_.size() * 2;
-    rows_.resize(room);
+    records_.resize(room);
     each_measure([&](ThreadMeasure& measure) { measure.resize(room); });
   }
-  count_rows(block.list);
+  records_.count(block.list, numbers_);
   block.numbers = numbers_;
   each_measure([&](ThreadMeasure& measure) { measure.add(block); });
 }
 
 bool ThreadSelection::scan_whole(const BoundScan::Unit& unit, uint32_t rows) {
-  if (grouped_ || measures_.size() < 2 || !filter_.all_live || !filter_.conditions.empty()) return false;
-  rows_[0] += rows;
+  if (grouped_ || shares_ || measures_.size() < 2 || !filter_.all_live || !filter_.conditions.empty())
+    return false;
+  rows_ += rows;
   each_measure([&](ThreadMeasure& measure) {
     BlockRows block;
     block.unit = unit;
@@ -89,15 +98,6 @@ bool ThreadSelection::scan_whole(const BoundScan::Unit& unit, uint32_t rows) {
     }
   });
   return true;
-}
-
-void ThreadSelection::count_rows(const RowList& list) {
-  uint64_t* rows = rows_.data();
-  if (list.listed == nullptr) {
-    for (uint32_t row = 0; row < list.rows; ++row) ++rows[numbers_[row]];
-  } else {
-    for (uint32_t i = 0; i < list.count; ++i) ++rows[numbers_[list.listed[i]]];
-  }
 }
 
 std::optional<RangeSum> ThreadSelection::range_sum(const BoundScan::Unit& unit) const {
@@ -121,55 +121,10 @@ void ThreadSelection::end_unit() {
   each_measure([](ThreadMeasure& measure) { measure.end_unit(); });
 }
 
-namespace {
-
-template <class T>
-void keep(std::vector<T>& values, const std::vector<uint32_t>& order, size_t width = 1) {
-  if (values.empty()) return;
-  std::vector<T> kept;
-  kept.reserve(order.size() * width);
-  for (const uint32_t from : order) {
-    for (size_t i = 0; i < width; ++i) kept.push_back(std::move(values[from * width + i]));
-  }
-  values = std::move(kept);
-}
-
-void keep(WideSums& sums, const std::vector<uint32_t>& order) {
-  if (sums.groups() == 0) return;
-  WideSums kept;
-  kept.resize(order.size());
-  if (sums.limbs() > 0) {
-    kept.widen(sums.base(), sums.limbs());
-    for (size_t i = 0; i < order.size(); ++i)
-      std::copy(sums.at(order[i]), sums.at(order[i]) + sums.limbs(), kept.at(i));
-  }
-  sums = std::move(kept);
-}
-
-// The groups in this order, and no others.
-void keep(MeasureState& state, const std::vector<uint32_t>& order, const Measure& measure) {
-  for (auto* counts : {&state.valid, &state.nan, &state.positive_infinities, &state.negative_infinities,
-                       &state.min, &state.max}) {
-    keep(*counts, order);
-  }
-  keep(state.sum, order);
-  keep(state.squares, order);
-  keep(state.sketches, order);
-  keep(state.distinct, order);
-  keep(state.first, order);
-  keep(state.last, order);
-  for (size_t h = 0; h < state.histograms.size(); ++h)
-    keep(state.histograms[h], order, measure.edges[h].size() + 1);
-}
-
-}  // namespace
-
 SelectionState ThreadSelection::finish() {
   SelectionState state;
-  if (failed_) {
-    state.failed = failed_;
-    return state;
-  }
+  state.failed = failed_;
+  if (failed_) return state;
   for (size_t i = 0; i < measures_.size(); ++i) {
     if (measures_[i]) {
       state.measures.push_back(measures_[i]->finish(rows_));
@@ -178,42 +133,46 @@ SelectionState ThreadSelection::finish() {
           scan_.not_ready[scan_.plan->measures()[selection_.measures[i]].column];
     }
   }
-  std::vector<uint32_t> order;
-  if (!grouped_) {
-    order.push_back(0);
-    state.keys.emplace_back();
-  } else {
-    std::vector<std::pair<std::string, uint32_t>> keys;
-    keys.reserve(std::min<uint64_t>(rows_.size(), selection_.limit_groups));
-    for (uint32_t number = 0; number < rows_.size(); ++number) {
-      if (rows_[number] == 0) continue;
-      std::string key;
-      groups_.append_key(number, key);
-      keys.emplace_back(std::move(key), number);
-    }
-    if (keys.size() > selection_.limit_groups) {
-      SelectionState failed;
-      failed.failed = too_many_groups(selection_.limit_groups);
-      return failed;
-    }
-    // Numbers of small integers have their order.
-    if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
-    order.reserve(keys.size());
-    state.keys.reserve(keys.size());
-    for (auto& [key, number] : keys) {
-      order.push_back(number);
-      state.keys.push_back(std::move(key));
-    }
-  }
-  state.rows = std::move(rows_);
-  keep(state.rows, order);
-  for (size_t i = 0; i < state.measures.size(); ++i) {
-    MeasureState& measure = state.measures[i];
-    if (grouped_) keep(measure, order, scan_.plan->measures()[selection_.measures[i]]);
-    measure.sum.trim();
-    measure.squares.trim();
-  }
+  state.keys.push_back("");
+  state.rows = {rows_};
   return state;
+}
+
+void ThreadSelection::list_groups() {
+  if (failed_) return;
+  std::vector<uint32_t> numbers;
+  for (uint32_t number = 0; number < records_.groups(); ++number) {
+    if (records_.rows(number) > 0) numbers.push_back(number);
+  }
+  if (numbers.size() > selection_.limit_groups) {
+    failed_ = too_many_groups(selection_.limit_groups);
+    return;
+  }
+  GroupKeys keys;
+  for (const uint32_t number : numbers) keys.add([&](std::string& key) { groups_.append_key(number, key); });
+  std::vector<uint32_t> order = sorted_order(keys);
+  if (order.empty()) {  // numbers of small integers have their order
+    listed_groups_ = {std::move(numbers), std::move(keys)};
+    return;
+  }
+  listed_groups_.keys.reserve(keys.size(), keys.bytes());
+  for (uint32_t& at : order) {
+    listed_groups_.keys.push_back(keys[at]);
+    at = numbers[at];
+  }
+  listed_groups_.numbers = std::move(order);
+}
+
+void ThreadSelection::add_groups(SelectionState& into, const GroupMoves& moves) {
+  for (const GroupMoves::Move& move : moves.list) into.rows[move.to] += records_.rows(move.from);
+  for (size_t i = 0; i < measures_.size(); ++i) {
+    if (measures_[i]) {
+      measures_[i]->add_groups(into.measures[i], moves);
+    } else {
+      into.measures[i] = {};
+      into.measures[i].failed = scan_.not_ready[scan_.plan->measures()[selection_.measures[i]].column];
+    }
+  }
 }
 
 uint64_t unit_bytes(const BoundScan& scan, const BoundScan::Unit& unit) {

@@ -24,6 +24,7 @@ struct RangeSum {
 class ThreadSelection {
  public:
   ThreadSelection(const BoundScan& scan, const Kernels& kernels, uint32_t selection);
+  void share_sketches(std::vector<std::unique_ptr<SketchCounter>>& counters);
   void begin_unit(const BoundScan::Unit& unit, uint32_t threads);
   bool active() const { return !filter_.skipped && !failed_; }
   void scan_block(const BoundScan::Unit& unit, uint32_t first, uint32_t rows);
@@ -36,11 +37,21 @@ class ThreadSelection {
   std::optional<RangeSum> range_sum(const BoundScan::Unit& unit) const;
   const Folds& folds() const { return measures_[0]->folds(); }
   void add_range_sum(uint64_t rows, const int64_t* units) {
-    rows_[0] += rows;
+    rows_ += rows;
     measures_[0]->take_units(units);
   }
-  // The states as a partial, groups sorted by key.
+  bool grouped() const { return grouped_; }
+  // One group: its state.
   SelectionState finish();
+  // Many groups: those that have rows, sorted by key, are listed first, then added where they belong.
+  struct Listed {
+    std::vector<uint32_t> numbers;
+    GroupKeys keys;
+  };
+  void list_groups();
+  const Listed& listed() const { return listed_groups_; }
+  // Different groups on any threads at the same time.
+  void add_groups(SelectionState& into, const GroupMoves& moves);
   const std::optional<Error>& failed() const { return failed_; }
 
  private:
@@ -50,7 +61,6 @@ class ThreadSelection {
       if (measure) action(*measure);
     }
   }
-  void count_rows(const RowList& list);
   void check_bytes(uint32_t threads);
 
   const BoundScan& scan_;
@@ -58,10 +68,13 @@ class ThreadSelection {
   const uint32_t index_;
   const Selection& selection_;
   const bool grouped_;
+  bool shares_ = false;  // a sketch with other selections
   UnitFilter filter_;
   GroupIndexer groups_;
-  std::vector<uint64_t> rows_;                            // of each group
+  uint64_t rows_ = 0;                                     // of the one group
+  GroupRecords records_;                                  // of many
   std::vector<std::unique_ptr<ThreadMeasure>> measures_;  // null: the column is not ready
+  Listed listed_groups_;
   std::optional<Error> failed_;
   uint64_t next_check_ = 0;
   uint64_t units_ = 0;

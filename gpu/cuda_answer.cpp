@@ -68,7 +68,7 @@ class Reader {
     std::sort(groups.begin(), groups.end());
     resize_states(*bound_.plan, program_.plan_selections[index], state, groups.size());
     for (size_t i = 0; i < groups.size(); ++i) {
-      state.keys[i] = groups[i].first;
+      state.keys.push_back(groups[i].first);
       state.rows[i] = count(groups[i].second, 0);
     }
     uint32_t measure = selection.measures_begin;

@@ -93,7 +93,11 @@ void DistinctState::to_registers() {
   zero_ = false;
 }
 
-void DistinctState::merge(const DistinctState& other) {
+void DistinctState::merge(DistinctState&& other) {
+  if (count_ == 0 && !zero_ && exact()) {
+    *this = std::move(other);
+    return;
+  }
   if (other.exact()) {
     for (const uint64_t hash : other.table_) {
       if (hash != 0) add(hash);

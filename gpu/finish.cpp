@@ -162,99 +162,105 @@ Result<QueryAnswer> Partials::finish(const Plan& plan, size_t index) const {
   if (!query.group_by.empty() && state.keys.size() > query.limit_groups)
     return too_many_groups(query.limit_groups);
   const Selection& selection = plan.selections()[compiled.selection];
-  for (const uint32_t measure : compiled.note_measures) {
+  QueryAnswer answer;
+  answer.state_ = &state;
+  answer.progress_ = &progress_;
+  answer.query_ = &compiled;
+  for (const uint32_t column : selection.group_by)
+    answer.key_types_.push_back(plan.schema().columns[column].type);
+  const auto source = [&](uint32_t measure) {
+    if (measure == UINT32_MAX) return QueryAnswer::Source{};
     const auto place =
         std::find(selection.measures.begin(), selection.measures.end(), measure) - selection.measures.begin();
-    if (const auto& failed = state.measures[static_cast<size_t>(place)].failed) return *failed;
-  }
-  const bool propagate = query.special == Special::kPropagate;
-  const auto cell_of = [&](uint32_t measure, size_t group) {
-    const auto place = std::find(selection.measures.begin(), selection.measures.end(), measure);
-    return Cell(state.measures[static_cast<size_t>(place - selection.measures.begin())],
-                plan.measures()[measure], group, propagate);
+    return QueryAnswer::Source{&plan.measures()[measure], &state.measures[static_cast<size_t>(place)],
+                               measure};
   };
-  std::vector<ColumnType> types;
-  for (const uint32_t column : selection.group_by) types.push_back(plan.schema().columns[column].type);
-
-  QueryAnswer answer;
-  answer.groups.resize(state.keys.size());
-  for (size_t group = 0; group < state.keys.size(); ++group) {
-    GroupAnswer& at = answer.groups[group];
-    at.rows = state.rows[group];
-    COVEY_AGG_ASSERT(decode_group_key(state.keys[group], types, at.key));
-    for (const uint32_t measure : compiled.note_measures) {
-      const Cell cell = cell_of(measure, group);
-      at.notes.push_back(
-          {cell.measure.column, at.rows - cell.state.valid[group], cell.nan, cell.positive, cell.negative});
-    }
-    for (size_t i = 0; i < query.aggregates.size(); ++i) {
-      const Aggregate& aggregate = query.aggregates[i];
-      AggregateAnswer& result = at.aggregates.emplace_back();
-      if (compiled.outputs[i].measure == UINT32_MAX) {
-        result.values = {static_cast<int64_t>(at.rows)};
-        continue;
-      }
-      const Cell cell = cell_of(compiled.outputs[i].measure, group);
-      switch (aggregate.kind) {
-        case AggregateKind::kCount:
-          result.values = {static_cast<int64_t>(cell.state.valid[group])};
-          break;
-        case AggregateKind::kSum:
-          result.values = {sum(cell)};
-          break;
-        case AggregateKind::kAvg:
-          result.values = {average(cell)};
-          break;
-        case AggregateKind::kMin:
-          result.values = {extreme(cell, true)};
-          break;
-        case AggregateKind::kMax:
-          result.values = {extreme(cell, false)};
-          break;
-        case AggregateKind::kVar:
-          result.values = {variance(cell, aggregate.ddof, false)};
-          break;
-        case AggregateKind::kStddev:
-          result.values = {variance(cell, aggregate.ddof, true)};
-          break;
-        case AggregateKind::kDistinct: {
-          uint64_t count = cell.state.distinct[group].estimate();
-          if (propagate) count += (cell.nan > 0) + (cell.positive > 0) + (cell.negative > 0);
-          result.values = {static_cast<int64_t>(count)};
-          result.approximate = !cell.state.distinct[group].exact();
-          break;
-        }
-        case AggregateKind::kHistogram:
-          histogram(cell, compiled.outputs[i].histogram, result);
-          break;
-        case AggregateKind::kFirst:
-          result.values = {timed(cell, cell.state.first)};
-          break;
-        case AggregateKind::kLast:
-          result.values = {timed(cell, cell.state.last)};
-          break;
-        case AggregateKind::kQuantile:
-          result.approximate = aggregate.mode == QuantileMode::kSketch;
-          for (const double q : aggregate.q) {
-            const WantedRank wanted =
-                wanted_rank(q, cell.finite, propagate ? cell.nan : 0, propagate ? cell.negative : 0,
-                            propagate ? cell.positive : 0);
-            if (wanted.special) {
-              result.values.push_back(*wanted.special);
-            } else if (aggregate.mode == QuantileMode::kSketch) {
-              result.values.push_back(from_sketch(cell, wanted.rank));
-            } else {
-              const auto* item = progress_.find(compiled.outputs[i].measure, state.keys[group], wanted.rank);
-              COVEY_AGG_ASSERT(item != nullptr && item->done);
-              result.values.push_back(cell.number(item->lo));
-              result.approximate = result.approximate || item->changed;
-            }
-          }
-          break;
-      }
-    }
+  for (const uint32_t measure : compiled.note_measures) {
+    answer.notes_.push_back(source(measure));
+    if (const auto& failed = answer.notes_.back().state->failed) return *failed;
   }
+  for (const Output& output : compiled.outputs) answer.aggregates_.push_back(source(output.measure));
   return answer;
+}
+
+void QueryAnswer::read(size_t group, GroupAnswer& into) const {
+  into.rows = state_->rows[group];
+  COVEY_AGG_ASSERT(decode_group_key(state_->keys[group], key_types_, into.key));
+  into.notes.clear();
+  for (const Source& note : notes_) {
+    const Cell cell(*note.state, *note.measure, group, false);
+    into.notes.push_back(
+        {note.measure->column, into.rows - note.state->valid[group], cell.nan, cell.positive, cell.negative});
+  }
+  into.aggregates.resize(aggregates_.size());
+  for (size_t i = 0; i < aggregates_.size(); ++i) aggregate(group, i, into.aggregates[i]);
+}
+
+void QueryAnswer::aggregate(size_t group, size_t index, AggregateAnswer& into) const {
+  const Aggregate& asked = query_->query.aggregates[index];
+  const Source& source = aggregates_[index];
+  into.values.clear();
+  into.counts.clear();
+  into.below = into.above = 0;
+  into.approximate = false;
+  if (source.measure == nullptr) {
+    into.values.emplace_back(static_cast<int64_t>(state_->rows[group]));
+    return;
+  }
+  const Cell cell(*source.state, *source.measure, group, query_->query.special == Special::kPropagate);
+  switch (asked.kind) {
+    case AggregateKind::kCount:
+      into.values.emplace_back(static_cast<int64_t>(cell.state.valid[group]));
+      break;
+    case AggregateKind::kSum:
+      into.values.push_back(sum(cell));
+      break;
+    case AggregateKind::kAvg:
+      into.values.push_back(average(cell));
+      break;
+    case AggregateKind::kMin:
+    case AggregateKind::kMax:
+      into.values.push_back(extreme(cell, asked.kind == AggregateKind::kMin));
+      break;
+    case AggregateKind::kVar:
+    case AggregateKind::kStddev:
+      into.values.push_back(variance(cell, asked.ddof, asked.kind == AggregateKind::kStddev));
+      break;
+    case AggregateKind::kDistinct: {
+      uint64_t count = cell.state.distinct[group].estimate();
+      if (cell.propagate) count += (cell.nan > 0) + (cell.positive > 0) + (cell.negative > 0);
+      into.values.emplace_back(static_cast<int64_t>(count));
+      into.approximate = !cell.state.distinct[group].exact();
+      break;
+    }
+    case AggregateKind::kHistogram:
+      histogram(cell, query_->outputs[index].histogram, into);
+      break;
+    case AggregateKind::kFirst:
+      into.values.push_back(timed(cell, cell.state.first));
+      break;
+    case AggregateKind::kLast:
+      into.values.push_back(timed(cell, cell.state.last));
+      break;
+    case AggregateKind::kQuantile:
+      into.approximate = asked.mode == QuantileMode::kSketch;
+      for (const double q : asked.q) {
+        const WantedRank wanted =
+            wanted_rank(q, cell.finite, cell.propagate ? cell.nan : 0, cell.propagate ? cell.negative : 0,
+                        cell.propagate ? cell.positive : 0);
+        if (wanted.special) {
+          into.values.push_back(*wanted.special);
+        } else if (asked.mode == QuantileMode::kSketch) {
+          into.values.push_back(from_sketch(cell, wanted.rank));
+        } else {
+          const auto* item = progress_->find(source.index, state_->keys[group], wanted.rank);
+          COVEY_AGG_ASSERT(item != nullptr && item->done);
+          into.values.push_back(cell.number(item->lo));
+          into.approximate = into.approximate || item->changed;
+        }
+      }
+      break;
+  }
 }
 
 }  // namespace covey::agg

@@ -1,5 +1,7 @@
 #include "gpu/group_key.h"
 
+#include <algorithm>
+
 #include "gpu/order.h"
 
 namespace covey::agg {
@@ -7,8 +9,9 @@ namespace covey::agg {
 void append_null_key(std::string& key) { key.push_back(0); }
 
 void append_number_key(std::string& key, uint64_t ordered) {
-  key.push_back(1);
-  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(ordered >> shift));
+  char bytes[9] = {1};
+  for (int i = 0; i < 8; ++i) bytes[i + 1] = static_cast<char>(ordered >> (56 - 8 * i));
+  key.append(bytes, sizeof bytes);
 }
 
 void append_string_key(std::string& key, std::string_view text) {
@@ -19,6 +22,87 @@ void append_string_key(std::string& key, std::string_view text) {
   }
   key.push_back(0);
   key.push_back(1);
+}
+
+void GroupKeys::append(const GroupKeys& others) {
+  const size_t before = bytes_.size();
+  bytes_.append(others.bytes_);
+  for (const uint64_t end : others.ends_) ends_.push_back(before + end);
+}
+
+namespace {
+
+struct Place {
+  uint64_t bits;  // the key's first bytes behind those that all keys begin with
+  uint32_t at;
+};
+
+size_t common_prefix(const GroupKeys& keys) {
+  const std::string_view first = keys[0];
+  size_t common = first.size();
+  for (size_t i = 1; i < keys.size() && common > 0; ++i) {
+    const std::string_view key = keys[i];
+    common = std::min(common, key.size());
+    common = static_cast<size_t>(
+        std::mismatch(key.begin(), key.begin() + static_cast<ptrdiff_t>(common), first.begin()).first -
+        key.begin());
+  }
+  return common;
+}
+
+uint64_t bits_behind(std::string_view key, size_t prefix) {
+  uint64_t bits = 0;
+  for (size_t i = prefix; i < prefix + 8; ++i)
+    bits = bits << 8 | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0);
+  return bits;
+}
+
+// By `bits`, least digit first, and only digits that differ.
+void radix_sort(std::vector<Place>& places) {
+  constexpr int kDigitBits = 11;
+  constexpr size_t kDigits = size_t{1} << kDigitBits;
+  uint64_t differ = 0;
+  for (const Place& place : places) differ |= place.bits ^ places[0].bits;
+  std::vector<Place> other(places.size());
+  for (int shift = 0; shift < 64; shift += kDigitBits) {
+    if ((differ >> shift & (kDigits - 1)) == 0) continue;
+    std::vector<size_t> begins(kDigits + 1);
+    for (const Place& place : places) ++begins[(place.bits >> shift & (kDigits - 1)) + 1];
+    for (size_t digit = 1; digit < kDigits; ++digit) begins[digit] += begins[digit - 1];
+    for (const Place& place : places) other[begins[place.bits >> shift & (kDigits - 1)]++] = place;
+    places.swap(other);
+  }
+}
+
+}  // namespace
+
+std::vector<uint32_t> sorted_order(const GroupKeys& keys) {
+  constexpr size_t kRadixMin = 4096;
+  bool sorted = true;
+  for (size_t i = 1; i < keys.size() && sorted; ++i) sorted = keys[i - 1] < keys[i];
+  if (sorted) return {};
+  const size_t prefix = common_prefix(keys);
+  std::vector<Place> places;
+  places.reserve(keys.size());
+  for (uint32_t i = 0; i < keys.size(); ++i) places.push_back({bits_behind(keys[i], prefix), i});
+  const auto by_key = [&](const Place& a, const Place& b) {
+    return a.bits != b.bits ? a.bits < b.bits : keys[a.at] < keys[b.at];
+  };
+  if (places.size() < kRadixMin) {
+    std::sort(places.begin(), places.end(), by_key);
+  } else {
+    radix_sort(places);
+    for (auto begin = places.begin(); begin != places.end();) {
+      const auto end =
+          std::find_if(begin, places.end(), [&](const Place& p) { return p.bits != begin->bits; });
+      if (end - begin > 1) std::sort(begin, end, by_key);
+      begin = end;
+    }
+  }
+  std::vector<uint32_t> order;
+  order.reserve(places.size());
+  for (const Place& place : places) order.push_back(place.at);
+  return order;
 }
 
 namespace {

@@ -53,6 +53,16 @@ inline int square_part(const Folds& sum, int part) {
   return sum.unit(i) + sum.unit(j) + (i == j ? 0 : 1) + (part % 2) * 52;
 }
 
+// Who wants a block's rows in their sketch.
+inline constexpr size_t kSketchesTogether = 4;
+struct BucketMasks {
+  size_t count = 0;
+  const uint64_t* masks[kSketchesTogether] = {};
+  uint32_t steps[kSketchesTogether] = {};
+  uint32_t always = 0;
+  const uint64_t* any = nullptr;  // null: all rows
+};
+
 struct Kernels {
   const char* name;
   bool integer_squares;  // floats() needs no folds of squares
@@ -64,10 +74,10 @@ struct Kernels {
                  const Folds& squares, FloatSums& into);
   // The units of each value, fold by fold: into[fold * kUnitRows + row]. REQUIRES rows <= kUnitRows
   void (*float_units)(const double* values, size_t rows, const Folds& folds, int64_t* into);
-  // into[row]: the sketch bucket (gpu/sketch.h) less `first`, plus kUnwanted; below that outside the mask.
-  // REQUIRES rows <= kUnitRows, finite values under the mask.
-  void (*float_buckets)(const double* values, size_t rows, const uint64_t* mask, uint32_t first,
-                        int64_t* into);
+  // Adds one to counts[place] for each row, where place is the sketch bucket (gpu/sketch.h) + `always` + the
+  // steps of the masks that have the row, modulo 2^32; rows that `any` lacks count in one of the first
+  // kUnwanted places. REQUIRES finite values under `any`.
+  void (*count_buckets)(const double* values, size_t rows, const BucketMasks& wanted, uint32_t* counts);
   // REQUIRES |value| < 2^50; for squares below 2^25.
   void (*ints)(const int64_t* values, size_t rows, const uint64_t* mask, uint32_t needs, IntSums& into);
 

@@ -63,6 +63,10 @@ struct V {
   static I mini(M m, I a, I x) { return pick(_mm256_and_si256(m, _mm256_cmpgt_epi64(a, x)), a, x); }
   static I maxi(M m, I a, I x) { return pick(_mm256_and_si256(m, _mm256_cmpgt_epi64(x, a)), a, x); }
   static void store(int64_t* at, I x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), x); }
+  static void store_low(uint32_t* at, I x) {
+    const I low = _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(low));
+  }
   static int64_t total(I x) {
     alignas(32) int64_t lane[4];
     store(lane, x);
@@ -108,7 +112,7 @@ struct V {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static const Kernels table{"avx2",      false,     floats,     float_units, float_buckets, ints,
+  static const Kernels table{"avx2",      false,     floats,     float_units, count_buckets, ints,
                              float_range, int_range, range_sums, finite,      count,         code_equal};
   return &table;
 }

@@ -22,7 +22,7 @@ const Kernels* avx512_ifma_kernels() {
                              V::integer_squares,
                              floats,
                              float_units,
-                             float_buckets,
+                             count_buckets,
                              ints,
                              float_range,
                              int_range,

@@ -174,15 +174,7 @@ void float_units(const double* values, size_t rows, const Folds& folds, int64_t*
   }
 }
 
-void float_buckets(const double* values, size_t rows, const uint64_t* mask, uint32_t first, int64_t* into) {
-  const V::I unwanted = V::iota();
-  const V::I before = V::addi(V::seti(int64_t{first} - kUnwanted), mask == nullptr ? V::seti(0) : unwanted);
-  for (size_t row = 0; row < rows; row += V::lanes) {
-    const V::I key = V::order(V::bits(V::load(values + row)));
-    const V::I bucket = V::subi(V::shift_right(key, kSketchShift), before);
-    V::store(into + row, mask == nullptr ? bucket : V::addi(V::mask(mask, row), unwanted, bucket));
-  }
-}
+#include "gpu/kernels_sketch.h"
 
 template <int kLimbs, bool kLower, bool kUpper>
 void range_sums_loop(const double* keys, const int64_t* units, size_t rows, const double* lo,

@@ -45,6 +45,7 @@ struct V {
   static I mini(M m, I a, I x) { return m && x < a ? x : a; }
   static I maxi(M m, I a, I x) { return m && x > a ? x : a; }
   static void store(int64_t* at, I x) { *at = x; }
+  static void store_low(uint32_t* at, I x) { *at = static_cast<uint32_t>(x); }
   static int64_t total(I x) { return x; }
   static double least(F x) { return x; }
   static double most(F x) { return x; }
@@ -64,7 +65,7 @@ struct V {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static const Kernels table{"scalar",    false,     floats,     float_units, float_buckets, ints,
+  static const Kernels table{"scalar",    false,     floats,     float_units, count_buckets, ints,
                              float_range, int_range, range_sums, finite,      count,         code_equal};
   return table;
 }

@@ -68,6 +68,31 @@ struct Refined {
   static Result<Refined> decode(const Refinement& ask, std::string_view bytes);
 };
 
+// The answer of one query: its groups by key (null, then numbers, NaN, strings bytewise). Without group_by
+// there is one, with an empty key, also when no row fulfils the where. Each is made when it is read, so that
+// a million of them need no memory. The partials and the plan must outlive this, unchanged.
+class QueryAnswer {
+ public:
+  size_t groups() const { return state_->keys.size(); }
+  // REQUIRES group < groups(). What `into` held before is overwritten, its memory used again.
+  void read(size_t group, GroupAnswer& into) const;
+
+ private:
+  friend class Partials;
+  struct Source {
+    const Measure* measure = nullptr;  // null: the rows themselves
+    const MeasureState* state = nullptr;
+    uint32_t index = 0;  // of the measure in the plan
+  };
+  void aggregate(size_t group, size_t index, AggregateAnswer& into) const;
+  const SelectionState* state_ = nullptr;
+  const QuantileProgress* progress_ = nullptr;
+  const CompiledQuery* query_ = nullptr;
+  std::vector<ColumnType> key_types_;
+  std::vector<Source> aggregates_;  // as the query's
+  std::vector<Source> notes_;
+};
+
 class Partials {
  public:
   Partials() = default;
@@ -87,8 +112,8 @@ class Partials {
   // Rows that changed between the rounds make the answers `approximate`, never an error.
   Status absorb(const Plan& plan, const Refinement& ask, const Refined& found);
 
-  // The answer of queries()[query]; its selection's failure, if it has one. REQUIRES that refinement() has
-  // answered none.
+  // The answer of plan.queries()[query]; its selection's failure, if it has one. REQUIRES that refinement()
+  // has answered none.
   Result<QueryAnswer> finish(const Plan& plan, size_t query) const;
 
   uint64_t groups(size_t selection) const { return selections_[selection].keys.size(); }

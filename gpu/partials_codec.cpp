@@ -28,7 +28,7 @@ class StateCodec {
     write(out, state.failed);
     if (state.failed) return;
     out.varint(state.keys.size());
-    for (const std::string& key : state.keys) out.text(key);
+    for (size_t i = 0; i < state.keys.size(); ++i) out.text(state.keys[i]);
     counts(out, state.rows);
     for (const MeasureState& measure : state.measures) write(out, measure);
   }
@@ -47,7 +47,7 @@ class StateCodec {
     for (const uint32_t column : selection.group_by) types.push_back(plan.schema().columns[column].type);
     std::vector<Value> values;
     for (size_t i = 0; i < groups; ++i) {
-      state.keys[i] = std::string(in.text(kGroupColumnsMax * (2 * kStringBytesMax + 3)));
+      state.keys.push_back(in.text(kGroupColumnsMax * (2 * kStringBytesMax + 3)));
       if (!in.ok() || !decode_group_key(state.keys[i], types, values)) return false;
       if (i > 0 && !(state.keys[i - 1] < state.keys[i])) return false;
     }

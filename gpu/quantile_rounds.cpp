@@ -34,7 +34,7 @@ WantedRank wanted_rank(double q, uint64_t finite, uint64_t nan, uint64_t negativ
   return {std::nullopt, rank - negative};
 }
 
-const QuantileProgress::Item* QuantileProgress::find(uint32_t measure, const std::string& group,
+const QuantileProgress::Item* QuantileProgress::find(uint32_t measure, std::string_view group,
                                                      uint64_t wanted) const {
   Item key;
   key.measure = measure;
@@ -115,7 +115,7 @@ class QuantileRounds {
   }
 
   static void add(QuantileProgress& progress, const Plan& plan, uint32_t measure, const MeasureState& at,
-                  size_t group, const std::string& key, const Aggregate& aggregate, bool propagate) {
+                  size_t group, std::string_view key, const Aggregate& aggregate, bool propagate) {
     uint64_t nan = 0, negative = 0, positive = 0;
     if (!at.nan.empty())
       nan = at.nan[group], negative = at.negative_infinities[group], positive = at.positive_infinities[group];

@@ -74,6 +74,19 @@ void WideSums::add(size_t group, const WideSums& other, size_t other_group) {
   }
 }
 
+void WideSums::append(const WideSums& other) {
+  const size_t before = groups_;
+  if (other.limbs_ > 0) widen(other.base_, other.limbs_);
+  resize(groups_ + other.groups_);
+  if (other.limbs_ == 0) return;
+  const auto offset = static_cast<uint32_t>(other.base_ - base_);
+  for (size_t group = 0; group < other.groups_; ++group) {
+    uint64_t* const to = at(before + group) + offset;
+    std::copy(other.at(group), other.at(group) + other.limbs_, to);
+    std::fill(to + other.limbs_, at(before + group) + limbs_, fill_of(to[other.limbs_ - 1]));
+  }
+}
+
 void WideSums::trim() {
   uint32_t low = limbs_;
   uint32_t end = 0;
@@ -128,7 +141,6 @@ void merge_sketch(SketchState& into, const SketchState& from) {
 
 void resize_states(const Plan& plan, uint32_t selection, SelectionState& state, size_t groups) {
   const Selection& wanted = plan.selections()[selection];
-  state.keys.resize(groups);
   state.rows.resize(groups);
   state.measures.resize(wanted.measures.size());
   for (size_t i = 0; i < wanted.measures.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/group_key.h"
 #include "gpu/int128.h"
 #include "gpu/plan.h"
 #include "gpu/result.h"
@@ -30,6 +31,8 @@ class WideSums {
   // Adds value * 2^exponent. The window widens where it has to, so that no sum of 2^63 such values overflows.
   void add(size_t group, Int128 value, int exponent);
   void add(size_t group, const WideSums& other, size_t other_group);
+  // Puts the groups of another behind these.
+  void append(const WideSums& other);
   // The least window that holds all groups: a function of the sums alone.
   void trim();
   uint64_t bytes() const { return data_.capacity() * 8; }
@@ -59,7 +62,7 @@ inline constexpr int kHllPrecision = 14;
 class DistinctState {
  public:
   void add(uint64_t hash);
-  void merge(const DistinctState& other);
+  void merge(DistinctState&& other);
   bool exact() const { return registers_.empty(); }
   uint64_t estimate() const;
   std::vector<uint64_t> sorted() const;  // REQUIRES exact()
@@ -98,9 +101,23 @@ struct MeasureState {
   std::vector<TimedValue> first, last;
 };
 
+// Which group of one state goes to which of another; none goes twice.
+struct GroupMoves {
+  struct Move {
+    uint32_t from = 0;
+    uint32_t to = 0;
+  };
+  std::vector<Move> list;
+};
+// Adds those groups; arrays that `from` lacks, or their ends, are zeros. Only the groups that are moved are
+// touched.
+void add_measure(MeasureState& into, MeasureState&& from, const GroupMoves& moves);
+// Puts all groups of `from` behind those of `into`; both have the same arrays.
+void append_measure(MeasureState& into, MeasureState&& from);
+
 struct SelectionState {
-  std::optional<Error> failed;    // then the rest is empty
-  std::vector<std::string> keys;  // encoded (gpu/group_key.h); bytewise order is the answer's
+  std::optional<Error> failed;  // then the rest is empty
+  GroupKeys keys;               // encoded, rising bytewise, which is the answer's order
   std::vector<uint64_t> rows;
   std::vector<MeasureState> measures;  // as Selection::measures
 };
@@ -120,7 +137,7 @@ struct QuantileProgress {
   uint32_t round = 0;
   std::vector<Item> items;  // sorted by measure, group, wanted
   // Null: not asked for.
-  const Item* find(uint32_t measure, const std::string& group, uint64_t wanted) const;
+  const Item* find(uint32_t measure, std::string_view group, uint64_t wanted) const;
 };
 
 // Adds the groups of `from`, sorted by key as those of `into` are; failures win. Windows of sums are trimmed.
@@ -128,7 +145,7 @@ void merge_selection(const Plan& plan, uint32_t selection, SelectionState& into,
 Error too_many_groups(uint64_t limit);
 uint64_t state_bytes(const SelectionState& state);  // of memory, about
 
-// What holds for a fresh state of so many groups.
+// What holds for a fresh state of so many groups, but for the keys.
 void resize_states(const Plan& plan, uint32_t selection, SelectionState& state, size_t groups);
 
 }  // namespace covey::agg

@@ -167,8 +167,9 @@ void append_answer(std::string& out, const agg::Schema& schema, const agg::Query
   out.append("{\"id\":");
   append_json_string(out, query.id);
   out.append(",\"groups\":[");
-  for (size_t i = 0; i < answer.groups.size(); ++i) {
-    const agg::GroupAnswer& group = answer.groups[i];
+  agg::GroupAnswer group;
+  for (size_t i = 0; i < answer.groups(); ++i) {
+    answer.read(i, group);
     out.append(i > 0 ? ",{\"key\":[" : "{\"key\":[");
     for (size_t k = 0; k < group.key.size(); ++k) {
       if (k > 0) out.push_back(',');

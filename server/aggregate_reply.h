@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gpu/answer.h"
+#include "gpu/partials.h"
 #include "gpu/result.h"
 #include "gpu/value.h"
 #include "server/aggregate_request.h"

@@ -32,7 +32,8 @@ struct Sample {
 // One round first that is not counted.
 Sample measure(int rounds, const std::function<void()>& work);
 
-// x in [0, 1) with 53 random bits, n in +-1,000,000, site of 1,000 strings, g of 64 K and h of 1 M integers.
+// x in [0, 1) with 53 random bits, n in +-1,000,000; to group by: k of 16, g of 64 K and h of 1 M integers
+// and site of 1,000 strings, evenly spread, and the same by Zipf's law as k_z, g_z, h_z, site_z.
 struct Data {
   std::vector<std::unique_ptr<ColumnStore>> stores;
   std::vector<PartitionInput> inputs;
@@ -45,6 +46,9 @@ Data make_data(const Options& options);
 Sample measure_ceiling(const Data& data, uint32_t threads, int rounds);
 // A plain sum of doubles, in whatever order: what is not exact.
 Sample measure_naive(const Data& data, uint32_t threads, int rounds);
+
+// Reads a query's answer, group by group.
+void read_all(const Partials& partials, const Plan& plan, size_t query);
 
 struct Question {
   const char* name;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <thread>
@@ -27,13 +28,30 @@ Sample measure(int rounds, const std::function<void()>& work) {
   return {times[times.size() / 2], times.front(), times.back(), processor[processor.size() / 2]};
 }
 
+namespace {
+
+// 0 to n - 1 by Zipf's law with exponent 1, for the price of one exponential: rank k has the share
+// ln(1 + 1/k) / ln(n + 1), which is nearly proportional to 1/k. Frequent ones do not lie side by side.
+uint64_t zipf(uint64_t n, uint64_t random) {
+  const double unit = static_cast<double>(random >> 11) * 0x1p-53;
+  const auto rank = static_cast<uint64_t>(std::exp(unit * std::log(static_cast<double>(n + 1))));
+  return std::min(rank - 1, n - 1) * 7919 % n;
+}
+
+}  // namespace
+
 Data make_data(const Options& options) {
   Data data;
   data.schema = {{{"x", ColumnType::kFloat64},
                   {"n", ColumnType::kInt64},
                   {"site", ColumnType::kString},
+                  {"k", ColumnType::kInt64},
                   {"g", ColumnType::kInt64},
-                  {"h", ColumnType::kInt64}}};
+                  {"h", ColumnType::kInt64},
+                  {"site_z", ColumnType::kString},
+                  {"k_z", ColumnType::kInt64},
+                  {"g_z", ColumnType::kInt64},
+                  {"h_z", ColumnType::kInt64}}};
   data.rows = options.rows;
   ColumnStore::Dictionaries dictionaries;
   for (uint32_t i = 0; i < options.partitions; ++i) {
@@ -44,7 +62,7 @@ Data make_data(const Options& options) {
   }
   std::vector<std::string> sites;
   for (int i = 0; i < 1000; ++i) sites.push_back("site-" + std::to_string(i));
-  std::vector<Value> values(5);
+  std::vector<Value> values(data.schema.columns.size());
   UpdateBatch batch;
   for (uint32_t partition = 0; partition < options.partitions; ++partition) {
     Slot slot = 0;
@@ -53,8 +71,13 @@ Data make_data(const Options& options) {
       values[0] = static_cast<double>(random >> 11) * 0x1p-53;
       values[1] = static_cast<int64_t>(mix64(random) % 2000001) - 1000000;
       values[2] = sites[mix64(random + 1) % 1000];
-      values[3] = static_cast<int64_t>(mix64(random + 2) % 65536);
-      values[4] = static_cast<int64_t>(mix64(random + 3) % 1000000);
+      values[3] = static_cast<int64_t>(mix64(random + 4) % 16);
+      values[4] = static_cast<int64_t>(mix64(random + 2) % 65536);
+      values[5] = static_cast<int64_t>(mix64(random + 3) % 1000000);
+      values[6] = sites[zipf(1000, mix64(random + 5))];
+      values[7] = static_cast<int64_t>(zipf(16, mix64(random + 6)));
+      values[8] = static_cast<int64_t>(zipf(65536, mix64(random + 7)));
+      values[9] = static_cast<int64_t>(zipf(1000000, mix64(random + 8)));
       batch.put(slot++, static_cast<int64_t>(row), values);
       if (batch.size() < 10000 && row + options.partitions < options.rows) continue;
       if (!data.stores[partition]->apply(batch)) std::abort();
@@ -100,6 +123,13 @@ Sample read_all(const Data& data, uint32_t threads, int rounds) {
 }
 
 }  // namespace
+
+void read_all(const Partials& partials, const Plan& plan, size_t query) {
+  const Result<QueryAnswer> answer = partials.finish(plan, query);
+  if (!answer) std::abort();
+  GroupAnswer group;
+  for (size_t i = 0; i < answer->groups(); ++i) answer->read(i, group);
+}
 
 Sample measure_ceiling(const Data& data, uint32_t threads, int rounds) {
   return read_all<Words>(data, threads, rounds);

@@ -35,6 +35,11 @@ Query grouped(const char* column, Query query) {
   return query;
 }
 
+Query grouped_by_two(const char* first, const char* second, Query query) {
+  query.group_by = {first, second};
+  return query;
+}
+
 Query where(const char* column, Compare op, Value constant, Query query) {
   query.where.push_back({column, op, {std::move(constant)}});
   return query;
@@ -112,9 +117,15 @@ std::vector<Question> questions() {
       {"sum where x < 90 %", {where("x", Compare::kLess, 0.9, sum)}, 8},
       {"sum where another column < 1 %", {where("n", Compare::kLess, int64_t{-980000}, sum)}, 16},
       {"sum where another column < 50 %", {where("n", Compare::kLess, int64_t{0}, sum)}, 16},
+      {"sum by 16 integers", {grouped("k", sum)}, 16},
+      {"sum by 16 integers, Zipf", {grouped("k_z", sum)}, 16},
       {"sum by 1,000 strings", {grouped("site", sum)}, 12},
+      {"sum by 1,000 strings, Zipf", {grouped("site_z", sum)}, 12},
       {"sum by 64 K integers", {grouped("g", sum)}, 16},
+      {"sum by 64 K integers, Zipf", {grouped("g_z", sum)}, 16},
       {"sum by 1 M integers", {grouped("h", sum)}, 16},
+      {"sum by 1 M integers, Zipf", {grouped("h_z", sum)}, 16},
+      {"sum by 64 K times 16 integers", {grouped_by_two("g", "k", sum)}, 24},
       {"quantiles, sketch", {of({quantiles(QuantileMode::kSketch)})}, 8},
       {"quantiles, exact", {of({quantiles(QuantileMode::kExact)})}, 16},
       {"distinct", {of({ask(AggregateKind::kDistinct)})}, 8},
@@ -133,7 +144,7 @@ Sample ask_all(Backend& backend, const Data& data, const std::vector<Query>& que
     Result<Partials> partials = run(backend, *plan, data.inputs, {.threads = options.threads}, profile);
     if (!partials) std::abort();
     for (size_t i = 0; i < queries.size(); ++i) {
-      if (!partials->finish(*plan, i)) std::abort();
+      read_all(*partials, *plan, i);
     }
   });
 }
@@ -162,7 +173,8 @@ void one_by_one(Backend& backend, const Data& data, const Question& question, co
 
 void upserts(Data& data, const Options& options) {
   UpdateBatch batch;
-  std::vector<Value> values = {0.5, int64_t{1}, std::string("site-1"), int64_t{1}, int64_t{1}};
+  std::vector<Value> values(data.schema.columns.size(), int64_t{1});
+  values[2] = values[6] = std::string("site-1");
   uint64_t seed = 1;
   const Sample sample = measure(std::min(options.rounds, 3), [&] {
     for (int i = 0; i < 1000000; ++i) {
@@ -174,8 +186,8 @@ void upserts(Data& data, const Options& options) {
       batch.clear();
     }
   });
-  std::printf("\nA million upserts of rows of five columns, in batches of 1,000: %.0f ms (%.0f–%.0f).\n",
-              sample.median_ms, sample.least_ms, sample.most_ms);
+  std::printf("\nA million upserts of rows of %zu columns, in batches of 1,000: %.0f ms (%.0f–%.0f).\n",
+              data.schema.columns.size(), sample.median_ms, sample.least_ms, sample.most_ms);
 }
 
 void checkpoints(const Data& data) {
@@ -186,10 +198,10 @@ void checkpoints(const Data& data) {
   const auto read = std::chrono::steady_clock::now();
   const auto ms = [](auto a, auto b) { return std::chrono::duration<double, std::milli>(b - a).count(); };
   std::printf(
-      "\nCheckpoint of %.1f M rows of five columns and the time: %.0f MB, written to memory in %.0f ms, "
+      "\nCheckpoint of %.1f M rows of %zu columns and the time: %.0f MB, written to memory in %.0f ms, "
       "restored in %.0f ms.\n",
-      static_cast<double>(data.stores[0]->rows()) / 1e6, static_cast<double>(bytes.size()) / 1e6,
-      ms(begin, written), ms(written, read));
+      static_cast<double>(data.stores[0]->rows()) / 1e6, data.schema.columns.size(),
+      static_cast<double>(bytes.size()) / 1e6, ms(begin, written), ms(written, read));
 }
 
 int main_program(const Options& options) {

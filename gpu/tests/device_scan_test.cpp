@@ -34,7 +34,7 @@ bool same_as_cpu(Backend& device, const Plan& plan, const Stores& stores, const 
     const auto text = [&](const Partials& partials) {
       const Result<QueryAnswer> answer = partials.finish(plan, i);
       return told + " query " + std::to_string(i) + "\n" +
-             (answer ? text_of(*answer) : answer.error().message);
+             (answer ? text_of(read_all(*answer)) : answer.error().message);
     };
     CHECK_EQUAL(text(*found), text(*expected));
   }

@@ -22,7 +22,7 @@ void same(Backend& device, const Schema& schema, const std::vector<Query>& queri
   for (size_t i = 0; i < queries.size(); ++i) {
     const auto text = [&](const Partials& partials) {
       const Result<QueryAnswer> answer = partials.finish(*plan, i);
-      return told + (answer ? text_of(*answer) : answer.error().message);
+      return told + (answer ? text_of(read_all(*answer)) : answer.error().message);
     };
     CHECK_EQUAL(text(*found), text(*expected));
   }

@@ -79,7 +79,7 @@ std::vector<Query> queries_for(const Golden& golden, bool grouped) {
 
 void check_answers(const Golden& golden, const Plan& plan, const Partials& partials, const std::string& how) {
   for (size_t query = 0; query < plan.queries().size(); ++query) {
-    const QueryAnswer answer = answer_of(partials, plan, query);
+    const Answered answer = answer_of(partials, plan, query);
     for (const GroupAnswer& group : answer.groups) {
       CHECK_EQUAL(group.rows, golden.values.size());
       for (size_t i = 0; i < group.aggregates.size(); ++i) {

@@ -212,7 +212,7 @@ std::string reference_answer(const Schema& schema, const std::vector<Row>& rows,
       key.push_back(chosen.values[static_cast<size_t>(schema.find(name))]);
     groups[key].push_back(std::move(chosen));
   }
-  QueryAnswer answer;
+  Answered answer;
   for (const auto& [key, chosen] : groups) {
     GroupAnswer& group = answer.groups.emplace_back();
     group.key = key;

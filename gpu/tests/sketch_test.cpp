@@ -155,8 +155,8 @@ TEST_CASE(
       for (const int64_t part : {i % 3, i % 2})
         parts[static_cast<size_t>(part)].add(mix64(static_cast<uint64_t>(i)));
     }
-    parts[2].merge(parts[0]);
-    parts[1].merge(parts[2]);
+    parts[2].merge(std::move(parts[0]));
+    parts[1].merge(std::move(parts[2]));
     CHECK_EQUAL(parts[1].estimate(), all.estimate());
     CHECK_EQUAL(all.exact(), n <= 4096);
     CHECK_EQUAL(parts[1].exact(), all.exact());

@@ -61,11 +61,21 @@ std::optional<Partials> scan_of(Backend& backend, const Plan& plan, const Stores
   return std::move(*partials);
 }
 
-QueryAnswer answer_of(const Partials& partials, const Plan& plan, size_t query) {
+Answered read_all(const QueryAnswer& answer) {
+  Answered all;
+  GroupAnswer group;  // one for all, as callers should
+  for (size_t i = 0; i < answer.groups(); ++i) {
+    answer.read(i, group);
+    all.groups.push_back(group);
+  }
+  return all;
+}
+
+Answered answer_of(const Partials& partials, const Plan& plan, size_t query) {
   const Result<QueryAnswer> answer = partials.finish(plan, query);
   if (!answer) std::printf("no answer: %s\n", answer.error().message.c_str());
   CHECK(answer.ok());
-  return answer ? *answer : QueryAnswer{};
+  return answer ? read_all(*answer) : Answered{};
 }
 
 Aggregate aggregate(AggregateKind kind, std::string column, uint32_t ddof) {
@@ -107,7 +117,7 @@ std::string text_of(const Value& value) {
   return "null";
 }
 
-std::string text_of(const QueryAnswer& answer) {
+std::string text_of(const Answered& answer) {
   std::string text;
   for (const GroupAnswer& group : answer.groups) {
     text += "[";

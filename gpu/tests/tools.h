@@ -52,7 +52,12 @@ Stores make_stores(const Schema& schema, const std::vector<Row>& rows, const Lay
 std::optional<Plan> plan_of(const Schema& schema, std::vector<Query> queries, PlanOptions options = {});
 std::optional<Partials> scan_of(Backend& backend, const Plan& plan, const Stores& stores,
                                 uint32_t threads = 0);
-QueryAnswer answer_of(const Partials& partials, const Plan& plan, size_t query = 0);
+// A query's answer with all groups read.
+struct Answered {
+  std::vector<GroupAnswer> groups;
+};
+Answered read_all(const QueryAnswer& answer);
+Answered answer_of(const Partials& partials, const Plan& plan, size_t query = 0);
 
 Aggregate aggregate(AggregateKind kind, std::string column, uint32_t ddof = 0);
 Aggregate quantiles(std::string column, std::vector<double> q, QuantileMode mode);
@@ -60,7 +65,7 @@ Aggregate histogram(std::string column, std::vector<Value> edges);
 
 std::string text_of(const Number& number);  // doubles as bits
 std::string text_of(const Value& value);
-std::string text_of(const QueryAnswer& answer);
+std::string text_of(const Answered& answer);
 
 // All instruction sets that this machine runs.
 std::vector<CpuOptions::Isa> instruction_sets();
