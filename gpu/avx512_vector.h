@@ -77,6 +77,8 @@ struct V {
   // Plus the lower and upper 52 bits of the product of the 52-bit mantissas of a and b.
   static I add_low(I sum, F a, F b) { return _mm512_madd52lo_epu64(sum, bits(a), bits(b)); }
   static I add_high(I sum, F a, F b) { return _mm512_madd52hi_epu64(sum, bits(a), bits(b)); }
+  static I add_low(M m, I sum, F a, F b) { return _mm512_mask_madd52lo_epu64(sum, m, bits(a), bits(b)); }
+  static I add_high(M m, I sum, F a, F b) { return _mm512_mask_madd52hi_epu64(sum, m, bits(a), bits(b)); }
 #else
   static constexpr bool integer_squares = false;
 #endif

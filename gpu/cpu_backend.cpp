@@ -118,7 +118,7 @@ class CpuBackend final : public Backend {
   // What one thread leaves.
   struct ThreadScan {
     std::vector<std::unique_ptr<ThreadSelection>> selections;
-    std::vector<std::unique_ptr<SketchCounter>> counters;
+    std::unique_ptr<BlockShares> shares;
     ScanProfile profile;
   };
 
@@ -146,11 +146,12 @@ class CpuBackend final : public Backend {
 
   void scan_units(const BoundScan& bound, uint32_t workers, const ScanOptions& options,
                   std::atomic<size_t>& next, std::atomic<bool>& stopped, ThreadScan& scan) {
-    auto& [selections, counters, profile] = scan;
+    auto& [selections, shares, profile] = scan;
+    shares = std::make_unique<BlockShares>(kernels_);
     for (uint32_t i = 0; i < bound.selections.size(); ++i) {
       selections.push_back(std::make_unique<ThreadSelection>(bound, kernels_, i));
     }
-    for (const auto& selection : selections) selection->share_sketches(counters);
+    for (const auto& selection : selections) selection->share(*shares);
     RangeSums ranges;
     std::vector<uint8_t> done;
     for (size_t at; (at = next.fetch_add(1)) < bound.units.size();) {
@@ -178,10 +179,7 @@ class CpuBackend final : public Backend {
         for (size_t i = 0; i < selections.size(); ++i) {
           if (selections[i]->active() && !done[i]) selections[i]->scan_block(unit, first, rows);
         }
-        for (const auto& counter : counters) {
-          const Tile* tile = bound.inputs[unit.input].store->tile(counter->column(), unit.tile);
-          if (tile != nullptr) counter->count(tile->floats() + first, rows);
-        }
+        shares->finish_block(*bound.inputs[unit.input].store, unit.tile, first, rows);
       }
       for (const auto& selection : selections) selection->end_unit();
     }

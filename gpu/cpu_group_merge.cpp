@@ -53,9 +53,14 @@ void GroupMerge::make(size_t part) {
   std::vector<size_t> at = parts_[part].begins;
   std::vector<GroupMoves> moves(threads_.size());
   GroupKeys keys;
+  if (threads_.size() == 1) {
+    const ThreadSelection::Listed& listed = threads_[0]->listed();
+    for (uint32_t i = 0; i < listed.numbers.size(); ++i) moves[0].list.push_back({listed.numbers[i], i});
+    keys = listed.keys;
+  }
   // The least key of all threads, again and again. Parts are as many as threads, so that this takes no longer
   // the more they are.
-  while (true) {
+  while (threads_.size() > 1) {
     std::string_view least;
     bool any = false;
     for (size_t t = 0; t < threads_.size(); ++t) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "gpu/cpu_records.h"
 #include "gpu/group_key.h"
@@ -126,7 +125,7 @@ uint32_t GroupIndexer::enter(const uint64_t* words, uint64_t hash) {
   for (; table_[at].number != 0; at = (at + 1) & (table_.size() - 1)) {
     if (table_[at].tag != tag) continue;
     const uint32_t number = table_[at].number - 1;
-    if (std::memcmp(words_.data() + width * number, words, width * 8) == 0) return number;
+    if (std::equal(words, words + width, words_.data() + width * number)) return number;
   }
   words_.insert(words_.end(), words, words + width);
   table_[at] = {static_cast<uint32_t>(++groups_), tag};

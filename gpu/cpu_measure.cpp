@@ -99,25 +99,22 @@ void ThreadMeasure::resize_sketches(size_t groups) {
   bucket_counts_ = {};
 }
 
-bool ThreadMeasure::shares_sketch() const {
-  return need(kNeedSketch) && !grouped_ && measure_.type == ColumnType::kFloat64;
-}
-
-void ThreadMeasure::share_sketch(std::vector<std::unique_ptr<SketchCounter>>& counters) {
-  for (const auto& counter : counters) {
-    if (counter->column() == measure_.column) counter_ = counter.get();
+void ThreadMeasure::share(BlockShares& shares) {
+  if (grouped_ || measure_.type != ColumnType::kFloat64) return;
+  if (need(kNeedSketch)) {
+    counter_ = &shares.sketches(measure_.column, first_bucket_, buckets_);
+    member_ = counter_->enlist();
   }
-  if (counter_ == nullptr) {
-    counters.push_back(std::make_unique<SketchCounter>(kernels_, measure_.column, first_bucket_, buckets_));
-    counter_ = counters.back().get();
+  if (need(kNeedSquares) && kernels_.moments != nullptr) {
+    moments_ = &shares.moments(measure_.column);
+    ++moments_->members;
   }
-  member_ = counter_->enlist();
 }
 
 void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {
   if (grouped_) return;
   const Tile* tile = scan_.inputs[unit.input].store->tile(measure_.column, unit.tile);
-  fast_ = false;
+  fast_ = positive_ = false;
   if (tile == nullptr || measure_.type == ColumnType::kString) return;
   const ZoneMap& zone = tile->zone;
   if (measure_.type == ColumnType::kFloat64) {
@@ -131,6 +128,8 @@ void ThreadMeasure::begin_unit(const BoundScan::Unit& unit) {
       fast_ = square_folds_.count > 0 && squares_fit(low, high);
     }
     if (kernels_.integer_squares) square_folds_ = {};
+    positive_ = fast_ && need(kNeedSquares) && kernels_.moments != nullptr && sum_folds_.count <= 2 &&
+                zone.min >= order_float(0.0);
     unit_sums_ = {};
   } else {
     const int64_t bound = need(kNeedSquares) ? kPlainSquares : kPlainInts;
@@ -286,6 +285,16 @@ void add_exactly(WideSums* sum, WideSums* squares, size_t group, double value) {
 
 void ThreadMeasure::add_float_sums(const double* values, uint32_t rows, const uint64_t* mask) {
   constexpr uint32_t kSums = kNeedSum | kNeedSquares | kNeedMinMax;
+  if (positive_) {
+    const RowSums wanted{mask, &unit_sums_};
+    if (moments_ == nullptr || moments_->members < 2) {
+      kernels_.moments(values, rows, sum_folds_, &wanted, 1);
+    } else {
+      moments_->folds = sum_folds_;  // the row group's: they are all the same
+      moments_->wanted.push_back(wanted);
+    }
+    return;
+  }
   if (fast_) {
     kernels_.floats(values, rows, mask, measure_.needs & kSums, sum_folds_, square_folds_, unit_sums_);
     return;

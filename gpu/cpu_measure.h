@@ -7,7 +7,7 @@
 #include "gpu/cpu_bind.h"
 #include "gpu/cpu_groups.h"
 #include "gpu/cpu_records.h"
-#include "gpu/cpu_sketch.h"
+#include "gpu/cpu_shares.h"
 #include "gpu/kernels.h"
 #include "gpu/states.h"
 
@@ -48,9 +48,9 @@ class ThreadMeasure {
   // records: null where there is one group.
   ThreadMeasure(const BoundScan& scan, const Kernels& kernels, uint32_t measure, GroupRecords* records);
 
-  // Its sketch may be counted together with those of others: of doubles, without groups.
-  bool shares_sketch() const;
-  void share_sketch(std::vector<std::unique_ptr<SketchCounter>>& counters);
+  // What it may do together with measures of other selections, block by block.
+  void share(BlockShares& shares);
+  bool shares() const { return counter_ != nullptr || (moments_ != nullptr && moments_->members > 1); }
 
   void begin_unit(const BoundScan::Unit& unit);
   void add(const BlockRows& rows);
@@ -119,8 +119,10 @@ class ThreadMeasure {
   uint32_t buckets_ = 0;  // dense: of one group
   std::vector<uint64_t> bucket_counts_;
   std::vector<SketchTable> sketch_tables_;
-  SketchCounter* counter_ = nullptr;
-  uint32_t member_ = 0;  // of the counter's
+  BlockShares::Moments* moments_ = nullptr;  // null: not shared
+  bool positive_ = false;                    // the row group suits Kernels::moments
+  SketchCounter* counter_ = nullptr;         // null: not shared
+  uint32_t member_ = 0;                      // of the counter's
   // Scratch of a block.
   uint64_t mask_[kBlockRows / 64];
   uint16_t listed_[kBlockRows];

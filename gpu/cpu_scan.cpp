@@ -22,14 +22,6 @@ ThreadSelection::ThreadSelection(const BoundScan& scan, const Kernels& kernels, 
   }
 }
 
-void ThreadSelection::share_sketches(std::vector<std::unique_ptr<SketchCounter>>& counters) {
-  each_measure([&](ThreadMeasure& measure) {
-    if (!measure.shares_sketch()) return;
-    measure.share_sketch(counters);
-    shares_ = true;
-  });
-}
-
 void ThreadSelection::begin_unit(const BoundScan::Unit& unit, uint32_t threads) {
   if (failed_) return;
   filter_ = filter_unit(scan_, index_, unit);
@@ -86,8 +78,10 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
 }
 
 bool ThreadSelection::scan_whole(const BoundScan::Unit& unit, uint32_t rows) {
-  if (grouped_ || shares_ || measures_.size() < 2 || !filter_.all_live || !filter_.conditions.empty())
-    return false;
+  if (grouped_ || measures_.size() < 2 || !filter_.all_live || !filter_.conditions.empty()) return false;
+  bool shares = false;
+  each_measure([&](ThreadMeasure& measure) { shares = shares || measure.shares(); });
+  if (shares) return false;
   rows_ += rows;
   each_measure([&](ThreadMeasure& measure) {
     BlockRows block;

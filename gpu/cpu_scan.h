@@ -24,7 +24,9 @@ struct RangeSum {
 class ThreadSelection {
  public:
   ThreadSelection(const BoundScan& scan, const Kernels& kernels, uint32_t selection);
-  void share_sketches(std::vector<std::unique_ptr<SketchCounter>>& counters);
+  void share(BlockShares& shares) {
+    each_measure([&](ThreadMeasure& measure) { measure.share(shares); });
+  }
   void begin_unit(const BoundScan::Unit& unit, uint32_t threads);
   bool active() const { return !filter_.skipped && !failed_; }
   void scan_block(const BoundScan::Unit& unit, uint32_t first, uint32_t rows);
@@ -68,7 +70,6 @@ class ThreadSelection {
   const uint32_t index_;
   const Selection& selection_;
   const bool grouped_;
-  bool shares_ = false;  // a sketch with other selections
   UnitFilter filter_;
   GroupIndexer groups_;
   uint64_t rows_ = 0;                                     // of the one group

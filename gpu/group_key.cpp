@@ -33,29 +33,46 @@ void GroupKeys::append(const GroupKeys& others) {
 namespace {
 
 struct Place {
-  uint64_t bits;  // the key's first bytes behind those that all keys begin with
+  uint64_t bits;  // of the key
   uint32_t at;
 };
 
-size_t common_prefix(const GroupKeys& keys) {
-  const std::string_view first = keys[0];
-  size_t common = first.size();
-  for (size_t i = 1; i < keys.size() && common > 0; ++i) {
-    const std::string_view key = keys[i];
-    common = std::min(common, key.size());
-    common = static_cast<size_t>(
-        std::mismatch(key.begin(), key.begin() + static_cast<ptrdiff_t>(common), first.begin()).first -
-        key.begin());
+// The first 8 bytes of keys that tell them apart: where all are equally long those in which any two differ,
+// else those behind what all begin with.
+class KeyBits {
+ public:
+  explicit KeyBits(const GroupKeys& keys) {
+    const std::string_view first = keys[0];
+    std::string differ(first.size(), 0);
+    size_t common = first.size();
+    bool equally_long = true;
+    for (size_t i = 1; i < keys.size(); ++i) {
+      const std::string_view key = keys[i];
+      const size_t length = std::min(key.size(), first.size());
+      equally_long = equally_long && key.size() == first.size();
+      common = std::min(common, length);
+      for (size_t k = 0; k < length; ++k) differ[k] = static_cast<char>(differ[k] | (key[k] ^ first[k]));
+    }
+    while (begin_ < common && differ[begin_] == 0) ++begin_;
+    for (size_t k = begin_; k < common && equally_long && places_.size() < 8; ++k) {
+      if (differ[k] != 0) places_.push_back(k);
+    }
   }
-  return common;
-}
+  uint64_t of(std::string_view key) const {
+    uint64_t bits = 0;
+    if (!places_.empty()) {
+      for (const size_t place : places_) bits = bits << 8 | static_cast<unsigned char>(key[place]);
+      return bits;
+    }
+    for (size_t i = begin_; i < begin_ + 8; ++i)
+      bits = bits << 8 | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0);
+    return bits;
+  }
 
-uint64_t bits_behind(std::string_view key, size_t prefix) {
-  uint64_t bits = 0;
-  for (size_t i = prefix; i < prefix + 8; ++i)
-    bits = bits << 8 | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0);
-  return bits;
-}
+ private:
+  size_t begin_ = 0;            // of the first byte that differs
+  std::vector<size_t> places_;  // empty: from there on
+};
 
 // By `bits`, least digit first, and only digits that differ.
 void radix_sort(std::vector<Place>& places) {
@@ -81,10 +98,10 @@ std::vector<uint32_t> sorted_order(const GroupKeys& keys) {
   bool sorted = true;
   for (size_t i = 1; i < keys.size() && sorted; ++i) sorted = keys[i - 1] < keys[i];
   if (sorted) return {};
-  const size_t prefix = common_prefix(keys);
+  const KeyBits bits(keys);
   std::vector<Place> places;
   places.reserve(keys.size());
-  for (uint32_t i = 0; i < keys.size(); ++i) places.push_back({bits_behind(keys[i], prefix), i});
+  for (uint32_t i = 0; i < keys.size(); ++i) places.push_back({bits.of(keys[i]), i});
   const auto by_key = [&](const Place& a, const Place& b) {
     return a.bits != b.bits ? a.bits < b.bits : keys[a.at] < keys[b.at];
   };

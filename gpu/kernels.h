@@ -53,6 +53,12 @@ inline int square_part(const Folds& sum, int part) {
   return sum.unit(i) + sum.unit(j) + (i == j ? 0 : 1) + (part % 2) * 52;
 }
 
+// Rows of a block, and where their sums go.
+struct RowSums {
+  const uint64_t* mask = nullptr;  // null: all
+  FloatSums* into = nullptr;
+};
+
 // Who wants a block's rows in their sketch.
 inline constexpr size_t kSketchesTogether = 4;
 struct BucketMasks {
@@ -72,6 +78,9 @@ struct Kernels {
   // hold anything.
   void (*floats)(const double* values, size_t rows, const uint64_t* mask, uint32_t needs, const Folds& sum,
                  const Folds& squares, FloatSums& into);
+  // As `floats` with all needs, of several sets of rows. REQUIRES values under the masks that are not
+  // negative, one or two folds. Null where the processor lacks integer multiplication: it would gain nothing.
+  void (*moments)(const double* values, size_t rows, const Folds& folds, const RowSums* sets, size_t count);
   // The units of each value, fold by fold: into[fold * kUnitRows + row]. REQUIRES rows <= kUnitRows
   void (*float_units)(const double* values, size_t rows, const Folds& folds, int64_t* into);
   // Adds one to counts[place] for each row, where place is the sketch bucket (gpu/sketch.h) + `always` + the

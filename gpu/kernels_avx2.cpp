@@ -112,8 +112,8 @@ struct V {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static const Kernels table{"avx2",      false,     floats,     float_units, count_buckets, ints,
-                             float_range, int_range, range_sums, finite,      count,         code_equal};
+  static const Kernels table{"avx2",      false,     floats,     nullptr, float_units, count_buckets, ints,
+                             float_range, int_range, range_sums, finite,  count,       code_equal};
   return &table;
 }
 #else

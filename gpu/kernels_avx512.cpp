@@ -16,9 +16,9 @@ namespace {
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static const Kernels table{"avx512", V::integer_squares, floats,    float_units, count_buckets,
-                             ints,     float_range,        int_range, range_sums,  finite,
-                             count,    code_equal};
+  static const Kernels table{"avx512",  V::integer_squares, floats,    nullptr,    float_units, count_buckets,
+                             ints,      float_range,        int_range, range_sums, finite,      count,
+                             code_equal};
   return &table;
 }
 #else

@@ -21,6 +21,7 @@ const Kernels* avx512_ifma_kernels() {
   static const Kernels table{"avx512 with integer multiplication",
                              V::integer_squares,
                              floats,
+                             moments_together<V>,
                              float_units,
                              count_buckets,
                              ints,

@@ -18,6 +18,13 @@ inline void deposit(V::F value, V::F (&sums)[kCount]) {
   }
 }
 
+// Of the lower halves' sum, below 2^64 as an unsigned number, what is above 52 bits belongs to the upper
+// ones.
+inline void carry_product(uint64_t low, int64_t high, int64_t* into) {
+  into[0] += static_cast<int64_t>(low & ((uint64_t{1} << 52) - 1));
+  into[1] += static_cast<int64_t>(low >> 52) + high;
+}
+
 // The products of the units of |x|, in the order of square_part(); the anchors are 2^52 units, so that
 // mantissas are units.
 template <class W, int kFolds>
@@ -101,11 +108,8 @@ void floats_loop(const double* values, size_t rows, const uint64_t* mask, const 
     if constexpr (kSum) carry_out(sums[c], anchors, into.sum);
     if constexpr (kProducts) {
       for (int p = 0; p < kFolds * (kFolds + 1); p += 2) {
-        // Of the lower halves' sum, below 2^64 as an unsigned number, what is above 52 bits belongs to the
-        // upper ones.
-        const auto low = static_cast<uint64_t>(V::total(products[c][p]));
-        into.squares[p] += static_cast<int64_t>(low & ((uint64_t{1} << 52) - 1));
-        into.squares[p + 1] += static_cast<int64_t>(low >> 52) + V::total(products[c][p + 1]);
+        carry_product(static_cast<uint64_t>(V::total(products[c][p])), V::total(products[c][p + 1]),
+                      into.squares + p);
       }
     } else if constexpr (kSquares) {
       carry_out(squares[c], square_anchors, into.squares);
@@ -174,6 +178,7 @@ void float_units(const double* values, size_t rows, const Folds& folds, int64_t*
   }
 }
 
+#include "gpu/kernels_moments.h"
 #include "gpu/kernels_sketch.h"
 
 template <int kLimbs, bool kLower, bool kUpper>

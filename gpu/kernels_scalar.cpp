@@ -65,8 +65,8 @@ struct V {
 }  // namespace
 
 const Kernels& scalar_kernels() {
-  static const Kernels table{"scalar",    false,     floats,     float_units, count_buckets, ints,
-                             float_range, int_range, range_sums, finite,      count,         code_equal};
+  static const Kernels table{"scalar",    false,     floats,     nullptr, float_units, count_buckets, ints,
+                             float_range, int_range, range_sums, finite,  count,       code_equal};
   return table;
 }
 

@@ -220,6 +220,48 @@ TEST_CASE("sketches that are counted together are those of each query alone") {
   }
 }
 
+TEST_CASE("sums and squares that are made together are those of each query alone") {
+  Random random(35);
+  // One fold, two and three; negative values, too.
+  for (const int bits : {20, 53, 90}) {
+    for (const double least : {0.0, -0.25}) {
+      std::vector<Row> rows;
+      for (int i = 0; i < 5000; ++i) {
+        const double unit = bits == 20 ? std::floor(random.unit() * 1048576) / 1048576 : random.unit();
+        const double scale = bits == 90 ? std::exp2(-static_cast<double>(random.below(37))) : 1;
+        Row row{0, {(unit + least) * scale, int64_t{0}, int64_t{0}, int64_t{0}, random.unit(), Value()}, {}};
+        if (random.chance(0.02)) row.values[0] = Value();
+        if (random.chance(0.02)) row.values[0] = random.chance(0.5) ? std::nan("") : -HUGE_VAL;
+        rows.push_back(std::move(row));
+      }
+      std::vector<Query> queries;
+      for (const double bound : {2.0, 0.9, 0.5, 0.01, -1.0}) {
+        Query query;
+        query.where = {{"real", Compare::kLess, {bound}}};
+        query.aggregates = {aggregate(AggregateKind::kStddev, "x"), aggregate(AggregateKind::kSum, "x"),
+                            aggregate(AggregateKind::kMin, "x"), aggregate(AggregateKind::kMax, "x"),
+                            aggregate(AggregateKind::kVar, "real")};
+        queries.push_back(query);
+      }
+      queries.emplace_back().aggregates = queries[0].aggregates;
+      const auto plan = plan_of(kSchema, queries);
+      const Stores stores = make_stores(kSchema, rows, {.tile_rows = 1024, .gaps = 0.05}, random);
+      std::string first;
+      for (const auto isa : instruction_sets()) {
+        const auto backend = make_cpu_backend({.threads = 2, .isa = isa});
+        const auto partials = scan_of(*backend, *plan, stores);
+        if (first.empty()) first = partials->encode();
+        CHECK(partials->encode() == first);
+        for (size_t i = 0; i < queries.size(); ++i) {
+          const auto alone = plan_of(kSchema, {queries[i]});
+          CHECK_EQUAL(text_of(answer_of(*partials, *plan, i)),
+                      text_of(answer_of(*scan_of(*backend, *alone, stores), *alone)));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("a sketch's counts go on where 32 bits end") {
   constexpr uint32_t kRows = 128;
   double values[kRows];
