@@ -81,6 +81,7 @@ class Node:
         self.http_port = int(config["listen"]["http"].rsplit(":", 1)[1])
         self.peer_port = int(config["listen"]["peer"].rsplit(":", 1)[1])
         self.process = None
+        self.environment = {}  # beside this process' own
         self.client = Http("127.0.0.1", self.http_port)
 
     def new_client(self, timeout=15):
@@ -98,7 +99,8 @@ class Node:
         self.file.write_text(json.dumps(self.config, indent=1))
         with open(self.out, "w") as out, open(self.log, "a") as log:
             self.process = subprocess.Popen([COVEYD, "--config", str(self.file)], stdout=out, stderr=log,
-                                            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                                            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
+                                            env={**os.environ, **self.environment})
         if wait:
             self.wait_ready()
         return self

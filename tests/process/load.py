@@ -11,16 +11,20 @@ class Writer(threading.Thread):
 
     Each value contains a number that grows. `acknowledged[key]` is the number of the last write that was answered
     with 200, `attempted[key]` that of the last one tried (which may or may not have taken effect).
+    With `deletes`, one write in so many is a delete.
     """
 
-    def __init__(self, nodes, number, keys=20, level=2, seed=1):
+    def __init__(self, nodes, number, keys=20, level=2, seed=1, deletes=0):
         super().__init__(daemon=True)
         self.nodes, self.number, self.level = nodes, number, level
         self.keys = [f"w{number}-{i}" for i in range(keys)]
         self.random = random.Random(seed * 1000 + number)
         self.clients = {node.name: node.new_client(5) for node in nodes}
+        self.deletes = deletes
         self.acknowledged = {}
         self.attempted = {}
+        self.deletes_tried = {}  # key -> numbers of the deletes that were tried
+        self.overwritten = {}    # key -> what acknowledged writes have overwritten, and must never be seen again
         self.dots = []       # (dot, key, number) of every acknowledged write
         self.failures = 0
         self.count = 0
@@ -44,14 +48,19 @@ class Writer(threading.Thread):
             self.check(key, read)
             self.count += 1
             self.attempted[key] = self.count
-            answer = client.put(key, f"{self.count}", context=read.context, w=self.level,
-                                sloppy=False)
+            options = {"context": read.context, "w": self.level, "sloppy": False}
+            if self.deletes and self.random.randrange(self.deletes) == 0:
+                self.deletes_tried.setdefault(key, set()).add(self.count)
+                answer = client.delete(key, **options)
+            else:
+                answer = client.put(key, f"{self.count}", **options)
         except (OSError, http.client.HTTPException):
             self.failures += 1
             time.sleep(0.02)
             return
         if answer.status == 200:
             self.acknowledged[key] = self.count
+            self.overwritten.setdefault(key, set()).update(int(value) for value in read.values)
             self.dots.append((answer.json["dot"], key, self.count))
         else:
             self.failures += 1
@@ -64,15 +73,19 @@ class Writer(threading.Thread):
         last = self.acknowledged.get(key)
         if last is None:
             return
-        if not any(int(value) >= last for value in read.values):
+        returned = self.overwritten[key] & {int(value) for value in read.values}
+        if returned:
+            self.faults.append(f"{key}: {sorted(returned)} were overwritten, acknowledged by {last}, and {read!r} shows them")
+        deleted = any(number >= last for number in self.deletes_tried.get(key, ()))
+        if not deleted and not any(int(value) >= last for value in read.values):
             self.faults.append(f"{key}: write {last} was acknowledged and {read!r} does not show it")
 
 
 class Load:
     """Several writers at once."""
 
-    def __init__(self, nodes, writers=4, level=2, keys=20):
-        self.writers = [Writer(list(nodes), number, keys, level) for number in range(writers)]
+    def __init__(self, nodes, writers=4, level=2, keys=20, deletes=0):
+        self.writers = [Writer(list(nodes), number, keys, level, deletes=deletes) for number in range(writers)]
 
     def __enter__(self):
         for writer in self.writers:

@@ -114,6 +114,40 @@ class Members(harness.ClusterTest):
         values = cluster["n1"].client.get(key, r="all").values
         self.assertIn("alone", values)
 
+    def test_zones_have_a_copy_each_and_weights_decide_shares(self):
+        cluster = harness.Cluster(4, replicas=2, cluster={"partitions": 64})
+        self.addCleanup(cluster.stop)
+        self.addCleanup(self.print_logs, cluster)
+        for node, zone in zip(cluster, "aabb"):
+            node.config["zone"] = zone
+        cluster.start()
+        running = list(cluster)
+        self.wait_moved(running)
+        zones = {node.name: node.config["zone"] for node in cluster}
+
+        def owners():
+            return [p["owners"] for p in cluster["n1"].client.cluster()["ring"]]
+        before = owners()
+        for names in before:
+            self.assertEqual(sorted(zones[name] for name in names), ["a", "b"], "each zone has a copy")
+        self.assertEqual({m["node"]: m["zone"] for m in cluster["n1"].client.cluster()["members"]}, zones)
+        with Load(running) as load:
+            time.sleep(0.5)
+            cluster["n4"].terminate()
+            cluster["n4"].config["weight"] = 3.0
+            cluster["n4"].start()
+            share = lambda all_owners, name: sum(name in names for names in all_owners)
+            wait_until(lambda: share(owners(), "n4") > share(before, "n4"), 60, "n4 to own more", 0.1)
+            self.wait_moved(running)
+        after = owners()
+        self.assert_nothing_lost(load, running)
+        # 3 of 4 of zone b's copies; half before. What does not go to n4 stays where it is.
+        self.assertGreater(share(after, "n4"), 64 * 0.6)
+        for was, is_ in zip(before, after):
+            self.assertTrue(set(is_) == set(was) or set(is_) - set(was) == {"n4"}, (was, is_))
+            self.assertEqual(sorted(zones[name] for name in is_), ["a", "b"])
+        print(f"    n4 owned {share(before, 'n4')} of 64 partitions, with three times the weight {share(after, 'n4')}")
+
     def test_what_would_break_the_cluster_is_refused(self):
         cluster = self.start_cluster(3)
         client = cluster["n1"].client
