@@ -172,7 +172,13 @@ class Binder {
   GroupLayout layout(const Selection& selection, uint64_t rows) const {
     GroupLayout layout;
     layout.dense = true;
-    const uint64_t dense_max = std::min(kDenseGroupsMax, std::max<uint64_t>(4096, rows * 2));
+    uint64_t dense_max = std::min(kDenseGroupsMax, std::max<uint64_t>(4096, rows * 2));
+    // More where there are rows for them, and a group has nothing but words.
+    const bool words = std::all_of(selection.measures.begin(), selection.measures.end(), [&](uint32_t index) {
+      const Measure& measure = plan_.measures()[index];
+      return (measure.needs & ~(kNeedSum | kNeedMinMax)) == 0 && measure.edges.empty();
+    });
+    if (words) dense_max = std::max(dense_max, std::min(4 * kDenseGroupsMax, rows / 4));
     for (const uint32_t column : selection.group_by) {
       GroupColumn& at = layout.columns.emplace_back();
       at.column = column;

@@ -53,6 +53,7 @@ void GroupMerge::make(size_t part) {
   std::vector<size_t> at = parts_[part].begins;
   std::vector<GroupMoves> moves(threads_.size());
   GroupKeys keys;
+  for (size_t t = 0; t < threads_.size(); ++t) moves[t].list.reserve(ends[t] - at[t]);
   if (threads_.size() == 1) {
     const ThreadSelection::Listed& listed = threads_[0]->listed();
     for (uint32_t i = 0; i < listed.numbers.size(); ++i) moves[0].list.push_back({listed.numbers[i], i});
@@ -60,21 +61,22 @@ void GroupMerge::make(size_t part) {
   }
   // The least key of all threads, again and again. Parts are as many as threads, so that this takes no longer
   // the more they are.
+  std::vector<size_t> havers;
   while (threads_.size() > 1) {
     std::string_view least;
-    bool any = false;
+    havers.clear();
     for (size_t t = 0; t < threads_.size(); ++t) {
       if (at[t] == ends[t]) continue;
       const std::string_view key = threads_[t]->listed().keys[at[t]];
-      if (!any || key < least) least = key;
-      any = true;
+      const int order = havers.empty() ? -1 : key.compare(least);
+      if (order > 0) continue;
+      if (order < 0) havers.clear();
+      least = key;
+      havers.push_back(t);
     }
-    if (!any) break;
-    for (size_t t = 0; t < threads_.size(); ++t) {
-      const ThreadSelection::Listed& listed = threads_[t]->listed();
-      if (at[t] == ends[t] || listed.keys[at[t]] != least) continue;
-      moves[t].list.push_back({listed.numbers[at[t]++], static_cast<uint32_t>(keys.size())});
-    }
+    if (havers.empty()) break;
+    for (const size_t t : havers)
+      moves[t].list.push_back({threads_[t]->listed().numbers[at[t]++], static_cast<uint32_t>(keys.size())});
     keys.push_back(least);
   }
   resize_states(*scan_.plan, index_, state, keys.size());

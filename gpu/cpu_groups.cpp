@@ -13,8 +13,7 @@ namespace covey::agg {
 
 namespace {
 
-constexpr uint32_t kAhead = 16;              // rows
-constexpr size_t kCachedBytes = 256 * 1024;  // records that are near anyway
+constexpr uint32_t kAhead = 16;  // rows
 
 uint64_t hash_of(const uint64_t* words, size_t width) {
   uint64_t hash = 0;
@@ -153,18 +152,8 @@ void GroupIndexer::append_key(uint32_t number, std::string& key) const {
 }
 
 void GroupRecords::count(const RowList& list, const uint32_t* numbers) {
-  uint64_t* const words = words_.data();
-  const size_t width = width_;
-  if (bytes() <= kCachedBytes) {
-    for_rows(list, [&](uint32_t row) { ++words[numbers[row] * width]; });
-    return;
-  }
-  uint32_t at = 0;
-  for_rows(list, [&](uint32_t row) {
-    const uint32_t ahead = std::min(at++ + kAhead, list.count - 1);
-    __builtin_prefetch(words + numbers[list.listed == nullptr ? ahead : list.listed[ahead]] * width, 1);
-    ++words[numbers[row] * width];
-  });
+  const auto one = [&](uint32_t row) { ++*at(numbers[row]); };
+  far() ? for_rows_ahead(list, numbers, one) : for_rows(list, one);
 }
 
 void append_group_value(const GroupColumn& column, bool null, uint64_t word, std::string& key) {

@@ -227,6 +227,7 @@ const uint64_t* ThreadMeasure::usable(const BlockRows& rows, const Tile& tile, b
 void ThreadMeasure::add(const BlockRows& rows) {
   const Tile* tile = scan_.inputs[rows.unit.input].store->tile(measure_.column, rows.unit.tile);
   if (tile == nullptr) {
+    if (rows.count) records_->count(rows.list, rows.numbers);
     for (uint32_t word = 0; word < rows.list.rows / 64; ++word) {
       count_nulls(rows, word, rows.mask == nullptr ? ~uint64_t{0} : rows.mask[word]);
     }
@@ -234,6 +235,9 @@ void ThreadMeasure::add(const BlockRows& rows) {
   }
   bool all = false;
   const uint64_t* mask = usable(rows, *tile, all);
+  // Where the same rows are summed, it is done on the way.
+  const bool count_too = rows.count && group_folds_.count > 0 && mask == rows.mask;
+  if (rows.count && !count_too) records_->count(rows.list, rows.numbers);
   if (measure_.needs == 0 && measure_.edges.empty()) return;
   constexpr uint32_t kSums = kNeedSum | kNeedSquares | kNeedMinMax;
   if (!grouped_ && need(kSums)) add_sums(rows, *tile, mask);
@@ -248,7 +252,7 @@ void ThreadMeasure::add(const BlockRows& rows) {
     list.count = list_rows(mask, list.rows, listed_);
     list.listed = listed_;
   }
-  if (grouped_ && need(kSums)) add_grouped(rows, *tile, list);
+  if (grouped_ && need(kSums)) add_grouped(rows, *tile, list, count_too);
   if (need(kNeedSketch) && !shared) add_sketch(rows, *tile, list);
   if (need(kNeedDistinct)) add_distinct(rows, *tile, list);
   if (need(kNeedFirst | kNeedLast)) add_timed(rows, *tile, list);

@@ -41,6 +41,7 @@ struct BlockRows {
   RowList list;
   const uint64_t* mask = nullptr;     // null: all
   const uint32_t* numbers = nullptr;  // group of each selected row; null: one group
+  bool count = false;                 // the measure counts the groups' rows, too
 };
 
 class ThreadMeasure {
@@ -78,9 +79,9 @@ class ThreadMeasure {
   void add_sums(const BlockRows& rows, const Tile& tile, const uint64_t* mask);
   void add_float_sums(const double* values, uint32_t rows, const uint64_t* mask);
   void add_int_sums(const int64_t* values, uint32_t rows, const uint64_t* mask);
-  void add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list);
+  void add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list, bool count);
   void reserve_words();
-  void add_grouped_units(const BlockRows& rows, const double* values, const RowList& list);
+  void add_grouped_units(const BlockRows& rows, const double* values, const RowList& list, bool count_too);
   void add_grouped_ints(const BlockRows& rows, const int64_t* values, const RowList& list);
   void add_extremes(const BlockRows& rows, const Tile& tile, const RowList& list);
   void add_sketch(const BlockRows& rows, const Tile& tile, const RowList& list);

@@ -24,18 +24,23 @@ size_t edges_up_to(const std::vector<uint64_t>& edges, uint64_t key) {
 constexpr int64_t kNarrowInts = int64_t{1} << 40;
 constexpr int64_t kLargeWord = int64_t{1} << 61;
 
-template <int kFolds>
-void add_units(const uint16_t* listed, uint32_t count, const uint32_t* numbers, const int64_t* units,
-               uint64_t* into, size_t width) {
+// One to the first word of a record, if kCount, and the units to those at `place`.
+template <int kFolds, bool kCount>
+void add_units(const RowList& list, const uint32_t* numbers, const int64_t* units, GroupRecords& records,
+               uint32_t place) {
+  uint64_t* const words = records.data();
+  const size_t width = records.width();
   const auto add = [&](uint32_t row) {
-    uint64_t* at = into + numbers[row] * width;
+    uint64_t* const at = words + numbers[row] * width;
+    if constexpr (kCount) ++at[0];
     for (int f = 0; f < kFolds; ++f)
-      at[f] += static_cast<uint64_t>(units[static_cast<size_t>(f) * kUnitRows + row % kUnitRows]);
+      at[place + static_cast<uint32_t>(f)] +=
+          static_cast<uint64_t>(units[static_cast<size_t>(f) * kUnitRows + row % kUnitRows]);
   };
-  if (listed == nullptr) {
-    for (uint32_t row = 0; row < count; ++row) add(row);
+  if (kCount && records.far()) {
+    records.for_rows_ahead(list, numbers, add);
   } else {
-    for (uint32_t i = 0; i < count; ++i) add(listed[i]);
+    for_rows(list, add);
   }
 }
 
@@ -56,7 +61,8 @@ void ThreadMeasure::reserve_words() {
   if (need(kNeedMinMax)) extremes_at_ = records_->reserve(2);
 }
 
-void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* values, const RowList& list) {
+void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* values, const RowList& list,
+                                      bool count_too) {
   uint32_t at = 0;  // in the list
   for (uint32_t first = 0; first < list.rows; first += kUnitRows) {
     const uint32_t end = std::min<uint32_t>(list.rows, first + kUnitRows);
@@ -70,16 +76,20 @@ void ThreadMeasure::add_grouped_units(const BlockRows& rows, const double* value
     kernels_.float_units(values + first, end - first, group_folds_, units_.data());
     // Listed rows count from the block's begin, all rows from here.
     const uint32_t* numbers = listed == nullptr ? rows.numbers + first : rows.numbers;
-    uint64_t* into = records_->data() + sum_at_;
+    const RowList part{end - first, count, listed};
+    const auto add = [&]<int kFolds>() {
+      count_too ? add_units<kFolds, true>(part, numbers, units_.data(), *records_, sum_at_)
+                : add_units<kFolds, false>(part, numbers, units_.data(), *records_, sum_at_);
+    };
     switch (group_folds_.count) {
       case 1:
-        add_units<1>(listed, count, numbers, units_.data(), into, records_->width());
+        add.template operator()<1>();
         break;
       case 2:
-        add_units<2>(listed, count, numbers, units_.data(), into, records_->width());
+        add.template operator()<2>();
         break;
       default:
-        add_units<3>(listed, count, numbers, units_.data(), into, records_->width());
+        add.template operator()<3>();
         break;
     }
   }
@@ -130,7 +140,7 @@ int ThreadMeasure::word_exponent(uint32_t word) const {
                                                : 32 * static_cast<int>(word);
 }
 
-void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list) {
+void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const RowList& list, bool count) {
   word_rows_ += list.count;
   const bool by_words = sum_words_ > 0;
   WideSums* const sum = need(kNeedSum) && !by_words ? &state_.sum : nullptr;
@@ -145,7 +155,7 @@ void ThreadMeasure::add_grouped(const BlockRows& rows, const Tile& tile, const R
     }
   } else {
     const double* values = tile.floats() + rows.first;
-    if (by_words) add_grouped_units(rows, values, list);
+    if (by_words) add_grouped_units(rows, values, list, count);
     if (sum != nullptr || squares != nullptr) {
       for_rows(list, [&](uint32_t row) { add_exactly(sum, squares, rows.numbers[row], values[row]); });
     }

@@ -3,6 +3,7 @@
 // each.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "gpu/cpu_groups.h"
@@ -29,10 +30,24 @@ class GroupRecords {
   uint64_t rows(size_t group) const { return *at(group); }
   uint64_t bytes() const { return words_.capacity() * 8; }
 
-  // Counts the rows, and fetches their records for what is added next.
+  // More than stay in the caches.
+  bool far() const { return bytes() > kNearBytes; }
+  // As for_rows, and the records of rows some way ahead are fetched meanwhile.
+  template <class Action>
+  void for_rows_ahead(const RowList& list, const uint32_t* numbers, Action action) {
+    uint32_t at = 0;
+    for_rows(list, [&](uint32_t row) {
+      const uint32_t ahead = std::min(at++ + kAheadRows, list.count - 1);
+      __builtin_prefetch(
+          words_.data() + numbers[list.listed == nullptr ? ahead : list.listed[ahead]] * size_t{width_}, 1);
+      action(row);
+    });
+  }
   void count(const RowList& list, const uint32_t* numbers);
 
  private:
+  static constexpr uint32_t kAheadRows = 16;
+  static constexpr size_t kNearBytes = 256 * 1024;
   uint32_t width_ = 1;
   size_t groups_ = 0;
   std::vector<uint64_t> words_;

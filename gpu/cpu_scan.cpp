@@ -72,9 +72,13 @@ void ThreadSelection::scan_block(const BoundScan::Unit& unit, uint32_t first, ui
     records_.resize(room);
     each_measure([&](ThreadMeasure& measure) { measure.resize(room); });
   }
-  records_.count(block.list, numbers_);
   block.numbers = numbers_;
-  each_measure([&](ThreadMeasure& measure) { measure.add(block); });
+  block.count = true;
+  each_measure([&](ThreadMeasure& measure) {
+    measure.add(block);
+    block.count = false;
+  });
+  if (block.count) records_.count(block.list, numbers_);
 }
 
 bool ThreadSelection::scan_whole(const BoundScan::Unit& unit, uint32_t rows) {
@@ -134,15 +138,19 @@ SelectionState ThreadSelection::finish() {
 
 void ThreadSelection::list_groups() {
   if (failed_) return;
-  std::vector<uint32_t> numbers;
+  std::vector<uint32_t> numbers(records_.groups());
+  size_t count = 0;
   for (uint32_t number = 0; number < records_.groups(); ++number) {
-    if (records_.rows(number) > 0) numbers.push_back(number);
+    numbers[count] = number;
+    count += records_.rows(number) > 0 ? 1 : 0;
   }
+  numbers.resize(count);
   if (numbers.size() > selection_.limit_groups) {
     failed_ = too_many_groups(selection_.limit_groups);
     return;
   }
   GroupKeys keys;
+  keys.reserve(count, count * 9);  // of a number; for others it grows
   for (const uint32_t number : numbers) keys.add([&](std::string& key) { groups_.append_key(number, key); });
   std::vector<uint32_t> order = sorted_order(keys);
   if (order.empty()) {  // numbers of small integers have their order

@@ -3,7 +3,7 @@
 
 template <class W, int kFolds>
 struct Moments {
-  typename W::I sums[kFolds];  // of the bits of anchor + value
+  typename W::I sums[kFolds];
   typename W::I parts[kFolds * (kFolds + 1)];
   typename W::F least, most;
 
@@ -13,23 +13,21 @@ struct Moments {
     least = W::set(from.min);
     most = W::set(from.max);
   }
-  void add(typename W::M m, typename W::F x, const typename W::F* units) {
+  // mantissas: of the anchors plus the value: 2^52 and the units.
+  void add(typename W::M m, typename W::F x, const typename W::F* mantissas, const typename W::I* units) {
     least = W::min(m, least, x);
     most = W::max(m, most, x);
-    for (int f = 0; f < kFolds; ++f) sums[f] = W::addi(m, sums[f], W::bits(units[f]));
+    for (int f = 0; f < kFolds; ++f) sums[f] = W::addi(m, sums[f], units[f]);
     int part = 0;
     for (int second = 0; second < kFolds; ++second) {
       for (int first = 0; first <= second; ++first, part += 2) {
-        parts[part] = W::add_low(m, parts[part], units[first], units[second]);
-        parts[part + 1] = W::add_high(m, parts[part + 1], units[first], units[second]);
+        parts[part] = W::add_low(m, parts[part], mantissas[first], mantissas[second]);
+        parts[part + 1] = W::add_high(m, parts[part + 1], mantissas[first], mantissas[second]);
       }
     }
   }
-  // `rows`: how many were added.
-  void end(const double* anchors, uint64_t rows, FloatSums& into) const {
-    for (int f = 0; f < kFolds; ++f)
-      into.sum[f] +=
-          static_cast<int64_t>(static_cast<uint64_t>(W::total(sums[f])) - rows * bits_of(anchors[f]));
+  void end(FloatSums& into) const {
+    for (int f = 0; f < kFolds; ++f) into.sum[f] += W::total(sums[f]);
     for (int p = 0; p < kFolds * (kFolds + 1); p += 2)
       carry_product(static_cast<uint64_t>(W::total(parts[p])), W::total(parts[p + 1]), into.squares + p);
     into.min = W::least(least) < into.min ? W::least(least) : into.min;
@@ -39,32 +37,24 @@ struct Moments {
 
 template <class W, int kFolds, size_t kSets>
 void moments_loop(const double* values, size_t rows, const Folds& folds, const RowSums* sets) {
-  double anchors[kFolds];
-  typename W::F anchor[kFolds];
+  typename W::F anchors[kFolds];
   Moments<W, kFolds> moments[kSets];
-  uint64_t counts[kSets] = {};
-  for (int f = 0; f < kFolds; ++f) {
-    anchors[f] = folds.anchors[f] / 1.5;  // 2^52 units, so that mantissas are units
-    anchor[f] = W::set(anchors[f]);
-  }
+  for (int f = 0; f < kFolds; ++f) anchors[f] = W::set(folds.anchors[f] / 1.5);  // 2^52 units
   for (size_t s = 0; s < kSets; ++s) moments[s].begin(*sets[s].into);
-  for (size_t word = 0; word < rows / 64; ++word) {
-    for (size_t s = 0; s < kSets; ++s)
-      counts[s] +=
-          sets[s].mask == nullptr ? 64 : static_cast<uint64_t>(__builtin_popcountll(sets[s].mask[word]));
-    for (size_t row = word * 64; row < word * 64 + 64; row += W::lanes) {
-      const typename W::F x = W::load(values + row);
-      typename W::F rest = x;
-      typename W::F units[kFolds];
-      for (int f = 0; f < kFolds; ++f) {
-        units[f] = W::add_down(anchor[f], rest);
-        if (f + 1 < kFolds) rest = W::sub(rest, W::sub(units[f], anchor[f]));
-      }
-      for (size_t s = 0; s < kSets; ++s)
-        moments[s].add(sets[s].mask == nullptr ? W::all() : W::mask(sets[s].mask, row), x, units);
+  for (size_t row = 0; row < rows; row += W::lanes) {
+    const typename W::F x = W::load(values + row);
+    typename W::F rest = x;
+    typename W::F mantissas[kFolds];
+    typename W::I units[kFolds];
+    for (int f = 0; f < kFolds; ++f) {
+      mantissas[f] = W::add_down(anchors[f], rest);
+      units[f] = W::subi(W::bits(mantissas[f]), W::bits(anchors[f]));
+      if (f + 1 < kFolds) rest = W::sub(rest, W::sub(mantissas[f], anchors[f]));
     }
+    for (size_t s = 0; s < kSets; ++s)
+      moments[s].add(sets[s].mask == nullptr ? W::all() : W::mask(sets[s].mask, row), x, mantissas, units);
   }
-  for (size_t s = 0; s < kSets; ++s) moments[s].end(anchors, counts[s], *sets[s].into);
+  for (size_t s = 0; s < kSets; ++s) moments[s].end(*sets[s].into);
 }
 
 template <class W>

@@ -31,8 +31,9 @@ struct V {
   static I iota() { return 0; }
   static I loadi(const int64_t* at) { return *at; }
   static I loadi(M m, const int64_t* at) { return m ? *at : 0; }
-  static I addi(I a, I b) { return a + b; }
-  static I addi(M m, I a, I b) { return m ? a + b : a; }
+  // As the vectors' they wrap.
+  static I addi(I a, I b) { return static_cast<I>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
+  static I addi(M m, I a, I b) { return m ? addi(a, b) : a; }
   static uint64_t count(M m) { return m ? 1 : 0; }
   static I shift_left(I x, int bits) { return static_cast<I>(static_cast<uint64_t>(x) << bits); }
   static I shift_right(I x, int bits) { return static_cast<I>(static_cast<uint64_t>(x) >> bits); }
@@ -40,7 +41,7 @@ struct V {
   static M within(F x, F lo, F hi) {
     return (!kLower || x >= lo) && (!kUpper || x <= hi);
   }
-  static I subi(I a, I b) { return a - b; }
+  static I subi(I a, I b) { return static_cast<I>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b)); }
   static I square(I x) { return x * x; }
   static I mini(M m, I a, I x) { return m && x < a ? x : a; }
   static I maxi(M m, I a, I x) { return m && x > a ? x : a; }
