@@ -71,6 +71,13 @@ void Coordinator::start_write(Now now, OperationState operation) {
     forward(now, std::move(operation), target);
     return;
   }
+  const uint64_t bytes_asked = operation.request.value.size() + operation.request.key.size();
+  if (stands_in && !shard_.may_stand_in(operation.partition, bytes_asked)) {
+    operation.response.outcomes = who.absent;
+    operation.response.outcomes.push_back({shard_.members.self(), text_of(Refusal::stand_in_full)});
+    fail(operation, Status::unavailable);
+    return;
+  }
   ++shard_.stats.writes_coordinated;
   if (stands_in) ++shard_.stats.stand_in_writes;
 
@@ -219,6 +226,8 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
   if (shard_.writes_refused) return acknowledge(merge, Refusal::disk_full);
   // Nobody would ask it here any more.
   if (shard_.members.own().standing == Standing::removed) return acknowledge(merge, Refusal::departed);
+  if (!shard_.may_stand_in(id, content_bytes(key, *object)))
+    return acknowledge(merge, Refusal::stand_in_full);
   for (const Version& version : object->versions) shard_.heard_time(now, version.time);
   Replica::Edit& edit = group_.edit(shard_.replica.at(id), shard_.placing(id));
   auto changes = shard_.replica.merge_into(edit, key, *object, *settled);

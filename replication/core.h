@@ -70,6 +70,8 @@ struct CoreOptions {
       64 * 1024 * 1024;                     // what reads in flight hold; beyond it, new ones wait their turn
   uint64_t log_entries_max = 1'000'000;     // dots logged for a partition; beyond it the oldest half is cut
   uint32_t message_bytes_max = 256 * 1024;  // about; pushes, chunks and scan replies keep to it
+  // Of keys and values that this shard holds for others, as a stand-in; beyond it, it takes no more of them.
+  uint64_t stand_in_bytes_max = UINT64_MAX;
   // At which whole partitions are sent, to all peers together; 0: as fast as they take them. A pace, not a
   // promise: a chunk is not cut.
   uint64_t transfer_bytes_per_second = 0;
@@ -128,7 +130,8 @@ struct CoreStats {
            gossip_objects_received = 0;
   uint64_t repairs_started = 0, repairs_resumed = 0, repairs_finished = 0;
   uint64_t repair_objects_sent = 0, repair_bytes_sent = 0, repair_objects_received = 0;
-  uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0;
+  uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0,
+           stand_ins_refused = 0;
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
   uint64_t reads_queued = 0, busy_replicas = 0;
@@ -153,10 +156,12 @@ struct PartitionView {
   bool owned = false;           // by this node
   bool kept = false;            // owned, or being filled to be
   bool held = false;            // this node has a copy: kept, or to be handed over
+  bool stands_in = false;       // it never was an owner: a stand-in
   bool ready = false;
   Clock clock;
   uint64_t state_hash = 0;
   uint64_t objects = 0;            // keys with a version
+  uint64_t bytes = 0;              // of keys and values
   uint64_t log = 0;                // dots that some owner may lack
   uint64_t residual = 0;           // objects stored with a context
   std::vector<NodeId> diverged;    // owners whose clock, as last told, differs

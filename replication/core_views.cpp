@@ -44,9 +44,11 @@ PartitionView Core::partition(Now, PartitionId id) const {
   }
   view.held = view.kept || !partition.clock.empty();
   view.ready = partition.ready;
+  view.stands_in = shard.stands_in(partition);
   view.clock = partition.clock;
   view.state_hash = partition.state_hash;
   view.objects = partition.objects;
+  view.bytes = partition.bytes;
   view.log = partition.log;
   view.residual = partition.residual;
   view.diverged_since_us = partition.diverged_since_us;

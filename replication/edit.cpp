@@ -134,6 +134,8 @@ void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& b
   index_expiry(next.id, key, before, after, batch);
   if (!bug(Bug::state_hash_forgets_old)) next.state_hash -= object_hash(key, before);
   next.state_hash += object_hash(key, after);
+  next.bytes += content_bytes(key, after);
+  next.bytes -= content_bytes(key, before);
   next.objects += after.versions.empty() ? 0 : 1;
   next.objects -= before.versions.empty() ? 0 : 1;
 }
@@ -154,7 +156,7 @@ bool Edit::prepare(StoreBatch& batch) {
     }
     if (!bug(Bug::stand_in_keeps_clock)) next_.clock.clear();
     next_.voids.clear();
-    next_.state_hash = next_.objects = next_.log = next_.residual = 0;
+    next_.state_hash = next_.objects = next_.bytes = next_.log = next_.residual = 0;
     next_.ready = false;
   } else {
     for (const auto& [key, staged] : staged_) {

@@ -87,6 +87,11 @@ DotSet dots_of(const Object& object) {
   return dots;
 }
 
+uint64_t content_bytes(const TableKey& key, const Object& object) {
+  if (object.versions.empty() && object.context.empty()) return 0;
+  return key.table.size() + key.key.size() + value_bytes(object);
+}
+
 uint64_t value_bytes(const Object& object) {
   uint64_t bytes = 0;
   for (const Version& version : object.versions) bytes += version.value.size();

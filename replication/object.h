@@ -57,8 +57,10 @@ void resolve(Object& filled, Conflicts conflicts);
 // The version a reader of one value is given: highest (time, dot). nullptr: none.
 const Version* newest(const Object& object);
 
-DotSet dots_of(const Object& object);                  // of its versions
-uint64_t value_bytes(const Object& object);            // of all versions
+DotSet dots_of(const Object& object);        // of its versions
+uint64_t value_bytes(const Object& object);  // of all versions
+// Of key and values; 0: nothing is stored.
+uint64_t content_bytes(const TableKey& key, const Object& object);
 bool same_versions(const Object& a, const Object& b);  // by dots
 
 // Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,

@@ -4,7 +4,7 @@
 
 namespace covey {
 namespace {
-constexpr uint8_t partition_format = 1;
+constexpr uint8_t partition_format = 2;
 }
 
 std::string encode_partition(const PartitionRecord& partition) {
@@ -20,12 +20,14 @@ std::string encode_partition(const PartitionRecord& partition) {
   out.varint(partition.log);
   out.varint(partition.residual);
   out.u8(partition.ready ? 1 : 0);
+  out.varint(partition.bytes);
   return bytes;
 }
 
 std::optional<Partition> decode_partition(PartitionId id, std::string_view bytes) {
   Reader in(bytes);
-  if (in.u8() != partition_format) return std::nullopt;
+  const uint8_t format = in.u8();
+  if (format < 1 || format > partition_format) return std::nullopt;
   Partition out;
   out.id = id;
   auto clock = decode_dot_set(in);
@@ -41,6 +43,8 @@ std::optional<Partition> decode_partition(PartitionId id, std::string_view bytes
   out.log = in.varint();
   out.residual = in.varint();
   out.ready = in.u8() != 0;
+  out.bytes_known = format >= 2;
+  if (out.bytes_known) out.bytes = in.varint();
   if (!in.done()) return std::nullopt;
   return out;
 }

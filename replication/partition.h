@@ -31,6 +31,7 @@ struct PartitionRecord {
   uint64_t minted = 0;  // the highest counter that this node gave out here; outlives a dropped clock
   uint64_t state_hash = 0;  // sum of object_hash over all objects
   uint64_t objects = 0;     // keys that hold a version
+  uint64_t bytes = 0;       // sum of content_bytes over all objects
   uint64_t log = 0;         // entries in the dot log
   uint64_t residual = 0;    // objects stored with a context
   bool ready = false;       // has all that any owner had when this copy began: counts in strict reads
@@ -38,8 +39,9 @@ struct PartitionRecord {
 
 struct Partition : PartitionRecord {
   // In memory alone.
-  Lsn last_write;       // everything above is durable when the store has told this
-  Clock durable_clock;  // the newest clock known to be durable
+  bool bytes_known = true;  // false: written by a format that did not count them
+  Lsn last_write;           // everything above is durable when the store has told this
+  Clock durable_clock;      // the newest clock known to be durable
   std::optional<std::pair<Lsn, Clock>> becoming_durable;
   Clock settled;  // dots known here for at least one gossip interval: in nobody's send queue any more
   Clock settling;

@@ -9,7 +9,14 @@
 namespace covey {
 
 // Sent to peers: append only. busy: it would have, but had no room for the answer.
-enum class Refusal : uint32_t { none = 0, disk_full = 1, storage_failed = 2, busy = 3, departed = 4 };
+enum class Refusal : uint32_t {
+  none = 0,
+  disk_full = 1,
+  storage_failed = 2,
+  busy = 3,
+  departed = 4,
+  stand_in_full = 5
+};
 
 inline Refusal refusal_of(const StoreError& error) {
   return error.kind == StoreError::Kind::full ? Refusal::disk_full : Refusal::storage_failed;
@@ -28,6 +35,8 @@ inline std::string text_of(Refusal refusal) {
       return "busy";
     case Refusal::departed:
       return "has left the cluster";
+    case Refusal::stand_in_full:
+      return "has no room to stand in";
   }
   return "refused";
 }

@@ -21,6 +21,9 @@ Result<Done, StoreError> Replica::load() {
       return StoreError{StoreError::Kind::corruption,
                         "the record of partition " + std::to_string(id.value) + " is unreadable"};
     }
+    if (!partition->bytes_known) {
+      if (auto counted = count_bytes(*partition); !counted) return counted.error();
+    }
     // What stands in the store at start survived: it is as durable as it will get.
     partition->durable_clock = partition->clock;
     partition->settled = partition->clock;
@@ -28,6 +31,20 @@ Result<Done, StoreError> Replica::load() {
     partitions_.insert_or_assign(id, std::move(*partition));
   }
   if (auto error = cursor->error()) return *error;
+  return Done{};
+}
+
+Result<Done, StoreError> Replica::count_bytes(Partition& partition) const {
+  const std::string lower = partition_key(partition.id);
+  auto cursor = store_.cursor(Column::objects, lower, after_prefix(lower));
+  for (; cursor->valid(); cursor->next()) {
+    auto key = decode_object_key(cursor->key());
+    auto object = decode_object(cursor->value());
+    if (!key || !object) return StoreError{StoreError::Kind::corruption, "an object is unreadable"};
+    partition.bytes += content_bytes(*key, *object);
+  }
+  if (auto error = cursor->error()) return *error;
+  partition.bytes_known = true;
   return Done{};
 }
 

@@ -132,6 +132,9 @@ class Replica {
   void observe(Now now, Partition& partition);
 
  private:
+  // For records of a format that did not.
+  [[nodiscard]] Result<Done, StoreError> count_bytes(Partition& partition) const;
+
   const CoreOptions& options_;
   Store& store_;
   CoreStats& stats_;

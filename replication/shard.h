@@ -32,6 +32,7 @@ struct Shard {
   Random random;
   Hlc last_time;  // given out or heard of
   bool writes_refused = false;
+  uint64_t stand_in_bytes = 0;  // as of the last round of upkeep, with what was taken since
 
   // What an object may come to here: also what all nodes have written apart from each other has to find room
   // in a message.
@@ -40,6 +41,21 @@ struct Shard {
   }
   bool owns(PartitionId id) const { return members.owns(members.self(), id); }
   bool keeps(PartitionId id) const { return members.keeps(members.self(), id); }
+  // Holds writes of others for its owners; one that was an owner itself and hands over is none.
+  bool stands_in(const Partition& partition) const {
+    return !keeps(partition.id) && !partition.ready && !partition.clock.empty();
+  }
+  // Whether this node may take a write for a partition that it does not keep.
+  bool may_stand_in(PartitionId id, uint64_t bytes) {
+    const Partition* partition = replica.find(id);
+    if (keeps(id) || (partition != nullptr && partition->ready)) return true;
+    if (stand_in_bytes + bytes > options.stand_in_bytes_max) {
+      ++stats.stand_ins_refused;
+      return false;
+    }
+    stand_in_bytes += bytes;
+    return true;
+  }
   bool mine(PartitionId id) const {
     return id.value < options.partitions && id.value % options.shards == options.shard;
   }

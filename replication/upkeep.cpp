@@ -27,7 +27,9 @@ void Upkeep::tick(Now now) {
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
   if (slow) next_slow_round_us_ = now.tick_us + slow_interval_us;
+  shard_.stand_in_bytes = 0;
   for (auto& [id, partition] : shard_.replica.partitions()) {
+    if (shard_.stands_in(partition)) shard_.stand_in_bytes += partition.bytes;
     shard_.replica.observe(now, partition);
     if (shard_.writes_refused) continue;
     become_ready(partition);

@@ -112,6 +112,7 @@ void read_limits(ConfigReader& root, Config& config) {
   config.batch_bytes_max = in.number_or("batch_bytes", 64 * mib, 1024, 1024 * mib);
   config.connections_max = in.number_or("connections", 4096, 1, 1'000'000);
   config.peer_buffer_bytes_max = in.number_or("peer_buffer_bytes", 16 * mib, mib, 4096 * mib);
+  config.stand_in_bytes_max = in.number_or("stand_in_bytes", 1024 * mib, 0, 1024ull * 1024 * mib);
   config.transfer_bytes_per_second =
       in.number_or("transfer_bytes_per_second", 32 * mib, 0, 1024ull * 1024 * mib);
   if (config.transfer_bytes_per_second != 0 && config.transfer_bytes_per_second < mib)

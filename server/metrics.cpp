@@ -130,6 +130,8 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_gossip_objects_received_total",
                 "Objects that peers sent because this node lacked them.", core.gossip_objects_received);
   print.counter("covey_gossip_sent_bytes_total", "Bytes of gossip.", core.gossip_bytes_sent);
+  print.counter("covey_stand_ins_refused_total", "Writes that found no room for what is held for others.",
+                core.stand_ins_refused);
   print.counter("covey_repairs_started_total", "Whole-partition transfers begun.", core.repairs_started);
   print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.",
                 core.repairs_finished);
@@ -174,6 +176,9 @@ void print_replication(Printer& print, const Metrics& metrics) {
       .append(seconds_text(metrics.diverged_oldest_us))
       .append("\n");
   print.gauge("covey_objects", "Keys with a value.", metrics.objects);
+  print.gauge("covey_object_bytes", "Bytes of keys and values.", metrics.object_bytes);
+  print.gauge("covey_stand_in_bytes", "Those of them that are held for other nodes, as a stand-in.",
+              metrics.stand_in_bytes);
   print.gauge("covey_dot_log_entries", "Writes that some owner may still lack.", metrics.log);
   print.gauge("covey_residual_objects", "Objects stored with a context.", metrics.residual);
 }
@@ -301,6 +306,8 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::peer_buffer_bytes,
                                                   &Metrics::peer_links_up,
                                                   &Metrics::objects,
+                                                  &Metrics::object_bytes,
+                                                  &Metrics::stand_in_bytes,
                                                   &Metrics::log,
                                                   &Metrics::residual,
                                                   &Metrics::held,

@@ -56,7 +56,7 @@ struct Metrics {
   // Filled for a scrape.
   CoreStats core;
   uint64_t operations_in_flight = 0, mailbox = 0, peer_buffer_bytes = 0, peer_links_up = 0;
-  uint64_t objects = 0, log = 0, residual = 0, held = 0, not_ready = 0;
+  uint64_t objects = 0, object_bytes = 0, stand_in_bytes = 0, log = 0, residual = 0, held = 0, not_ready = 0;
   uint64_t diverged = 0, diverged_oldest_us = 0;
   uint64_t local_health = 0;  // of failure detection, at shard 0
 

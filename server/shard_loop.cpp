@@ -54,6 +54,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.seed = node_.seed + index_;
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
+  options.stand_in_bytes_max = config.stand_in_bytes_max / options.shards;
   if (config.transfer_bytes_per_second != 0)
     options.transfer_bytes_per_second =
         std::max<uint64_t>(1, config.transfer_bytes_per_second / options.shards);
@@ -413,6 +414,8 @@ Metrics ShardLoop::collect() {
   Now time = now();
   for (const PartitionView& view : core_->partitions(time)) {
     out.objects += view.objects;
+    out.object_bytes += view.bytes;
+    out.stand_in_bytes += view.stands_in ? view.bytes : 0;
     out.log += view.log;
     out.residual += view.residual;
     out.held += view.held ? 1 : 0;

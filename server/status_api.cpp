@@ -72,6 +72,7 @@ ordered_json partition_json(const Core& core, const PartitionView& view) {
   out["clock"] = clock_json(core, view.clock);
   out["state_hash"] = hash;
   out["objects"] = view.objects;
+  out["bytes"] = view.bytes;
   out["log"] = view.log;
   out["residual"] = view.residual;
   out["diverged"] = names(view.diverged);

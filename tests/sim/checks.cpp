@@ -93,10 +93,11 @@ void World::check_columns() {
 // was written (I1).
 void World::check_copy(Machine& machine, ShardState& shard, const PartitionView& view) {
   std::string where = machine.id.name + ", partition " + std::to_string(view.partition.value);
-  uint64_t hash = 0, with_versions = 0, with_context = 0;
+  uint64_t hash = 0, bytes = 0, with_versions = 0, with_context = 0;
   std::set<TableKey> present;
   for (const auto& [key, object] : objects_of(shard.disk->store(), view.partition)) {
     hash += object_hash(key, object);
+    bytes += content_bytes(key, object);
     with_versions += !object.versions.empty();
     with_context += !object.context.empty();
     require(!object.versions.empty() || !object.context.empty(),
@@ -110,6 +111,7 @@ void World::check_copy(Machine& machine, ShardState& shard, const PartitionView&
     oracle_.check_object(machine.index, key, {}, view.clock);
   }
   require(hash == view.state_hash, "I4: the state hash is not that of the stored objects at " + where);
+  require(bytes == view.bytes, "the bytes of objects are wrong at " + where);
   require(with_versions == view.objects, "I4: the count of objects is wrong at " + where);
   require(with_context == view.residual, "the count of residual contexts is wrong at " + where);
   require(scan(shard.disk->store(), Column::residual, view.partition).size() == view.residual,

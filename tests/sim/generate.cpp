@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t apart_tables = 0x7ab1e5ull << 32;
 constexpr uint64_t apart_room = 0x5ace00ull << 32;
 constexpr uint64_t apart_transfers = 0x7fe4ull << 32;
+constexpr uint64_t apart_stand_ins = 0x57a4d1ull << 32;
 constexpr uint64_t apart_absence = 0xab5e4ceull << 32;
 constexpr uint64_t apart_members = 0x3e3be45ull << 32;
 
@@ -67,6 +68,9 @@ class Generator {
     if (random_.one_in(4)) setup_.message_bytes_max = static_cast<uint32_t>(random_.between(200, 4000));
     setup_.gossip_interval_us = random_.pick(std::vector<uint64_t>{100'000, 200'000, 200'000, 500'000});
     keys_ = random_.between(1, 6);
+    Random stand_ins(options_.seed + apart_stand_ins);
+    if (stand_ins.one_in(6))
+      setup_.stand_in_bytes_max = stand_ins.pick(std::vector<uint64_t>{0, 20, 100, 1'000});
     // Many keys in few partitions, small messages and a short log: whole transfers of many chunks.
     Random apart(options_.seed + apart_transfers);
     if (!apart.one_in(12)) return;

@@ -37,6 +37,7 @@ CoreOptions World::core_options(const Machine& machine, uint32_t shard) {
           .siblings_max = setup_.siblings_max,
           .log_entries_max = setup_.log_entries_max,
           .message_bytes_max = setup_.message_bytes_max,
+          .stand_in_bytes_max = setup_.stand_in_bytes_max,
           .transfer_bytes_per_second = setup_.transfer_bytes_per_second,
           .feed = machine.shards[shard].columns->feed()};
 }

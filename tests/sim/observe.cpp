@@ -257,6 +257,7 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a read repaired a replica", stats.read_repairs);
   totals.add("sometimes: a write was forwarded", stats.forwarded);
   totals.add("sometimes: a whole transfer began", stats.repairs_started);
+  totals.add("sometimes: a stand-in had no room", stats.stand_ins_refused);
   totals.add("sometimes: an interrupted transfer went on", stats.repairs_resumed);
   totals.add("sometimes: a whole transfer ended", stats.repairs_finished);
   totals.add("sometimes: a log was cut", stats.log_cuts);

@@ -149,6 +149,32 @@ TEST_CASE("a stand-in takes writes that no owner can, and hands them over") {
   expect_quiet(cluster, {"n1", "n2", "n3", "n4", "n5"});
 }
 
+TEST_CASE("a stand-in takes no more than it has room for, and what it handed over makes room") {
+  CoreOptions options;
+  options.stand_in_bytes_max = 1'000;
+  SmallCluster cluster(2, 1, 1, options);  // one owner, one that stands in
+  const std::string owner = cluster.core("n1").partition(cluster.now(), PartitionId{0}).owned ? "n1" : "n2";
+  const std::string other = owner == "n1" ? "n2" : "n1";
+  cluster.isolate(owner);
+  cluster.wait_ms(2'000);
+  const std::string value(300, 'v');
+  for (const char* key : {"a", "b", "c"})
+    CHECK(cluster.put(other, key, value, {}, "one", true).status == Status::ok);
+  const Response refused = cluster.put(other, "d", value, {}, "one", true);
+  CHECK(refused.status == Status::unavailable);
+  REQUIRE(!refused.outcomes.empty());
+  CHECK(refused.outcomes.back().state == "has no room to stand in");
+  CHECK(cluster.core(other).stats().stand_ins_refused == 1);
+  CHECK(cluster.core(other).partition(cluster.now(), PartitionId{0}).stands_in);
+  cluster.heal();
+  cluster.wait_ms(5'000);
+  for (const char* key : {"a", "b", "c"})
+    CHECK(cluster.values(cluster.get(owner, key, "one")) == Values{value});
+  cluster.isolate(owner);
+  cluster.wait_ms(2'000);
+  CHECK(cluster.put(other, "d", value, {}, "one", true).status == Status::ok);
+}
+
 TEST_CASE("a write through a node that does not own the key reaches its owners") {
   SmallCluster cluster(5);
   for (int i = 1; i <= 5; ++i) {

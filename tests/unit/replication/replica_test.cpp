@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "replication/codec.h"
 #include "storage/memory_store.h"
 
 namespace covey {
@@ -43,6 +44,52 @@ TEST_CASE("a context is stripped though the disk failed when its clock moved", "
   CHECK_FALSE(replica.strip_residual(partition, 10));
   CHECK(replica.strip_residual(partition, 10));
   CHECK(partition.residual == 0);
+}
+
+TEST_CASE(
+    "the bytes of a partition are those of its keys and values, also where an earlier format did not count "
+    "them",
+    "[replica]") {
+  MemoryStore store;
+  CoreStats stats;
+  CoreOptions options;
+  const PartitionId id{0};
+  uint64_t expected = 0;
+  Replica replica(options, store, stats);
+  auto put = [&](const std::string& name, const std::string& value) {
+    Replica::Edit edit(replica, replica.at(id), {});
+    auto object = edit.read({"default", name});
+    REQUIRE(object);
+    object->versions.clear();
+    const Dot dot = edit.mint(actor);
+    if (!value.empty()) object->versions.push_back({dot, {}, 0, "", value});
+    object->context.add(dot);
+    edit.put({"default", name}, *object, DotSet{dot});
+    REQUIRE(edit.commit());
+  };
+  for (int i = 0; i < 20; ++i) {
+    put("key" + std::to_string(i), std::string(static_cast<size_t>(i) + 1, 'v'));
+    expected += std::string("defaultkey").size() + std::to_string(i).size() + static_cast<size_t>(i) + 1;
+  }
+  CHECK(replica.at(id).bytes == expected);
+  put("key3", std::string(100, 'w'));
+  put("key4", "");  // a delete
+  expected += 100 - 4;
+  expected -= std::string("defaultkey4").size() + 5;
+  CHECK(replica.at(id).bytes == expected);
+
+  // As format 1 wrote it: without the last number.
+  std::string record = encode_partition(replica.at(id));
+  const std::string as_told = record;
+  record[0] = 1;
+  for (uint64_t rest = expected; rest > 0; rest >>= 7) record.pop_back();
+  StoreBatch batch;
+  batch.put(Column::partitions, partition_key(id), record);
+  REQUIRE(store.write(batch));
+  Replica again(options, store, stats);
+  REQUIRE(again.load());
+  CHECK(again.at(id).bytes == expected);
+  CHECK(encode_partition(again.at(id)) == as_told);
 }
 
 }  // namespace
