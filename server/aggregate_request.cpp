@@ -6,13 +6,14 @@
 
 #include "server/call_options.h"
 #include "server/table_definition.h"
+#include "server/text.h"
 
 namespace covey::server {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t depth_max = 32;  // a query takes 7
+const std::string too_deep = "must not be nested deeper than " + std::to_string(json_depth_max) + " levels";
 
 struct Fault {
   ErrorAnswer error;
@@ -232,31 +233,11 @@ void read_query(const Json& given, const std::string& at, TableQueries& table) {
   table.one_quantile.push_back(std::move(single));
 }
 
-// Values that are nested without end would be copied and written without end.
-bool nested_too_deeply(std::string_view text) {
-  size_t depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > depth_max) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
-
 Json parsed(std::string_view text, size_t bytes_max) {
   if (text.size() > bytes_max)
     throw Fault{
         too_large("The body is over the limit of " + std::to_string(bytes_max) + " bytes: send less.")};
-  if (nested_too_deeply(text)) fail("The body", "must not be nested so deeply");
+  if (nested_too_deeply(text)) fail("The body", too_deep);
   Json out = Json::parse(text, nullptr, false);
   if (out.is_discarded()) fail("The body", "must be a JSON object, and this is not JSON");
   return out;

@@ -24,6 +24,10 @@ struct Asked {
 ErrorAnswer conflict(const char* code, std::string message) { return {409, code, std::move(message), {}}; }
 
 Result<Asked, ErrorAnswer> parse(const std::string& body, bool replaces) {
+  if (nested_too_deeply(body)) {
+    return bad_request("The body must not be nested deeper than " + std::to_string(json_depth_max) +
+                       " levels.");
+  }
   Json json = Json::parse(body.empty() ? "{}" : body, nullptr, false);
   if (!json.is_object()) return bad_request("The body must be a JSON object.");
   Asked asked;

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "server/text.h"
+
 namespace covey::server {
 namespace {
 
@@ -65,7 +67,9 @@ void expand_all(json& value, const std::string& path) {
 
 json parse_config_json(std::string_view text) {
   std::vector<std::set<std::string>> keys;
-  auto watch = [&keys](int, json::parse_event_t event, json& parsed) {
+  auto watch = [&keys](int depth, json::parse_event_t event, json& parsed) {
+    if (depth > static_cast<int>(json_depth_max))
+      throw ConfigFault{"it is nested deeper than " + std::to_string(json_depth_max) + " levels"};
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {

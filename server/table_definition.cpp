@@ -8,6 +8,7 @@
 
 #include "gpu/value.h"
 #include "server/json_text.h"
+#include "server/text.h"
 
 namespace covey::server {
 namespace {
@@ -152,6 +153,8 @@ Result<TableDefinition, std::string> parse_table_definition(const json& definiti
 }
 
 Result<TableDefinition, std::string> parse_table_definition(std::string_view text) {
+  if (nested_too_deeply(text))
+    return "it must not be nested deeper than " + std::to_string(json_depth_max) + " levels";
   json parsed = json::parse(text, nullptr, false);
   if (parsed.is_discarded())
     return std::string("a table's definition must be a JSON object, and this is not JSON");

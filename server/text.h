@@ -30,4 +30,10 @@ std::optional<std::string> percent_decode(std::string_view text, PercentOptions 
 // The whole text as a number; nullopt: something else, or out of range.
 std::optional<uint64_t> parse_number(std::string_view text);
 
+// Of what is read whole into a tree of values: definitions, requests, introductions.
+inline constexpr size_t json_depth_max = 32;
+// Whether objects and lists are nested deeper: what such a tree would be copied and written by recursion.
+// Says nothing about whether the text is JSON.
+bool nested_too_deeply(std::string_view text);
+
 }  // namespace covey::server

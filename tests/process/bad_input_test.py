@@ -162,6 +162,15 @@ class BadInput(harness.ClusterTest):
             answer = self.refuse(405, "method_not_allowed", method, path)
             self.assertIn("Allow", answer.headers)
 
+    def test_what_is_nested_without_end(self):
+        deep = b"[" * 100000 + b"]" * 100000
+        for method, path, body in (("PUT", "/v1/tables/deep", b'{"columns": %s}' % deep), ("POST", "/v1/aggregate", deep),
+                                   ("POST", "/v1/cluster/leave", b'{"node": %s}' % deep),
+                                   ("POST", "/v1/cluster/replace", b"[" * 100000)):
+            answer = self.client.call(method, path, body)
+            self.assert_answer(answer, 400, "bad_request")
+            self.assertIn("32 levels", answer.error["message"])
+
     def test_broken_batches(self):
         fine = b'{"key":"k1","value":"overwritten"}\n'
         for line, number in ((b"{", 2), (b"[1]", 2), (b'{"key":"a","value":}', 2), (b"\xff\xfe", 2), (b'"text"', 2),
@@ -285,7 +294,7 @@ class BadInput(harness.ClusterTest):
             config = json.loads(json.dumps(good))
             change(config)
             return json.dumps(config)
-        cases = [("{", "line"), ("[]", ""), ('{"node": "n1",}', "line"),
+        cases = [("{", "line"), ('{"node": ' + "[" * 100000, "32 levels"), ("[]", ""), ('{"node": "n1",}', "line"),
                  (changed(lambda c: c.update(nodee="x")), "nodee"),
                  (changed(lambda c: c.pop("node")), "node"),
                  (changed(lambda c: c.update(node=7)), "node"),
