@@ -45,7 +45,7 @@ _covey() {
     scan) options="--start --limit --keys-only --read" ;;
     import) options="--format --key --write --ttl --blind --from-line --resume --parallel" ;;
     export) options="--out --read" ;;
-    agg) options="--where --prefix --by --limit-groups --exact --available --siblings --device --plot --profile" ;;
+    agg) options="--where --prefix --by --limit-groups --exact --available --siblings --device --verify --plot --profile" ;;
     bench) options="--ops --clients --keys --value-bytes --read-share --read --write --pipeline --seed --no-preload" ;;
     explain) options="--read --write" ;;
     table)

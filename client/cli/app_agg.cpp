@@ -32,6 +32,11 @@ void add_agg_command(CLI::App& app, Parse& parse) {
   command.app->add_option("--device", options.device, "who computes")
       ->check(CLI::IsMember({"auto", "cpu", "gpu"}))
       ->capture_default_str();
+  command.app
+      ->add_option("--verify", options.verify,
+                   "quorum: most owners of each partition must give the same bits")
+      ->check(CLI::IsMember({"none", "quorum"}))
+      ->capture_default_str();
   command.app->add_flag("--plot", options.plot, "bars, or a histogram, instead of a table");
   command.app->add_flag("--profile", options.profile, "where the time went");
 }

@@ -94,6 +94,7 @@ struct AggCommand {
   bool available = false;     // leave out what can't be answered
   std::string siblings = "latest";
   std::string device = "auto";
+  std::string verify = "none";
   bool plot = false;
   bool profile = false;
 };

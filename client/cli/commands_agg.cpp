@@ -109,6 +109,15 @@ void print_notes(const Json& answer) {
     std::cerr << "covey: replicas have differed for up to " << as_of.at("max_lag_ms") << " ms\n";
   if (as_of.at("conflicted_keys") > 0)
     std::cerr << "covey: " << as_of.at("conflicted_keys") << " keys have siblings\n";
+  if (!answer.contains("verified")) return;
+  const Json& verified = answer.at("verified");
+  std::cerr << "covey: verified: " << verified.at("equal") << " of " << coverage.at("partitions")
+            << " partitions gave the same bits on " << verified.at("owners") << " owners";
+  if (!verified.at("diverging").empty())
+    std::cerr << "; " << verified.at("diverging").size() << " differ while writes are on their way";
+  if (!verified.at("unverified").empty())
+    std::cerr << "; " << verified.at("unverified").size() << " were not compared";
+  std::cerr << "\n";
 }
 
 void print_profile(const Json& profile) {
@@ -140,6 +149,7 @@ int run(Session& session, const AggCommand& command) try {
                {"coverage", command.available ? "available" : "all"},
                {"device", command.device},
                {"siblings", command.siblings},
+               {"verify", command.verify},
                {"profile", command.profile}};
   client::Client* client = session.client();
   if (!client) return exit_usage;

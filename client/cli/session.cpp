@@ -39,6 +39,32 @@ std::string details_text(const Json& details) {
   return counts + (counts.empty() || owners.empty() ? "" : "; ") + owners;
 }
 
+// Of an aggregate: which partitions differ and where, or why they are missing. Lines.
+std::vector<std::string> partitions_text(const Json& details) {
+  std::vector<std::string> lines;
+  if (const auto found = details.find("partitions"); found != details.end() && found->is_array()) {
+    for (const Json& one : *found) {
+      if (!one.is_object() || !one.contains("partition") || !one.contains("nodes")) continue;
+      std::string nodes;
+      for (const Json& node : one["nodes"]) {
+        if (node.is_string()) nodes += (nodes.empty() ? "" : ", ") + printable(node.get<std::string>());
+      }
+      lines.push_back("partition " + one["partition"].dump() + ": " + nodes);
+    }
+  }
+  if (const auto found = details.find("reasons"); found != details.end() && found->is_object()) {
+    for (const auto& [reason, count] : found->items())
+      lines.push_back(count.dump() + " partitions: " + printable(reason));
+  }
+  constexpr size_t lines_max = 10;
+  if (lines.size() > lines_max) {
+    const std::string more = "and " + std::to_string(lines.size() - lines_max) + " more";
+    lines.resize(lines_max);
+    lines.push_back(more);
+  }
+  return lines;
+}
+
 // Characters that a terminal shows: neither colour codes nor the later bytes of a UTF-8 character.
 size_t shown_width(std::string_view text) {
   size_t width = 0;
@@ -144,8 +170,10 @@ int Session::fail(const Error& error) const {
   const bool colour = colour_wanted(STDERR_FILENO);
   std::cerr << (colour ? "\033[31m" : "") << "covey: " << (colour ? "\033[0m" : "") << label << error.message
             << "\n";
-  const std::string details = details_text(error.details.is_object() ? error.details : Json::object());
+  const Json given = error.details.is_object() ? error.details : Json::object();
+  const std::string details = details_text(given);
   if (!details.empty()) std::cerr << "  " << details << "\n";
+  for (const std::string& line : partitions_text(given)) std::cerr << "  " << line << "\n";
   if (error.outcome_unknown) std::cerr << "  outcome unknown: read the key again before writing it again\n";
   return exit_code_of(error);
 }

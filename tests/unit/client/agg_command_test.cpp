@@ -87,9 +87,40 @@ TEST_CASE("agg prints a table, bars, or the node's JSON, and says what is missin
   CHECK(run_line({"agg", "sum("}).code == 2);
 }
 
+TEST_CASE("agg --verify asks a majority of owners, and tells how many agree", "[client]") {
+  std::string asked;
+  Json verified = Json::parse(answer);
+  verified["verified"] = {{"owners", 2}, {"equal", 3}, {"diverging", {0}}, {"unverified", Json::array()}};
+  FakeHttpServer server([&](const FakeRequest& request) {
+    asked = request.body;
+    return FakeReply{.body = verified.dump()};
+  });
+  const Ran ran = run_line(
+      {"--node", server.endpoint(), "--table", "readings", "agg", "count, sum(temp)", "--verify", "quorum"});
+  REQUIRE(ran.code == 0);
+  CHECK(Json::parse(asked)["verify"] == "quorum");
+  CHECK(
+      ran.err.find("covey: verified: 3 of 4 partitions gave the same bits on 2 owners; 1 differ while writes "
+                   "are on their way\n") != std::string::npos);
+  CHECK(run_line({"agg", "count", "--verify", "all"}).code == 2);
+}
+
 TEST_CASE("a refused aggregate is an error with its exit code", "[client]") {
   FakeHttpServer server([](const FakeRequest&) { return error(503, "unavailable"); });
   CHECK(run_line({"--node", server.endpoint(), "agg", "count"}).code == 4);
+  FakeHttpServer differing([](const FakeRequest&) {
+    return FakeReply{.status = 500, .body = R"({"error": {"code": "replicas_differ", "message": "why",
+        "partitions": [{"partition": 5, "nodes": ["n3", "n1"]}]}})"};
+  });
+  const Ran differ = run_line({"--node", differing.endpoint(), "agg", "count", "--verify", "quorum"});
+  CHECK(differ.code == 1);
+  CHECK(differ.err == "covey: replicas_differ: why\n  partition 5: n3, n1\n");
+  FakeHttpServer missing([](const FakeRequest&) {
+    return FakeReply{.status = 503, .body = R"({"error": {"code": "unavailable", "message": "why",
+        "missing": [1, 2], "reasons": {"n1: too little memory": 2}}})"};
+  });
+  CHECK(run_line({"--node", missing.endpoint(), "agg", "count"}).err ==
+        "covey: unavailable: why\n  2 partitions: n1: too little memory\n");
 }
 
 }  // namespace covey::cli
