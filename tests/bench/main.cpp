@@ -9,6 +9,7 @@
 #include "tests/bench/convergence.h"
 #include "tests/bench/process.h"
 #include "tests/bench/report.h"
+#include "tests/bench/restart.h"
 #include "tests/bench/throughput.h"
 
 namespace {
@@ -16,12 +17,13 @@ namespace {
 using namespace covey::bench;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_parts = {"throughput", "columns", "convergence", "memory", "filling"};
+const std::vector<std::string> all_parts = {"throughput", "columns", "convergence",
+                                            "memory",     "filling", "restart"};
 const std::vector<std::string> all_durabilities = {"sync", "interval", "none"};
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--part", options.parts,
-                 "What to measure: throughput, columns, convergence, memory, filling")
+                 "What to measure: throughput, columns, convergence, memory, filling, restart")
       ->delimiter(',')
       ->check(CLI::IsMember(all_parts));
   app.add_option("--nodes", options.nodes, "Clusters for throughput: 1, 3")
@@ -94,6 +96,7 @@ int run(Options& options) {
   if (options.wants(options.parts, "convergence")) results.convergence = measure_convergence(options);
   if (options.wants(options.parts, "memory")) results.memory = measure_memory(options);
   if (options.wants(options.parts, "filling")) results.filling = measure_filling(options);
+  if (options.wants(options.parts, "restart")) results.restart = measure_restart(options);
   const std::string text = to_markdown(options, results);
   std::cout << text;
   if (options.markdown.empty()) return 0;

@@ -112,6 +112,10 @@ void Process::stop(std::chrono::seconds patience) {
   ::kill(pid_, SIGTERM);
   const auto end = Clock::now() + patience;
   while (running() && Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  kill();
+}
+
+void Process::kill() {
   if (!running()) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);

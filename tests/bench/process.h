@@ -28,6 +28,7 @@ class Process {
   // Asks `ready` every few milliseconds; throws if the program ends before it says yes, or after the timeout.
   void wait_until(const std::function<bool()>& ready, std::chrono::seconds timeout);
   void stop(std::chrono::seconds patience = std::chrono::seconds(10));
+  void kill();  // SIGKILL, and waits for its end
   bool running();
   uint64_t resident_bytes() const;
   double cpu_seconds() const;  // user and system time that it has used

@@ -129,6 +129,24 @@ void print_filling(std::string& out, const Filling& result) {
   out.append("\n");
 }
 
+void print_restart(std::string& out, const Restart& result) {
+  out.append("## Columns after a start\n\nOne node with ").append(grouped(static_cast<double>(result.rows)));
+  print(
+      out,
+      " rows of two columns, written by the batch call (%s rows a second). An orderly stop, with %.0f MB of "
+      "checkpoints to be written, took %.1f s; %.0f MiB were resident in the end. Each start until an "
+      "aggregate over all "
+      "rows was answered, the same bits each time:\n\n",
+      grouped(result.load_per_second).c_str(), static_cast<double>(result.checkpoint_bytes) / 1e6,
+      result.stop_seconds, result.resident_mib);
+  out.append("| after | s | of them until ready | CPU s |\n|---|--:|--:|--:|\n");
+  for (const Restart::Start& start : result.starts) {
+    print(out, "| %s | %.2f | %.2f | %.2f |\n", start.after.c_str(), start.ready_seconds + start.seconds,
+          start.ready_seconds, start.cpu_seconds);
+  }
+  out.append("\n");
+}
+
 void print_head(std::string& out, const Options& options, const Results& results) {
   const Machine& machine = results.machine;
   print(out, "Measured on %s UTC, with `%s`.\n\n", results.date.c_str(), options.command.c_str());
@@ -161,6 +179,7 @@ std::string to_markdown(const Options& options, const Results& results) {
   if (results.convergence) print_convergence(out, *results.convergence);
   if (results.memory) print_memory(out, *results.memory);
   if (results.filling) print_filling(out, *results.filling);
+  if (results.restart) print_restart(out, *results.restart);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "tests/bench/convergence.h"
 #include "tests/bench/filling.h"
 #include "tests/bench/options.h"
+#include "tests/bench/restart.h"
 #include "tests/bench/throughput.h"
 
 namespace covey::bench {
@@ -32,6 +33,7 @@ struct Results {
   std::optional<Convergence> convergence;
   std::optional<Memory> memory;
   std::optional<Filling> filling;
+  std::optional<Restart> restart;
 };
 
 std::string to_markdown(const Options& options, const Results& results);

@@ -102,6 +102,11 @@ void CoveyCluster::stop(size_t node) {
   processes_.erase(node);
 }
 
+void CoveyCluster::kill(size_t node) {
+  processes_.at(node).kill();
+  processes_.erase(node);
+}
+
 void CoveyCluster::wipe(size_t node) const { fs::remove_all(directory_ / ("n" + std::to_string(node + 1))); }
 
 void CoveyCluster::limit_transfers(std::optional<uint64_t> bytes_per_second) {
@@ -143,6 +148,12 @@ void CoveyCluster::post_batch(size_t node, const std::string& lines, const std::
     const size_t begin = response.body.rfind('\n', failed) + 1;
     throw std::runtime_error("a line of a batch was answered " + response.body.substr(begin, 500));
   }
+}
+
+std::string CoveyCluster::aggregate(size_t node, const std::string& body) const {
+  client::HttpRequest request{.method = "POST", .target = "/v1/aggregate"};
+  request.body = body;
+  return exchange(http_ports_.at(node), request).body;
 }
 
 std::string CoveyCluster::get(size_t node, const std::string& key, const std::string& query) const {

@@ -34,6 +34,7 @@ class CoveyCluster {
 
   void start(size_t node);  // waits until it is ready; the seconds of that are in ready_seconds()
   void stop(size_t node);   // in order
+  void kill(size_t node);   // at once
   // The directory of a node that does not run is emptied: as if its disk had been lost.
   void wipe(size_t node) const;
   // From each node's next start on; 0: none, absent: the default.
@@ -49,6 +50,7 @@ class CoveyCluster {
   double metric(size_t node, const std::string& name) const;
   // POST of lines to the batch call of the table. Throws if a line failed.
   void post_batch(size_t node, const std::string& lines, const std::string& query) const;
+  std::string aggregate(size_t node, const std::string& body) const;  // the answer, whatever it is
   std::string get(size_t node, const std::string& key, const std::string& query) const;
   void wait_until_equal(std::chrono::seconds timeout) const;  // no partition diverged on any node
 
