@@ -206,24 +206,42 @@ void ColumnStore::free_column(Column& column) {
   column.tiles.clear();
 }
 
-Status ColumnStore::add_column(ColumnSpec spec, std::shared_ptr<Dictionary> dictionary) {
-  if (schema_.columns.size() >= kColumnsMax) {
-    return Error{ErrorCode::kBadQuery, "a table has at most 64 columns: drop one first", spec.name};
+void ColumnStore::rearrange(Schema schema, std::span<const uint32_t> from, Dictionaries dictionaries) {
+  COVEY_AGG_ASSERT(schema.columns.size() <= kColumnsMax && from.size() == schema.columns.size());
+  dictionaries.resize(from.size());
+  for (auto& [slot, versions] : siblings_) hold_strings(versions, false);
+  std::vector<Column> columns(from.size());
+  std::vector<bool> taken(schema_.columns.size());
+  for (size_t i = 0; i < from.size(); ++i) {
+    const ColumnType type = schema.columns[i].type;
+    if (from[i] != kNewColumn) {
+      COVEY_AGG_ASSERT(from[i] < taken.size() && !taken[from[i]] && columns_[from[i]].type == type);
+      taken[from[i]] = true;
+      columns[i] = std::move(columns_[from[i]]);
+      continue;
+    }
+    columns[i].type = type;
+    columns[i].state = ColumnState::kFilling;
+    if (type == ColumnType::kString)
+      columns[i].dictionary = dictionaries[i] ? dictionaries[i] : std::make_shared<Dictionary>();
   }
-  if (schema_.find(spec.name) >= 0)
-    return Error{ErrorCode::kBadQuery, "the column exists already", spec.name};
-  Column column;
-  column.type = spec.type;
-  column.state = ColumnState::kFilling;
-  if (spec.type == ColumnType::kString) {
-    column.dictionary = dictionary ? std::move(dictionary) : std::make_shared<Dictionary>();
+  for (size_t i = 0; i < taken.size(); ++i) {
+    if (!taken[i]) free_column(columns_[i]);
   }
-  columns_.insert(columns_.end() - 1, std::move(column));
-  schema_.columns.push_back(std::move(spec));
+  columns.push_back(std::move(time()));
+  columns_ = std::move(columns);
+  schema_ = std::move(schema);
   for (auto& [slot, versions] : siblings_) {
-    for (RowVersion& version : versions) version.values.emplace_back();
+    for (RowVersion& version : versions) {
+      std::vector<Value> values(from.size());
+      for (size_t i = 0; i < from.size(); ++i) {
+        if (from[i] != kNewColumn) values[i] = std::move(version.values[from[i]]);
+      }
+      version.values = std::move(values);
+    }
+    hold_strings(versions, true);
   }
-  return Done{};
+  id_ = next_id();
 }
 
 void ColumnStore::set_state(uint32_t column, ColumnState state) {

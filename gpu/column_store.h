@@ -66,6 +66,8 @@ class UpdateBatch {
 // ignored. A scan that needs a column which is not kWhole answers kColumnNotReady.
 enum class ColumnState : uint8_t { kWhole = 1, kFilling = 2, kAbsent = 3 };
 
+inline constexpr uint32_t kNewColumn = UINT32_MAX;
+
 struct ColumnStoreOptions {
   uint32_t tile_rows = kTileRows;  // a power of two, 64 to 65,536
   Slot slots_max = kSlotsMax;
@@ -86,8 +88,10 @@ class ColumnStore {
   // Whole, or an error and nothing changed: kBadUpdate, kDictionaryFull, kOutOfMemory.
   Status apply(const UpdateBatch& batch);
 
-  // A new column, kFilling, all null. kBadQuery: too many columns, or the name exists.
-  Status add_column(ColumnSpec spec, std::shared_ptr<Dictionary> dictionary = nullptr);
+  // Other columns for the same rows: `from` has for each of the new schema's the index of a present one of
+  // the same type, each at most once, or kNewColumn: kFilling, all null. Present ones that are not named are
+  // freed. `dictionaries` are for the new ones. The store has another id() afterwards.
+  void rearrange(Schema schema, std::span<const uint32_t> from, Dictionaries dictionaries = {});
   // kAbsent frees its tiles; from kAbsent it goes to kFilling, all null. The hidden time column is always
   // whole.
   void set_state(uint32_t column, ColumnState state);

@@ -35,6 +35,13 @@ void Dictionary::release(uint32_t code) {
   free_.push_back(code);
 }
 
+void Dictionary::trim() {
+  if (!codes_.empty()) return;
+  entries_ = std::vector<Entry>();
+  free_ = std::vector<uint32_t>();
+  codes_ = decltype(codes_)();
+}
+
 uint32_t Dictionary::find(std::string_view text) const {
   const auto found = codes_.find(text);
   return found == codes_.end() ? kNone : found->second;

@@ -27,6 +27,8 @@ class Dictionary {
   uint32_t acquire(std::string_view text);
   // One holder less. REQUIRES a code with a holder.
   void release(uint32_t code);
+  // Gives its memory back, if no row holds any string.
+  void trim();
   // kNone: no row holds it.
   uint32_t find(std::string_view text) const;
   bool holds(uint32_t code) const { return code < entries_.size() && entries_[code].holders > 0; }

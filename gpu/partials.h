@@ -41,6 +41,8 @@ struct QuantileTarget {
 inline constexpr uint32_t kRefineBins = 1024;
 inline constexpr uint64_t kCollectMax = 16384;   // values of one target that travel
 inline constexpr size_t kTargetsMax = 1u << 20;  // of one round
+// Of those, not collected: each takes kRefineBins counts on whoever answers.
+inline constexpr size_t kCountedTargetsMax = 1u << 16;
 // The part of the target's range that a key lies in, from 0. REQUIRES lo <= key <= hi
 uint64_t target_bin(const QuantileTarget& target, uint64_t key);
 // A bin is that power of two wide.

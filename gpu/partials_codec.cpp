@@ -14,7 +14,6 @@ constexpr uint8_t kFormat = 1;
 constexpr uint64_t kPartialsMagic = 0x7374726170766f63;  // "covparts"
 constexpr int kLimbBase = 70;                            // limbs lie between 2^(-64 * 70) and 2^(64 * 70)
 constexpr size_t kMessageMax = 4096;
-constexpr uint64_t kBinsMax = uint64_t{1} << 23;
 
 Error corrupt() {
   return Error{ErrorCode::kCorrupt, "a partial result is damaged or cut short: ask again", ""};
@@ -38,11 +37,9 @@ class StateCodec {
     if (!read(in, state.failed)) return false;
     if (state.failed) return true;
     const uint64_t groups = in.varint();
-    if (groups > selection.limit_groups + 1 || groups > in.left()) return false;
+    // Memory is taken for what has come: a group takes two bytes at least, and in each measure some more.
+    if (groups > selection.limit_groups + 1 || groups > in.left() / 2) return false;
     if (selection.group_by.empty() && groups != 1) return false;
-    // Bins are the only states that are larger in memory than a message may be for its groups.
-    if (groups * bins_of(plan, selection) > std::max<uint64_t>(kBinsMax, in.left())) return false;
-    resize_states(plan, index, state, groups);
     std::vector<ColumnType> types;
     for (const uint32_t column : selection.group_by) types.push_back(plan.schema().columns[column].type);
     std::vector<Value> values;
@@ -51,9 +48,11 @@ class StateCodec {
       if (!in.ok() || !decode_group_key(state.keys[i], types, values)) return false;
       if (i > 0 && !(state.keys[i - 1] < state.keys[i])) return false;
     }
+    if (groups > in.left()) return false;
+    state.rows.resize(groups);
     read_counts(in, state.rows);
-    for (MeasureState& measure : state.measures) {
-      if (!read(in, measure, state.rows)) return false;
+    for (const uint32_t measure : selection.measures) {
+      if (!read(in, plan.measures()[measure], state.measures.emplace_back(), state.rows)) return false;
     }
     return in.ok();
   }
@@ -76,13 +75,16 @@ class StateCodec {
     return in.ok() && code >= 1 && code <= static_cast<uint8_t>(ErrorCode::kNewerFormat);
   }
 
-  // Of the histograms of one group. A message holds a byte at least for each, unless the measure has failed.
-  static uint64_t bins_of(const Plan& plan, const Selection& selection) {
-    uint64_t bins = 0;
-    for (const uint32_t index : selection.measures) {
-      for (const auto& edges : plan.measures()[index].edges) bins += edges.size() + 1;
-    }
-    return bins;
+  // That one group takes in a message, at least.
+  static uint64_t least_bytes(const Measure& measure) {
+    uint64_t bytes = 1;
+    if (measure.needs & kNeedMinMax) bytes += 16;
+    if (measure.needs & kNeedSketch) bytes += 1;
+    if (measure.needs & kNeedDistinct) bytes += 2;
+    if (measure.needs & kNeedFirst) bytes += 1;
+    if (measure.needs & kNeedLast) bytes += 1;
+    for (const auto& edges : measure.edges) bytes += edges.size() + 1;
+    return bytes;
   }
 
   static void counts(ByteWriter& out, const std::vector<uint64_t>& values) {
@@ -118,14 +120,16 @@ class StateCodec {
     for (const TimedValue& timed : measure.last) write(out, timed);
   }
 
-  static bool read(ByteReader& in, MeasureState& measure, const std::vector<uint64_t>& rows) {
+  static bool read(ByteReader& in, const Measure& wanted, MeasureState& measure,
+                   const std::vector<uint64_t>& rows) {
     std::optional<Error> failed;
     if (!read(in, failed)) return false;
     if (failed) {
-      measure = {};
       measure.failed = std::move(failed);
       return true;
     }
+    if (in.left() / least_bytes(wanted) < rows.size()) return false;
+    resize_measure(wanted, measure, rows.size());
     read_counts(in, measure.valid);
     const uint8_t special = in.u8();
     if (special > 1 || (special == 1 && measure.nan.size() != measure.valid.size())) return false;
@@ -158,7 +162,6 @@ class StateCodec {
       if (!read(in, distinct)) return false;
     }
     for (auto& histogram : measure.histograms) {
-      if (histogram.size() > in.left()) return false;
       read_counts(in, histogram);
     }
     for (TimedValue& timed : measure.first) read(in, timed);

@@ -84,11 +84,15 @@ class QuantileRounds {
 
   static std::vector<QuantileTarget> targets(const QuantileProgress& progress) {
     std::vector<QuantileTarget> targets;
+    size_t counted = 0;
     for (const QuantileProgress::Item& item : progress.items) {
-      if (item.done || targets.size() >= kTargetsMax) continue;
+      if (item.done) continue;
       QuantileTarget target{item.measure, item.group, item.lo,
                             item.hi,      item.count, item.count <= kCollectMax};
-      if (targets.empty() || !(targets.back() == target)) targets.push_back(std::move(target));
+      if (!targets.empty() && targets.back() == target) continue;
+      counted += target.collect ? 0 : 1;
+      if (targets.size() >= kTargetsMax || counted > kCountedTargetsMax) break;  // the rest in the next round
+      targets.push_back(std::move(target));
     }
     return targets;
   }

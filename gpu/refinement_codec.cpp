@@ -77,6 +77,7 @@ Result<Refinement> Refinement::decode(const Plan& plan, std::string_view bytes) 
   const uint64_t size = in.varint();
   if (size == 0 || size > kTargetsMax || size > in.left()) return corrupt();
   std::vector<Value> values;
+  size_t counted = 0;
   for (uint64_t i = 0; i < size; ++i) {
     QuantileTarget target;
     const uint64_t measure_index = in.varint();
@@ -89,6 +90,8 @@ Result<Refinement> Refinement::decode(const Plan& plan, std::string_view bytes) 
     const uint8_t collect = in.u8();
     target.collect = collect == 1;
     if (!in.ok() || collect > 1 || target.lo > target.hi) return corrupt();
+    counted += target.collect ? 0 : 1;
+    if (counted > kCountedTargetsMax) return corrupt();
     const Measure& measure = plan.measures()[target.measure];
     std::vector<ColumnType> types;
     for (const uint32_t column : plan.selections()[measure.selection].group_by) {

@@ -143,29 +143,30 @@ void resize_states(const Plan& plan, uint32_t selection, SelectionState& state, 
   const Selection& wanted = plan.selections()[selection];
   state.rows.resize(groups);
   state.measures.resize(wanted.measures.size());
-  for (size_t i = 0; i < wanted.measures.size(); ++i) {
-    const Measure& measure = plan.measures()[wanted.measures[i]];
-    MeasureState& at = state.measures[i];
-    at.valid.resize(groups);
-    if (measure.type == ColumnType::kFloat64) {
-      at.nan.resize(groups);
-      at.positive_infinities.resize(groups);
-      at.negative_infinities.resize(groups);
-    }
-    if (measure.needs & kNeedSum) at.sum.resize(groups);
-    if (measure.needs & kNeedSquares) at.squares.resize(groups);
-    if (measure.needs & kNeedMinMax) {
-      at.min.resize(groups, UINT64_MAX);
-      at.max.resize(groups, 0);
-    }
-    if (measure.needs & kNeedSketch) at.sketches.resize(groups);
-    if (measure.needs & kNeedDistinct) at.distinct.resize(groups);
-    if (measure.needs & kNeedFirst) at.first.resize(groups);
-    if (measure.needs & kNeedLast) at.last.resize(groups);
-    at.histograms.resize(measure.edges.size());
-    for (size_t h = 0; h < measure.edges.size(); ++h)
-      at.histograms[h].resize(groups * (measure.edges[h].size() + 1));
+  for (size_t i = 0; i < wanted.measures.size(); ++i)
+    resize_measure(plan.measures()[wanted.measures[i]], state.measures[i], groups);
+}
+
+void resize_measure(const Measure& measure, MeasureState& at, size_t groups) {
+  at.valid.resize(groups);
+  if (measure.type == ColumnType::kFloat64) {
+    at.nan.resize(groups);
+    at.positive_infinities.resize(groups);
+    at.negative_infinities.resize(groups);
   }
+  if (measure.needs & kNeedSum) at.sum.resize(groups);
+  if (measure.needs & kNeedSquares) at.squares.resize(groups);
+  if (measure.needs & kNeedMinMax) {
+    at.min.resize(groups, UINT64_MAX);
+    at.max.resize(groups, 0);
+  }
+  if (measure.needs & kNeedSketch) at.sketches.resize(groups);
+  if (measure.needs & kNeedDistinct) at.distinct.resize(groups);
+  if (measure.needs & kNeedFirst) at.first.resize(groups);
+  if (measure.needs & kNeedLast) at.last.resize(groups);
+  at.histograms.resize(measure.edges.size());
+  for (size_t h = 0; h < measure.edges.size(); ++h)
+    at.histograms[h].resize(groups * (measure.edges[h].size() + 1));
 }
 
 }  // namespace covey::agg

@@ -147,5 +147,7 @@ uint64_t state_bytes(const SelectionState& state);  // of memory, about
 
 // What holds for a fresh state of so many groups, but for the keys.
 void resize_states(const Plan& plan, uint32_t selection, SelectionState& state, size_t groups);
+// Likewise, of one measure.
+void resize_measure(const Measure& measure, MeasureState& state, size_t groups);
 
 }  // namespace covey::agg

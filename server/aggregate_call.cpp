@@ -189,6 +189,7 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     }
     std::vector<AggregateWant> again;
     for (const auto& [id, reason] : answer.unanswered) {
+      if (reason == reason_loading) notes_.loading.insert(id);
       const AggregateWant want{id, share.role};
       owners_.failed(share.node, want, share.node.name + ": " + reason, reason == reason_loading);
       std::erase(share.partitions, id);
@@ -344,10 +345,16 @@ class AggregateCall : public std::enable_shared_from_this<AggregateCall> {
     sort_missing();
     const bool few = notes_.missing.empty();
     if (few) notes_.missing = notes_.unverified;
-    ErrorAnswer error =
-        unavailable(std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
-                    " partitions can't be " + (few ? "compared between enough owners" : "answered") +
-                    ": try again when their owners are back, or ask with \"coverage\": \"available\".");
+    const bool memory = std::any_of(notes_.missing.begin(), notes_.missing.end(), [](const auto& one) {
+      return one.second.find(too_little_memory) != std::string::npos;
+    });
+    ErrorAnswer error = unavailable(
+        std::to_string(notes_.missing.size()) + " of " + std::to_string(notes_.partitions) +
+        " partitions can't be " + (few ? "compared between enough owners" : "answered") +
+        (memory ? ": raise aggregation.memory_mb on the nodes in reasons, or ask for fewer columns "
+                  "at a time."
+                : ": try again when their owners are back, or ask with \"coverage\": "
+                  "\"available\"."));
     append_missing(error.details, notes_);
     fail(error);
   }

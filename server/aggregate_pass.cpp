@@ -67,15 +67,18 @@ class JoinedPass {
   std::map<uint32_t, std::vector<size_t>> find_wanted() {
     std::map<uint32_t, std::vector<size_t>> wanted;
     for (size_t i = 0; i < members_.size(); ++i) {
+      const ColumnTable& table = *ask(i).table;
+      const auto columns = ask(i).plan->columns();
+      const std::string refused = turn_.columns.ask(table.name(), table.definition(), columns, turn_.wall_ms);
       for (uint32_t id : ask(i).partitions) {
         const ColumnPart* part = part_of(id);
         if (part == nullptr) {
           answer(i).unanswered.emplace_back(id, "its table is defined otherwise there");
-        } else if (part->state() == ColumnPart::State::loading) {
-          answer(i).unanswered.emplace_back(id, reason_loading);
         } else if (part->state() == ColumnPart::State::failed) {
           answer(i).unanswered.emplace_back(id, part->why());
-        } else if (!part->has(ask(i).plan->columns())) {
+        } else if (!refused.empty() && ColumnSet::left(*part, columns)) {
+          answer(i).unanswered.emplace_back(id, refused);
+        } else if (part->state() != ColumnPart::State::whole || !part->has(columns)) {
           answer(i).unanswered.emplace_back(id, reason_loading);
         } else {
           answer(i).conflicted_keys += part->columns().conflicted_rows();

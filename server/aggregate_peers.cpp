@@ -58,10 +58,15 @@ PartitionsAnswer read_reply(const peer::AggregateReply& message) {
   return out;
 }
 
-agg::Error too_long(const std::string& what, size_t limit) {
+agg::Error too_long(const std::string& what, size_t limit, const char* setting = nullptr) {
   return {agg::ErrorCode::kTooLarge,
-          what + " is over the limit of " + std::to_string(limit) + " bytes: ask for fewer groups at a time",
+          what + " is over the limit of " + std::to_string(limit) + " bytes" +
+              (setting ? std::string(" (") + setting + ")" : "") + ": ask for fewer groups at a time",
           ""};
+}
+
+agg::Error share_too_long(size_t limit) {
+  return too_long("a node's share of the answer", limit, "aggregation.share_mb");
 }
 
 bool enumerator(uint32_t number, uint32_t most) { return number >= 1 && number <= most; }
@@ -139,11 +144,15 @@ bool AggregatePeers::take_piece(Awaited& awaited, const peer::AggregateReply& me
   const size_t bytes = answer.bytes.size();
   awaited.total_bytes = std::max<uint64_t>(bytes, message.total_bytes());
   awaited.ticket = message.ticket();
-  if (awaited.gathered) *awaited.gathered += std::min<uint64_t>(awaited.total_bytes, gathered_bytes_max + 1);
-  if (awaited.total_bytes > share_bytes_max)
-    answer.error = too_long("a node's share of the answer", share_bytes_max);
-  if (awaited.gathered && *awaited.gathered > gathered_bytes_max)
-    answer.error = too_long("what all nodes' shares of the answer add up to", gathered_bytes_max);
+  const Config& config = shard_.node().config;
+  const uint64_t together_max = config.aggregation_answer_bytes;
+  if (awaited.gathered) *awaited.gathered += std::min<uint64_t>(awaited.total_bytes, together_max + 1);
+  if (awaited.total_bytes > config.aggregation_share_bytes)
+    answer.error = share_too_long(config.aggregation_share_bytes);
+  if (awaited.gathered && *awaited.gathered > together_max) {
+    answer.error =
+        too_long("what all nodes' shares of the answer add up to", together_max, "aggregation.answer_mb");
+  }
   if (bytes < awaited.total_bytes && (bytes == 0 || awaited.ticket == 0)) answer.lost = true;
   return true;
 }
@@ -205,11 +214,12 @@ void AggregatePeers::reply(const NodeId& to, uint64_t operation, PartitionsAnswe
   peer::AggregateReply& message = *envelope->mutable_aggregate_reply();
   message.set_operation(operation);
   const size_t bytes = answer.bytes.size();
-  answer.busy = answer.busy || (bytes > share_piece_bytes && kept_bytes_ + bytes > kept_bytes_max);
+  const size_t share_max = shard_.node().config.aggregation_share_bytes;
+  answer.busy = answer.busy || (bytes > share_piece_bytes && kept_bytes_ + bytes > 2 * share_max);
   std::optional<agg::Error> error = answer.error;
   if (answer.busy)
     error = agg::Error{agg::ErrorCode::kCancelled, "too much waits for the columns of a node", ""};
-  if (bytes > share_bytes_max) error = too_long("a node's share of the answer", share_bytes_max);
+  if (bytes > share_max) error = share_too_long(share_max);
   if (error) {
     message.set_error(static_cast<uint32_t>(error->code));
     message.set_message(error->message);

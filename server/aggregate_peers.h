@@ -12,13 +12,10 @@
 
 namespace covey::server {
 
-// A share travels in pieces, each asked for when the one before it has come. Beyond the limit: too_large.
+// A share travels in pieces, each asked for when the one before it has come. How long shares may be the
+// configuration says (too_large); a shard keeps up to two of the longest until they are fetched, one more is
+// busy.
 inline constexpr size_t share_piece_bytes = 1 << 20;
-inline constexpr size_t share_bytes_max = size_t{256} << 20;
-// Of all shares that one request gathers: too_large.
-inline constexpr size_t gathered_bytes_max = size_t{512} << 20;
-// Of shares that a shard keeps until they are fetched; one more is busy.
-inline constexpr size_t kept_bytes_max = size_t{512} << 20;
 // What is asked of a node (the queries, the ranges of exact quantiles): too_large.
 inline constexpr size_t ask_bytes_max = 8 << 20;
 

@@ -347,6 +347,8 @@ void append_profile(std::string& out, const AggregateNotes& notes, double total_
   append_number(out, notes.shared_with);
   out.append(",\"nodes\":");
   append_number(out, notes.nodes);
+  out.append(",\"loading\":");
+  append_number(out, notes.loading.size());
   out.push_back('}');
 }
 

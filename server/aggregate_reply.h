@@ -1,6 +1,7 @@
 // Answers of the aggregation library as JSON, in the form that docs/aggregation.md gives.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct AggregateNotes {
   uint64_t bytes_scanned = 0;
   uint64_t shared_with = 0;
   size_t nodes = 0;
+  std::set<uint32_t> loading;  // partitions whose columns were being loaded when they were asked
 };
 // ,"coverage":{...},"as_of":{...}
 void append_notes(std::string& out, const AggregateNotes& notes);

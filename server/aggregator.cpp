@@ -45,6 +45,7 @@ Aggregator::Aggregator(AggregatorOptions options, std::unique_ptr<Store> reader,
       columns_(options_.columns, std::move(shards.mark), checkpointer_.get()),
       reader_(std::move(reader)),
       lanes_(options_.columns.shards) {
+  counts_.columns = columns_.counts();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -211,6 +212,12 @@ void Aggregator::publish() {
   published_us_ = steady_us();
   unpublished_ = false;
   auto columns = columns_.counts();
+  if (columns.evictions_total > evictions_told_ || columns.refused_total > refusals_told_) {
+    spdlog::info("columns left memory, or found no room: evictions={} refused={} bytes={} limit={}",
+                 columns.evictions_total, columns.refused_total, columns.bytes, columns.bytes_max);
+    evictions_told_ = columns.evictions_total;
+    refusals_told_ = columns.refused_total;
+  }
   std::lock_guard lock(mutex_);
   counts_.columns = columns;
   if (!engine_) return;

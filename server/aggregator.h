@@ -97,13 +97,14 @@ class Aggregator {
   void keep_all();
 
   const AggregatorOptions options_;
-  std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: nothing is kept
-  ColumnSet columns_;                           // the thread's
-  std::unique_ptr<Store> reader_;               // the thread's
-  std::unique_ptr<agg::Engine> engine_;         // the thread's; made when it is needed first
-  bool retirement_told_ = false;                // the thread's: of the GPU
-  bool unpublished_ = false;                    // the thread's
-  double published_us_ = 0;                     // the thread's
+  std::unique_ptr<Checkpointer> checkpointer_;       // nullptr: nothing is kept
+  ColumnSet columns_;                                // the thread's
+  std::unique_ptr<Store> reader_;                    // the thread's
+  std::unique_ptr<agg::Engine> engine_;              // the thread's; made when it is needed first
+  bool retirement_told_ = false;                     // the thread's: of the GPU
+  uint64_t evictions_told_ = 0, refusals_told_ = 0;  // the thread's
+  bool unpublished_ = false;                         // the thread's
+  double published_us_ = 0;                          // the thread's
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -13,6 +13,7 @@ constexpr size_t restored_costs_rows = 2000;  // what else is done in a turn tha
 constexpr size_t events_ahead = 16;
 // Of a part that waits for what was kept of it; with more it is read from all objects.
 constexpr size_t stale_keys_max = 1'000'000;
+constexpr size_t evicted_stale_keys_max = 2'000;  // likewise, while it is asked for by nobody
 
 const RowState* last_of(const std::vector<RowState>& versions) {
   return versions.empty() ? nullptr : &versions.back();
@@ -40,6 +41,7 @@ ColumnSet::ColumnSet(ColumnSetOptions options, std::function<void(uint32_t, uint
 ColumnSet::~ColumnSet() = default;
 
 void ColumnSet::apply(uint32_t shard, std::vector<ColumnEvent>& events, uint64_t wall_ms) {
+  now_ms_ = wall_ms;
   for (size_t i = 0; i < events.size(); ++i) {
     if (i % events_ahead == 0) look_ahead(std::span(events).subspan(i));
     apply_one(shard, events[i], wall_ms);
@@ -69,9 +71,12 @@ void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) 
       if (part == nullptr || part->state_ == ColumnPart::State::failed) return;
       if (part->from_ == ColumnPart::From::waits) {
         part->stale_.insert(std::move(event.key));
-        if (part->stale_.size() > stale_keys_max) read_from_objects(*part);
+        const bool evicted = part->state_ == ColumnPart::State::evicted;
+        if (part->stale_.size() > (evicted ? evicted_stale_keys_max : stale_keys_max))
+          read_from_objects(*part);
         return;
       }
+      if (part->state_ == ColumnPart::State::evicted) return;
       return set_row(*event.table, *part, event.key, std::move(event.versions), wall_ms);
     }
     case ColumnEvent::Kind::reached:
@@ -111,11 +116,11 @@ void ColumnSet::define(uint32_t shard, const std::shared_ptr<const ColumnTable>&
                        const std::shared_ptr<const PartitionStates>& states) {
   flush();
   take_states(states);
-  const auto dictionaries = make_table(columns).dictionaries;
-  auto kept = take_parts(shard, *columns, dictionaries);
+  const Table before = make_table(columns).without_parts();
+  auto kept = take_parts(shard, *columns, before.dictionaries);
   remove(shard, columns->name());  // and the table itself, if no other shard has parts of it
   Table& made = make_table(columns);
-  made.dictionaries = dictionaries;
+  if (made.parts.empty()) made = before.without_parts();
   made.parts.merge(kept);
   for (uint32_t id = shard; id < options_.partitions; id += options_.shards) {
     auto [part, is_new] = made.parts.try_emplace(PartitionId{id}, columns->schema(), made.dictionaries);
@@ -132,33 +137,48 @@ ColumnSet::Table& ColumnSet::make_table(const std::shared_ptr<const ColumnTable>
   Table& table = at->second;
   if (!is_new) return table;
   table.columns = columns;
-  // A column has one dictionary under all definitions that begin alike.
-  for (const auto& [name, other] : tables_) {
-    if (name.first == columns->name() && &other != &table && columns->extends(*other.columns))
-      table.dictionaries = other.dictionaries;
-  }
   const auto& specs = columns->schema().columns;
-  for (size_t i = table.dictionaries.size(); i < specs.size(); ++i) {
-    const bool is_text = specs[i].type == agg::ColumnType::kString;
-    table.dictionaries.push_back(is_text ? std::make_shared<agg::Dictionary>() : nullptr);
+  table.columns_asked.resize(specs.size());
+  table.dictionaries.resize(specs.size());
+  // A column has one dictionary under all definitions of its table.
+  for (const auto& [name, other] : tables_) {
+    if (name.first != columns->name() || &other == &table) continue;
+    const auto places = columns->places_in(*other.columns);
+    if (!places) continue;
+    table.asked = std::max(table.asked, other.asked);
+    for (size_t i = 0; i < specs.size(); ++i) {
+      if ((*places)[i] == agg::kNewColumn) continue;
+      table.dictionaries[i] = other.dictionaries[(*places)[i]];
+      table.columns_asked[i] = other.columns_asked[(*places)[i]];
+    }
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].type == agg::ColumnType::kString && !table.dictionaries[i])
+      table.dictionaries[i] = std::make_shared<agg::Dictionary>();
   }
   return table;
 }
 
-// The shard's whole parts of definitions that this one extends, as parts of this one.
+// The shard's whole parts of other definitions of the table that have columns of this one, as parts of it.
 std::map<PartitionId, ColumnPart> ColumnSet::take_parts(uint32_t shard, const ColumnTable& table,
                                                         const agg::ColumnStore::Dictionaries& dictionaries) {
   std::map<PartitionId, ColumnPart> out;
   for (auto& [name, other] : tables_) {
+    if (name.first != table.name()) continue;
+    const auto places = table.places_in(*other.columns);
+    if (!places) continue;
     // All parts of a table have the same codes for strings.
-    if (name.first != table.name() || !table.extends(*other.columns) ||
-        !std::equal(other.dictionaries.begin(), other.dictionaries.end(), dictionaries.begin()))
-      continue;
+    bool same_codes = true;
+    for (size_t i = 0; i < places->size(); ++i) {
+      const uint32_t place = (*places)[i];
+      same_codes = same_codes && (place == agg::kNewColumn || other.dictionaries[place] == dictionaries[i]);
+    }
+    if (!same_codes) continue;
     for (auto at = other.parts.begin(); at != other.parts.end();) {
       auto next = std::next(at);
       ColumnPart& part = at->second;
       if (at->first.value % options_.shards == shard && part.state_ == ColumnPart::State::whole) {
-        extend(part, table, dictionaries);
+        rearrange(part, table, *places, dictionaries);
         out.insert(other.parts.extract(at));
       }
       at = next;
@@ -167,16 +187,25 @@ std::map<PartitionId, ColumnPart> ColumnSet::take_parts(uint32_t shard, const Co
   return out;
 }
 
-void ColumnSet::extend(ColumnPart& part, const ColumnTable& table,
-                       const agg::ColumnStore::Dictionaries& dictionaries) {
-  const auto& specs = table.schema().columns;
-  for (size_t i = part.columns_.schema().columns.size(); i < specs.size(); ++i) {
-    auto added = part.columns_.add_column(specs[i], dictionaries[i]);
-    COVEY_ASSERT(added.ok());
-    part.filling_ = true;
+void ColumnSet::rearrange(ColumnPart& part, const ColumnTable& table, const std::vector<uint32_t>& places,
+                          const agg::ColumnStore::Dictionaries& dictionaries) {
+  forgotten_.push_back(part.columns_.id());
+  part.columns_.rearrange(table.schema(), places, dictionaries);
+  for (auto& [slot, versions] : part.expiring_) {
+    for (RowState& version : versions) {
+      std::vector<agg::Value> values(places.size());
+      for (size_t i = 0; i < places.size(); ++i) {
+        if (places[i] != agg::kNewColumn) values[i] = std::move(version.values[places[i]]);
+      }
+      version.values = std::move(values);
+    }
   }
+  part.filling_ = false;
+  for (uint32_t i = 0; i < places.size(); ++i)
+    part.filling_ = part.filling_ || part.columns_.state(i) == agg::ColumnState::kFilling;
   part.kept_.reset();
   part.from_ = ColumnPart::From::objects;
+  count_bytes(part);
 }
 
 void ColumnSet::remove(uint32_t shard, const std::string& name) {
@@ -193,15 +222,18 @@ void ColumnSet::remove(uint32_t shard, const std::string& name) {
   std::erase_if(loads_, [&](const Load& load) { return load.shard == shard && load.table.first == name; });
 }
 
-void ColumnSet::start_load(uint32_t shard, Table& table) {
+void ColumnSet::start_load(uint32_t shard, Table& table, bool at_once) {
   Load load{
       next_number(), {table.columns->name(), table.columns->definition()}, shard, PartitionId{shard}, ""};
   for (auto& [id, part] : table.parts) {
     if (id.value % options_.shards != shard) continue;
     part.load_ = load.number;
-    if (part.state_ != ColumnPart::State::whole) part.state_ = ColumnPart::State::loading;
   }
-  loads_.push_back(std::move(load));
+  if (at_once) {
+    loads_.push_front(std::move(load));
+  } else {
+    loads_.push_back(std::move(load));
+  }
 }
 
 void ColumnSet::reload(uint32_t shard) {
@@ -212,8 +244,10 @@ void ColumnSet::reload(uint32_t shard) {
     bool any = false;
     for (auto& [id, part] : table.parts) {
       if (id.value % options_.shards != shard) continue;
+      const bool evicted = part.state_ == ColumnPart::State::evicted;
       reset(part);
-      any = true;
+      if (evicted) part.state_ = ColumnPart::State::evicted;
+      any = any || !evicted;
     }
     if (any) start_load(shard, table);
   }
@@ -251,12 +285,15 @@ void ColumnSet::mark(uint64_t number) {
     for (auto& [id, part] : table.parts) {
       of_load = of_load || part.load_ == number;
       if (part.load_ == number && part.filling_) {
-        for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i)
-          part.columns_.set_state(i, agg::ColumnState::kWhole);
+        for (uint32_t i = 0; i < part.columns_.schema().columns.size(); ++i) {
+          if (part.columns_.state(i) == agg::ColumnState::kFilling)
+            part.columns_.set_state(i, agg::ColumnState::kWhole);
+        }
         part.filling_ = false;
       }
       if (part.load_ != number || part.state_ != ColumnPart::State::loading) continue;
       part.state_ = ColumnPart::State::whole;
+      part.from_ = ColumnPart::From::objects;  // what is filled later is read from there
       part.stale_.clear();
     }
   }
@@ -335,13 +372,7 @@ void ColumnSet::flush() {
     }
     count_bytes(*part);
   }
-}
-
-void ColumnSet::count_bytes(ColumnPart& part) {
-  const uint64_t now = part.columns_.bytes() + part.keys_.bytes();
-  bytes_ += now - part.bytes_;
-  part.bytes_ = now;
-  if (bytes_ > options_.bytes_max) fail(part, "the memory for columns (aggregation.memory_mb) is used up");
+  make_room();
 }
 
 void ColumnSet::fail(ColumnPart& part, std::string why) {
@@ -351,6 +382,7 @@ void ColumnSet::fail(ColumnPart& part, std::string why) {
 }
 
 void ColumnSet::load(Store& store, size_t rows, uint64_t wall_ms) {
+  now_ms_ = wall_ms;
   while (rows > 0 && !loads_.empty()) {
     Load& load = loads_.front();
     if (load.partition.value < options_.partitions) {
@@ -413,6 +445,7 @@ bool ColumnSet::load_rows(Store& store, Load& load, size_t& rows, uint64_t wall_
 }
 
 void ColumnSet::expire(uint64_t wall_ms) {
+  now_ms_ = wall_ms;
   for (auto& [name, table] : tables_) {
     for (auto& [id, part] : table.parts) {
       while (!part.due_.empty() && part.due_.begin()->first <= wall_ms) {
@@ -424,25 +457,6 @@ void ColumnSet::expire(uint64_t wall_ms) {
     }
   }
   flush();
-}
-
-ColumnSet::Counts ColumnSet::counts() const {
-  Counts sum;
-  sum.restored_total = restored_;
-  sum.rebuilt_total = rebuilt_;
-  for (const auto& [name, table] : tables_) {
-    for (const auto& [id, part] : table.parts) {
-      ++sum.parts;
-      sum.loading += part.state_ == ColumnPart::State::loading ? 1 : 0;
-      sum.rebuilding +=
-          part.state_ == ColumnPart::State::loading && part.from_ == ColumnPart::From::objects ? 1 : 0;
-      sum.failed += part.state_ == ColumnPart::State::failed ? 1 : 0;
-      sum.rows += part.columns_.rows();
-      sum.bytes += part.bytes_;
-      sum.conflicted += part.columns_.conflicted_rows();
-    }
-  }
-  return sum;
 }
 
 }  // namespace covey::server

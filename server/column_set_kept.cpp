@@ -9,7 +9,7 @@ namespace covey::server {
 void ColumnSet::read_from_objects(ColumnPart& part) {
   part.from_ = ColumnPart::From::objects;
   part.stale_.clear();
-  ++rebuilt_;
+  if (part.state_ != ColumnPart::State::evicted) ++rebuilt_;
 }
 
 // What was kept, if records lead from there to the state in which the part began. What has changed since it
@@ -22,9 +22,17 @@ void ColumnSet::restore(const ColumnTable& table, PartitionId partition, ColumnP
     dictionaries.push_back(part.columns_.shared_dictionary(i));
   auto kept = restore_part(*bytes, {table, partition, options_.partitions}, std::move(dictionaries));
   if (!kept) return read_from_objects(part);
-  auto changed = history_->changes().between(partition, table.name(), kept->state, part.begun_at_);
-  if (!changed) return read_from_objects(part);
-  part.stale_.merge(*changed);
+  // Some of it may have left before it was kept.
+  if (demand_ && demand_->table == Name{table.name(), table.definition()}) {
+    for (uint32_t column : demand_->columns) {
+      if (kept->columns.state(column) != agg::ColumnState::kWhole) return read_from_objects(part);
+    }
+  }
+  if (kept->state != part.begun_at_) {
+    auto changed = history_->changes().between(partition, table.name(), kept->state, part.begun_at_);
+    if (!changed) return read_from_objects(part);
+    part.stale_.merge(*changed);
+  }
   part.columns_ = std::move(kept->columns);
   part.keys_ = std::move(kept->keys);
   part.expiring_ = std::move(kept->expiring);
@@ -37,6 +45,7 @@ void ColumnSet::restore(const ColumnTable& table, PartitionId partition, ColumnP
   part.from_ = ColumnPart::From::kept;
   ++restored_;
   count_bytes(part);
+  make_room();
 }
 
 // true: none is left.
@@ -55,7 +64,7 @@ bool ColumnSet::read_stale(Store& store, const ColumnTable& table, PartitionId p
       return true;
     }
     set_row(table, part, key, table.rows(*object), wall_ms);
-    if (part.state_ == ColumnPart::State::failed) return true;
+    if (part.state_ != ColumnPart::State::loading) return true;
   }
   return part.stale_.empty();
 }

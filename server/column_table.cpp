@@ -66,13 +66,20 @@ ColumnTable::ColumnTable(std::string name, const TableDefinition& definition)
   }
 }
 
-bool ColumnTable::extends(const ColumnTable& older) const {
-  if (conflicts_ != older.conflicts_ || fields_.size() < older.fields_.size()) return false;
-  for (size_t i = 0; i < older.fields_.size(); ++i) {
-    if (schema_.columns[i] != older.schema_.columns[i] || fields_[i].pointer != older.fields_[i].pointer)
-      return false;
+std::optional<std::vector<uint32_t>> ColumnTable::places_in(const ColumnTable& other) const {
+  if (conflicts_ != other.conflicts_) return std::nullopt;
+  std::vector<uint32_t> places(fields_.size(), agg::kNewColumn);
+  bool any = false;
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const int place = other.schema_.find(schema_.columns[i].name);
+    if (place < 0) continue;
+    const auto at = static_cast<uint32_t>(place);
+    if (schema_.columns[i] != other.schema_.columns[at] || fields_[i].pointer != other.fields_[at].pointer)
+      continue;
+    places[i] = at;
+    any = true;
   }
-  return true;
+  return any ? std::optional(places) : std::nullopt;
 }
 
 void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) const {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "gpu/column_store.h"
 #include "gpu/value.h"
 #include "server/read_rows.h"
 #include "server/table_definition.h"
@@ -30,8 +32,9 @@ class ColumnTable {
   const agg::Schema& schema() const { return schema_; }
   Conflicts conflicts() const { return conflicts_; }
 
-  // Whether this is the older table with more columns behind its own, read in the same way.
-  bool extends(const ColumnTable& older) const;
+  // For each column the place of the same one (name, type and where it is read) in another definition of the
+  // table, or agg::kNewColumn. nullopt: none is the same, or siblings are resolved otherwise.
+  std::optional<std::vector<uint32_t>> places_in(const ColumnTable& other) const;
 
   // A value's declared fields, one for each column. What is missing, of another type (values from before the
   // column was declared), or in a text that is no JSON object, is null. Depends on the bytes alone.

@@ -139,6 +139,8 @@ void read_rest(ConfigReader& root, Config& config) {
   detector.finish();
   ConfigReader aggregation = root.object("aggregation");
   config.aggregation_memory_bytes = aggregation.number_or("memory_mb", 2048, 1, 16 * 1024 * 1024) * mib;
+  config.aggregation_share_bytes = aggregation.number_or("share_mb", 256, 1, 64 * 1024) * mib;
+  config.aggregation_answer_bytes = aggregation.number_or("answer_mb", 512, 1, 64 * 1024) * mib;
   config.checkpoint_seconds =
       static_cast<uint32_t>(aggregation.number_or("checkpoint_seconds", 300, 0, 86400));
   aggregation.finish();

@@ -56,7 +56,9 @@ struct Config {
   uint64_t free_space_bytes = 256ull << 20;
 
   uint64_t aggregation_memory_bytes = 2048ull << 20;
-  uint32_t checkpoint_seconds = 300;  // between two checkpoints of columns; 0: none
+  uint64_t aggregation_share_bytes = 256ull << 20;   // of one node's partial results
+  uint64_t aggregation_answer_bytes = 512ull << 20;  // of all that other nodes send for one request
+  uint32_t checkpoint_seconds = 300;                 // between two checkpoints of columns; 0: none
   bool gpu_enabled = true;
   int gpu_device = 0;
   uint64_t gpu_memory_bytes = 0;  // 0: nine tenths of what is free

@@ -322,6 +322,15 @@ namespace {
 void print_columns(Printer& print, const Metrics& metrics, const NodeMetrics& node) {
   print.gauge("covey_column_rows", "Rows in columns, of all copies here.", node.column_rows);
   print.gauge("covey_column_bytes", "Memory of columns and their keys.", node.column_bytes);
+  print.gauge("covey_column_bytes_max", "What it may be: aggregation.memory_mb.", node.column_bytes_max);
+  print.gauge("covey_column_evicted_bytes", "Memory of columns that left for lack of it, when they did.",
+              node.column_evicted_bytes);
+  print.counter("covey_column_evictions_total",
+                "Columns, or whole tables of them, that left for lack of memory.", node.column_evictions);
+  print.counter("covey_column_returns_total", "Loads of columns that had left, because they were asked for.",
+                node.column_returns);
+  print.counter("covey_column_returns_refused_total", "Those of them for which there was no room.",
+                node.column_returns_refused);
   print.gauge("covey_column_parts_loading", "Parts of tables whose columns are not whole yet.",
               node.column_parts_loading);
   print.gauge("covey_column_parts_failed", "Parts of tables that have no columns, most likely for memory.",

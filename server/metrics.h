@@ -74,6 +74,8 @@ struct NodeMetrics {
   bool writes_refused = false;
   // The columns', of a moment ago.
   uint64_t column_rows = 0, column_bytes = 0, column_parts_loading = 0, column_parts_failed = 0;
+  uint64_t column_bytes_max = 0, column_evicted_bytes = 0, column_evictions = 0, column_returns = 0;
+  uint64_t column_returns_refused = 0;
   uint64_t column_parts_rebuilding = 0, column_parts_restored = 0, column_parts_rebuilt = 0;
   uint64_t column_checkpoints = 0, column_checkpoints_failed = 0;
   uint64_t column_journal_bytes = 0, column_journal_failures = 0;

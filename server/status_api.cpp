@@ -163,6 +163,14 @@ void show_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     body["ring"] = ordered_json::array();
     for (auto& [partition, part] : all) body["ring"].push_back(std::move(part));
     body["divergence"] = {{"partitions", diverged}, {"oldest_ms", oldest_us / 1000}};
+    const ColumnSet::Counts columns = node.aggregator->counts().columns;
+    body["columns"] = {{"rows", columns.rows},
+                       {"bytes", columns.bytes},
+                       {"bytes_max", columns.bytes_max},
+                       {"loading", columns.loading},
+                       {"evicted_columns", columns.evicted_columns},
+                       {"evicted_tables", columns.evicted_tables},
+                       {"evicted_bytes", columns.evicted_bytes}};
     connection->reply(slot, ReplyHead{}, dump(body));
   };
   gather<Ring>(connection->shard(), ring_of, then);
@@ -205,6 +213,11 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     const Aggregator::Counts aggregation = node.aggregator->counts();
     whole.column_rows = aggregation.columns.rows;
     whole.column_bytes = aggregation.columns.bytes;
+    whole.column_bytes_max = aggregation.columns.bytes_max;
+    whole.column_evicted_bytes = aggregation.columns.evicted_bytes;
+    whole.column_evictions = aggregation.columns.evictions_total;
+    whole.column_returns = aggregation.columns.returns_total;
+    whole.column_returns_refused = aggregation.columns.refused_total;
     whole.column_parts_loading = aggregation.columns.loading;
     whole.column_parts_failed = aggregation.columns.failed;
     whole.column_parts_rebuilding = aggregation.columns.rebuilding;

@@ -1,6 +1,7 @@
 // Bytes from elsewhere: whatever is cut short, flipped or made up is refused, and what is accepted is the
 // same again.
 #include <algorithm>
+#include <fstream>
 
 #include "gpu/bytes.h"
 #include "gpu/checkpoint.h"
@@ -89,6 +90,74 @@ TEST_CASE("partials: forged bytes with a right checksum never break the decoder 
   }
 }
 
+namespace {
+
+// The most memory that the process has had since the last call, above what it has now. Linux.
+uint64_t peak_bytes(bool begin) {
+  if (begin) std::ofstream("/proc/self/clear_refs") << "5";
+  std::ifstream status("/proc/self/status");
+  uint64_t peak = 0, now = 0;
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) peak = std::stoull(line.substr(6)) << 10;
+    if (line.starts_with("VmRSS:")) now = std::stoull(line.substr(6)) << 10;
+  }
+  return begin ? now : peak;
+}
+
+}  // namespace
+
+TEST_CASE("partials: a forged number of groups takes no memory for what has not come") {
+  // 256 aggregates make a group large in memory; of half a million groups only the first keys are there.
+  const Schema schema = random_schema();
+  Query query;
+  query.group_by = {"n"};
+  query.limit_groups = kGroupsMax;
+  for (int i = 0; i < 16; ++i) {
+    query.aggregates.push_back(aggregate(AggregateKind::kHistogram, "x"));
+    for (int edge = 0; edge < 200; ++edge) query.aggregates.back().edges.emplace_back(edge + i / 32.0);
+  }
+  query.aggregates.push_back(quantiles("x", {0.5}, QuantileMode::kSketch));
+  query.aggregates.push_back(aggregate(AggregateKind::kDistinct, "x"));
+  const auto plan = plan_of(schema, {query});
+  for (const bool with_keys : {false, true}) {
+    ByteWriter out;
+    const std::string empty = Partials(*plan).encode();
+    out.raw(empty.data(), 18);  // magic, format, fingerprint, one selection
+    out.u8(0);
+    const uint64_t groups = 500'000;
+    out.varint(groups);
+    for (uint64_t i = 0; with_keys && i < groups; ++i) {
+      std::string key(9, '\1');
+      for (int byte = 0; byte < 8; ++byte) key[8 - byte] = static_cast<char>(i >> (8 * byte));
+      out.text(key);
+    }
+    for (uint64_t i = 0; with_keys && i < groups; ++i) out.varint(1);  // rows
+    const std::string rest(with_keys ? 100 : 2 * groups, '\0');
+    out.raw(rest.data(), rest.size());
+    const std::string forged = resealed(out.take() + std::string(8, '\0'));
+    const uint64_t before = peak_bytes(true);
+    CHECK(!Partials::decode(*plan, forged).ok());
+    CHECK(peak_bytes(false) < before + (uint64_t{64} << 20));
+  }
+}
+
+TEST_CASE("rounds of quantiles: a forged question for many counts is refused") {
+  Query query;
+  query.group_by = {"n"};
+  query.limit_groups = kGroupsMax;
+  query.aggregates = {quantiles("x", {0.5}, QuantileMode::kExact)};
+  const auto plan = plan_of(random_schema(), {query});
+  Refinement ask;
+  ask.fingerprint = plan->fingerprint();
+  for (uint64_t i = 0; i <= kCountedTargetsMax; ++i)
+    ask.targets.push_back({0, "", 2 * i, 2 * i + 1, 1 << 20, false});
+  std::string key(9, '\1');
+  for (QuantileTarget& target : ask.targets) target.group = key;
+  CHECK(!Refinement::decode(*plan, ask.encode()).ok());
+  ask.targets.pop_back();
+  CHECK(Refinement::decode(*plan, ask.encode()).ok());
+}
+
 TEST_CASE("partials of other queries do not merge") {
   const Example a(1), b(2);
   Result<Partials> received = Partials::decode(*b.plan, a.bytes);
@@ -166,7 +235,7 @@ TEST_CASE("a store comes back from its checkpoint as it was") {
   const auto rows = random_rows(2000, {.siblings = true, .special = true}, random);
   Stores stores = make_stores(schema, rows, {.tile_rows = 256, .gaps = 0.2}, random);
   ColumnStore& store = *stores.stores[0];
-  CHECK(store.add_column({"late", ColumnType::kInt64}).ok());
+  add_column(store, {"late", ColumnType::kInt64});
   const std::string bytes = checkpoint_bytes(store, "sequence 42");
   Result<Restored> restored = restore_checkpoint(bytes);
   CHECK(restored.ok());

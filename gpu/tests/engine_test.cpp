@@ -166,7 +166,7 @@ TEST_CASE("a scan that is cancelled says so") {
 
 TEST_CASE("a store whose columns have changed since the plan is refused") {
   Scene scene({});
-  CHECK(scene.stores.stores[0]->add_column({"new", ColumnType::kInt64}).ok());
+  add_column(*scene.stores.stores[0], {"new", ColumnType::kInt64});
   EngineProfile profile;
   const auto refused = scene.engine->scan(*scene.plan, scene.stores.inputs, DeviceChoice::kCpu, {}, profile);
   CHECK(!refused && refused.error().code == ErrorCode::kMismatch);

@@ -159,8 +159,7 @@ TEST_CASE("a column added to a filled table is refused to scans until it is whol
   UpdateBatch batch;
   for (Slot slot = 0; slot < 100; ++slot) batch.put(slot, 1, row(slot, slot, "a"));
   CHECK(store.apply(batch).ok());
-  CHECK(store.add_column({"y", ColumnType::kFloat64}).ok());
-  CHECK(!store.add_column({"y", ColumnType::kFloat64}).ok());
+  add_column(store, {"y", ColumnType::kFloat64});
   Query query;
   query.aggregates = {aggregate(AggregateKind::kSum, "y")};
   Query other;
@@ -179,6 +178,46 @@ TEST_CASE("a column added to a filled table is refused to scans until it is whol
   store.set_state(3, ColumnState::kWhole);
   partials = scan_of(*backend, *plan, stores);
   CHECK(answer_of(*partials, *plan).groups[0].aggregates[0].values[0] == Number(9900.0));
+}
+
+TEST_CASE("columns that change their places keep their rows, siblings and strings, and the others are null") {
+  auto strings = std::make_shared<Dictionary>();
+  ColumnStore store(small_schema(), {.tile_rows = 64}, {nullptr, nullptr, strings});
+  UpdateBatch batch;
+  for (Slot slot = 0; slot < 100; ++slot) batch.put(slot, slot, row(slot, slot * 2, "a"));
+  batch.put_siblings(7, {{1, row(1, 2, "b")}, {2, row(3, 4, "c")}});
+  CHECK(store.apply(batch).ok());
+  const uint64_t id = store.id();
+  const Schema before = store.schema();
+  const ColumnSpec integers = before.columns[1], texts = before.columns[2];
+  auto others = std::make_shared<Dictionary>();
+  const std::vector<uint32_t> from = {2, kNewColumn, 1};
+  store.rearrange({{texts, {"new", ColumnType::kString}, integers}}, from, {nullptr, others, nullptr});
+  CHECK(store.id() != id);
+  CHECK(store.state(0) == ColumnState::kWhole && store.state(1) == ColumnState::kFilling);
+  CHECK(store.value(5, 0) == Value("a") && is_null(store.value(5, 1)) &&
+        store.value(5, 2) == Value(int64_t{10}));
+  CHECK(store.time(5) == 5);
+  const auto versions = store.siblings(7);
+  CHECK(versions.size() == 2 && versions[0].values == std::vector<Value>({"b", {}, int64_t{2}}));
+  CHECK_EQUAL(strings->size(), 3u);
+  batch.clear();
+  batch.set(5, 1, std::string("x"));
+  CHECK(store.apply(batch).ok());
+  CHECK_EQUAL(others->size(), 1u);
+  const uint64_t bytes = store.bytes();
+  const uint64_t freed = store.column_bytes(0) + store.column_bytes(1);
+  const std::vector<uint32_t> one = {2};
+  store.rearrange({{integers}}, one);
+  CHECK_EQUAL(strings->size(), 0u);
+  CHECK_EQUAL(others->size(), 0u);
+  CHECK_EQUAL(store.bytes(), bytes - freed);
+  CHECK(store.value(7, 0) == Value(int64_t{4}) && store.siblings(7)[0].values.size() == 1);
+  batch.clear();
+  batch.erase(7);
+  CHECK(store.apply(batch).ok());
+  strings->trim();
+  CHECK(strings->bytes() == 0);
 }
 
 TEST_CASE("stores that shared a dictionary leave it empty when they go") {

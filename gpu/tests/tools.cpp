@@ -1,12 +1,22 @@
 #include "gpu/tests/tools.h"
 
 #include <cstdio>
+#include <numeric>
 
 #include "gpu/kernels.h"
 #include "gpu/order.h"
 #include "gpu/tests/check.h"
 
 namespace covey::agg::test {
+
+void add_column(ColumnStore& store, ColumnSpec spec) {
+  Schema schema = store.schema();
+  std::vector<uint32_t> from(schema.columns.size());
+  std::iota(from.begin(), from.end(), 0);
+  schema.columns.push_back(std::move(spec));
+  from.push_back(kNewColumn);
+  store.rearrange(std::move(schema), from);
+}
 
 Stores make_stores(const Schema& schema, const std::vector<Row>& rows, const Layout& layout, Random& random) {
   Stores made;

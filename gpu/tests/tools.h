@@ -46,6 +46,8 @@ struct Stores {
   std::vector<PartitionInput> inputs;
 };
 
+// Behind the others, to be filled.
+void add_column(ColumnStore& store, ColumnSpec spec);
 Stores make_stores(const Schema& schema, const std::vector<Row>& rows, const Layout& layout, Random& random);
 
 // Fails a check and answers nothing where the library answers an error.
