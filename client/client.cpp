@@ -185,6 +185,26 @@ Result<Json, Error> Client::change_cluster(std::string_view action, const Json& 
   return json_from(*response);
 }
 
+Result<Json, Error> Client::repair() {
+  auto response = state_->call(get_request(Target{"cluster", "repair"}), Effect::read, std::nullopt);
+  if (!response) return response.error();
+  return json_from(*response);
+}
+
+Result<Json, Error> Client::backups() {
+  auto response = state_->call(get_request(Target{"backup"}), Effect::read, std::nullopt);
+  if (!response) return response.error();
+  return json_from(*response);
+}
+
+Result<Json, Error> Client::start_backup_job(std::string_view action, const Json& body) {
+  HttpRequest request{.method = "POST", .target = Target{"backup", action}.text(), .body = body.dump()};
+  request.headers.emplace_back("Content-Type", "application/json");
+  auto response = state_->call(request, Effect::write, std::nullopt);
+  if (!response) return response.error();
+  return json_from(*response);
+}
+
 Result<Json, Error> Client::explain(std::string_view table, std::string_view key, std::string_view read_level,
                                     std::string_view write_level) {
   Target target{"explain", table, key};

@@ -182,8 +182,12 @@ class Client {
 
   // JSON as the node gives it (docs/ of the HTTP interface tells the fields).
   Result<Json, Error> cluster();
-  // action: join, leave, remove or replace. body: as docs/http.md says.
+  // action: join, leave, remove, replace or repair. body: as docs/http.md says.
   Result<Json, Error> change_cluster(std::string_view action, const Json& body);
+  Result<Json, Error> repair();  // how the node's last one goes or went
+  Result<Json, Error> backups();
+  // action: create, verify or delete; answers the job's number. body: as docs/http.md says.
+  Result<Json, Error> start_backup_job(std::string_view action, const Json& body);
   Result<Json, Error> explain(std::string_view table, std::string_view key, std::string_view read_level = {},
                               std::string_view write_level = {});
   Result<Json, Error> tables();

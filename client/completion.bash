@@ -1,7 +1,7 @@
 # Bash completion for covey.
 _covey() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="get put del siblings resolve scan import export agg bench cluster explain tables table shell"
+  local commands="get put del siblings resolve scan import export agg bench cluster backup explain tables table shell"
   local global="--node --table --output --timeout --sloppy --no-sloppy --help --version"
   local command="" under="" word i
   for ((i = 1; i < COMP_CWORD; ++i)); do
@@ -48,16 +48,23 @@ _covey() {
     agg) options="--where --prefix --by --limit-groups --exact --available --siblings --device --verify --plot --profile" ;;
     bench) options="--ops --clients --keys --value-bytes --read-share --read --write --pipeline --seed --no-preload" ;;
     explain) options="--read --write" ;;
+    backup)
+      [[ -z $under ]] && { mapfile -t COMPREPLY < <(compgen -W "list create verify delete" -- "$current"); return; }
+      [[ $under != delete ]] && options="--all"
+      [[ $under == create ]] && options+=" --keep --no-wait"
+      [[ $under == verify ]] && options+=" --no-wait"
+      ;;
     table)
       [[ -z $under ]] && { mapfile -t COMPREPLY < <(compgen -W "create show drop" -- "$current"); return; }
       [[ $under == create ]] && options="--conflicts --column"
       ;;
     cluster)
       if [[ -z $under ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "status ring start stop join leave remove replace await-converged" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "status ring start stop join leave remove replace repair await-converged" -- "$current")
         return
       fi
       [[ $under == start ]] && options="--coveyd"
+      [[ $under == repair ]] && options="--all"
       [[ $under == join || $under == leave ]] && options="--dry-run --wait"
       [[ $under == remove || $under == replace ]] && options="--dry-run --wait --force"
       ;;

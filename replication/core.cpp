@@ -67,6 +67,7 @@ void Core::tick(Now now) {
   parts_->repair.tick(now);
   parts_->gossip.tick(now);
   parts_->upkeep.tick(now);
+  parts_->scrub.tick(now);
   if (!parts_->shard.writes_refused) parts_->tables.tick(now);
 }
 
@@ -89,7 +90,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   }
   if (message.body_case() != Body::kHello && message.body_case() != Body::kWelcome)
     shard.members.heard(now, from);
-  auto& [own, members, lives, coordinator, repair, tables, gossip, upkeep, detection] = *parts_;
+  auto& [own, members, lives, coordinator, repair, tables, gossip, upkeep, scrub, detection] = *parts_;
   if (!joins_staged(message)) coordinator.write_staged();
   switch (message.body_case()) {
     case Body::kHello:
@@ -198,6 +199,10 @@ Result<Done, StoreError> Core::drop_table(Now now, const std::string& name) {
   return parts_->tables.drop(now, name);
 }
 
+bool Core::check_copies(const std::set<NodeId>& except) { return parts_->scrub.start(except); }
+std::vector<CopyCheck> Core::copy_checks() const { return parts_->scrub.checks(); }
+bool Core::checking_copies() const { return parts_->scrub.running(); }
+
 Output Core::drain() {
   parts_->coordinator.write_staged();
   return parts_->shard.outbox.drain();
@@ -216,7 +221,7 @@ size_t Core::operations_in_flight() const { return parts_->coordinator.unanswere
 
 bool Core::quiet() const {
   return parts_->coordinator.idle() && parts_->gossip.quiet() && parts_->repair.quiet() &&
-         parts_->shard.outbox.held() == 0;
+         !parts_->scrub.running() && parts_->shard.outbox.held() == 0;
 }
 
 }  // namespace covey

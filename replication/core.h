@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,7 @@ struct CoreStats {
            gossip_objects_received = 0;
   uint64_t repairs_started = 0, repairs_resumed = 0, repairs_finished = 0;
   uint64_t repair_objects_sent = 0, repair_bytes_sent = 0, repair_objects_received = 0;
+  uint64_t copies_compared = 0, objects_repaired = 0;  // object by object
   uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0,
            stand_ins_refused = 0;
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
@@ -166,6 +168,29 @@ struct PartitionView {
   uint64_t residual = 0;           // objects stored with a context
   std::vector<NodeId> diverged;    // owners whose clock, as last told, differs
   uint64_t diverged_since_us = 0;  // tick; 0: equal to all
+};
+
+// How this node's copy of a partition compares with another's, by all objects as they are stored.
+struct CopyCheck {
+  enum class State : uint8_t {
+    waiting,
+    running,
+    equal,
+    differing,  // in what was being written, or in what the other one lacks; nothing was lacking here
+    repaired,   // objects that had to be here were missing or damaged, and were taken from the other one
+    failed,
+  };
+  PartitionId partition;
+  NodeId with;  // empty: there is nobody to compare with, and this copy was only read
+  State state = State::waiting;
+  uint64_t objects = 0;    // of this copy
+  uint32_t buckets = 0;    // of repair_buckets: those that differed
+  uint64_t received = 0;   // objects of these that the other one sent
+  uint64_t bytes = 0;      // and their size
+  uint64_t under_way = 0;  // of those received: were being written, and are left to the ordinary exchange
+  std::map<std::string, uint64_t> repaired;  // objects, by table
+  bool recounted = false;  // the kept state hash was not that of the stored objects; it was corrected
+  std::string reason;      // failed: why
 };
 
 struct OwnerView {
@@ -220,6 +245,14 @@ class Core {
   Output drain();
   // Of values in the answers that the next drain gives: whoever waits with it bounds them.
   uint64_t answer_bytes() const;
+
+  // Compares each copy that this shard keeps with those of all other members that keep it, but for those
+  // named, and repairs it. `except` is for a round over all nodes: a pair need be compared once, since who
+  // turns out to lack something asks back. Reads all objects of both; goes on by itself, a few partitions at
+  // a time. False: one is under way.
+  bool check_copies(const std::set<NodeId>& except);
+  std::vector<CopyCheck> copy_checks() const;  // of the last time
+  bool checking_copies() const;
 
   // Views for status pages, metrics and the simulator's checks.
   std::vector<Table> tables() const;               // those not dropped, by name

@@ -8,6 +8,7 @@
 #include "replication/lives.h"
 #include "replication/member_set.h"
 #include "replication/repair.h"
+#include "replication/scrub.h"
 #include "replication/shard.h"
 #include "replication/table_set.h"
 #include "replication/upkeep.h"
@@ -24,6 +25,7 @@ struct Core::Parts {
         tables(shard, coordinator),
         gossip(shard, lives, repair, tables),
         upkeep(shard, lives, coordinator, repair),
+        scrub(shard, repair),
         detection(shard) {}
   Shard shard;
   MemberSet members;
@@ -33,6 +35,7 @@ struct Core::Parts {
   TableSet tables;
   Gossip gossip;
   Upkeep upkeep;
+  Scrub scrub;
   Detection detection;
 };
 

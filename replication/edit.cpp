@@ -68,6 +68,7 @@ Dot Edit::mint(Actor actor) {
   return {actor, {last + 1}};
 }
 void Edit::set_ready(bool ready) { ready_ = ready; }
+
 void Edit::drop_everything() { drop_ = true; }
 
 namespace {
@@ -146,6 +147,9 @@ bool Edit::prepare(StoreBatch& batch) {
   next_.voids.join(voids_);
   if (minted_) std::tie(next_.minted_actor, next_.minted) = *minted_;
   next_.ready = ready_.value_or(partition_.ready);
+  next_.state_hash += correction_.state_hash;
+  next_.objects += correction_.objects;
+  next_.bytes += correction_.bytes;
   const size_t others = batch.operations().size();
   if (drop_) {
     std::string lower = partition_key(next_.id);
@@ -171,7 +175,8 @@ bool Edit::prepare(StoreBatch& batch) {
     next_.log -= std::min(next_.log, write_log_erased(next_.id, log_erased_, batch));
   }
   if (batch.operations().size() == others && next_.clock == partition_.clock &&
-      next_.voids == partition_.voids && !minted_ && next_.ready == partition_.ready) {
+      next_.voids == partition_.voids && !minted_ && next_.ready == partition_.ready &&
+      correction_ == Counts{}) {
     return false;
   }
   batch.put(Column::partitions, partition_key(next_.id), encode_partition(next_));

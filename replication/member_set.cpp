@@ -8,7 +8,6 @@
 namespace covey {
 namespace {
 
-constexpr std::string_view key_prefix = "member/";
 constexpr uint8_t member_format = 1;
 constexpr size_t members_max = 10'000;  // removed ones counted
 constexpr size_t text_bytes_max = 1'024;

@@ -4,12 +4,16 @@
 // as a mark, so that an old word does not bring them back.
 #pragma once
 
+#include <string_view>
+
 #include "replication/shard.h"
 
 namespace covey {
 
 class MemberSet {
  public:
+  static constexpr std::string_view key_prefix = "member/";  // of their records in the column node
+
   explicit MemberSet(Shard& shard) : shard_(shard) {}
 
   [[nodiscard]] Result<Done, StoreError> load();

@@ -22,6 +22,14 @@ struct PeerCopy {
   uint64_t told_us = 0;
 };
 
+// Sums over a partition's stored objects.
+struct Counts {
+  uint64_t state_hash = 0;
+  uint64_t objects = 0;
+  uint64_t bytes = 0;
+  auto operator<=>(const Counts&) const = default;
+};
+
 // What is persisted, in the same batch as what it describes.
 struct PartitionRecord {
   PartitionId id;

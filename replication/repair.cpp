@@ -9,13 +9,11 @@
 namespace covey {
 namespace {
 
-constexpr size_t pulls_max = 2;   // of a shard at once
 constexpr size_t serves_max = 4;  // each pins a snapshot
 constexpr size_t slice_keys = 2'000;
 constexpr uint64_t idle_after_us = 5'000'000;
 constexpr uint64_t waiting_told_us = 1'000'000;
 constexpr uint64_t burst_us = 50'000;  // that the pace may be ahead after a pause
-constexpr uint64_t settled_dots_max = 100'000;
 
 uint32_t bucket_of(const TableKey& key) {
   return static_cast<uint32_t>(hash_bytes(key.key, hash_bytes(key.table, 0x6275636b)) % repair_buckets);
@@ -34,6 +32,8 @@ std::string behind(PartitionId id, const std::string& from) {
 
 Repair::Hashing Repair::begin_hashing(PartitionId id, const std::string& from) {
   Hashing out;
+  const Partition& partition = shard_.replica.at(id);
+  out.kept = {partition.state_hash, partition.objects, partition.bytes};
   out.snapshot = shard_.store.snapshot();
   out.cursor = shard_.store.cursor(Column::objects, behind(id, from), after_prefix(partition_key(id)),
                                    out.snapshot.get());
@@ -50,6 +50,9 @@ Repair::Progress Repair::hash_slice(Hashing& hashing) {
     }
     // With the context: a copy that still has one may know less than its versions show.
     uint64_t hash = object_hash(*key, *object);
+    hashing.found.state_hash += hash;
+    hashing.found.objects += object->versions.empty() ? 0 : 1;
+    hashing.found.bytes += content_bytes(*key, *object);
     if (!object->context.empty())
       hash += hash_pair(bucket_of(*key) + hash_bytes(key->key, 1), object->context.hash());
     hashing.hashes[bucket_of(*key)] += hash;
@@ -61,13 +64,15 @@ Repair::Progress Repair::hash_slice(Hashing& hashing) {
   return hashing.cursor->valid() ? Progress::more : Progress::done;
 }
 
-void Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) {
-  if (pulls_.contains(partition.id) || pulls_.size() >= pulls_max) return;
+bool Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) {
+  if (pulls_.contains(partition.id) || !has_room()) return false;
   ++shard_.stats.repairs_started;
   Pull pull;
   pull.peer = peer;
   pull.session = shard_.random.next();
   pull.keep = kind.keep;
+  pull.ask_back = kind.ask_back;
+  if (kind.check) pull.check = CopyCheck{.partition = partition.id, .with = peer};
   pull.until_us = now.tick_us + idle_after_us;
   if (auto found = interrupted_.find(partition.id); found != interrupted_.end() && !kind.keep) {
     pull.from = pull.position = found->second.position;
@@ -77,6 +82,7 @@ void Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) 
   }
   pull.hashing = begin_hashing(partition.id, pull.from);
   pulls_.emplace(partition.id, std::move(pull));
+  return true;
 }
 
 void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
@@ -85,14 +91,26 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
   message.set_session(pull.session);
   message.set_keep(pull.keep);
   message.set_from(pull.from);
+  message.set_ask_back(pull.ask_back);
   for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
 }
 
-// The caller erases it.
-void Repair::end_pull(PartitionId id, Pull& pull, bool resumable) {
+Repair::Pulls::iterator Repair::end_pull(Pulls::iterator at, const std::string& reason, bool resumable) {
+  auto& [id, pull] = *at;
   ended_ = true;
   if (resumable && !pull.keep && pull.earlier && !pull.position.empty())
     interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier)};
+  if (auto& check = pull.check) {
+    using State = CopyCheck::State;
+    check->reason = reason;
+    check->state = !reason.empty()                                ? State::failed
+                   : !check->repaired.empty() || check->recounted ? State::repaired
+                   : check->buckets > 0                           ? State::differing
+                                                                  : State::equal;
+    if (reason.empty() && !pull.peer.name.empty()) ++shard_.stats.copies_compared;
+    checked_.push_back(std::move(*check));
+  }
+  return pulls_.erase(at);
 }
 
 void Repair::tick(Now now) {
@@ -114,19 +132,30 @@ void Repair::tick(Now now) {
 void Repair::tick_pulls(Now now) {
   for (auto at = pulls_.begin(); at != pulls_.end();) {
     auto& [id, pull] = *at;
-    bool over = now.tick_us > pull.until_us;
-    if (!over && pull.hashing) {
-      Progress progress = hash_slice(*pull.hashing);
-      pull.until_us = now.tick_us + idle_after_us;
-      over = progress == Progress::failed;
-      if (progress == Progress::done) {
-        pull.hashes = pull.hashing->hashes;
-        pull.hashing.reset();
-        ask(pull.peer, id, pull);
-      }
+    if (now.tick_us > pull.until_us) {
+      at = end_pull(at, pull.peer.name + " has not answered", true);
+      continue;
     }
-    if (over) end_pull(id, pull, true);
-    at = over ? pulls_.erase(at) : std::next(at);
+    if (!pull.hashing) {
+      ++at;
+      continue;
+    }
+    const Progress progress = hash_slice(*pull.hashing);
+    pull.until_us = now.tick_us + idle_after_us;
+    if (progress == Progress::more) {
+      ++at;
+      continue;
+    }
+    const bool counted = progress == Progress::done &&
+                         (!pull.check || correct_counts(shard_.replica.at(id), *pull.hashing, *pull.check));
+    if (!counted || pull.peer.name.empty()) {
+      at = end_pull(at, counted ? "" : "this node's storage failed", true);
+      continue;
+    }
+    pull.hashes = pull.hashing->hashes;
+    pull.hashing.reset();
+    ask(pull.peer, id, pull);
+    ++at;
   }
 }
 
@@ -136,6 +165,8 @@ void Repair::begin_sending(Serve& serve) {
   for (uint32_t b = 0; b < repair_buckets; ++b) {
     if (serve.hashing.hashes[b] != serve.theirs[b]) serve.differing[b / 8] |= static_cast<char>(1 << b % 8);
   }
+  const bool differs = serve.differing.find_first_not_of('\0') != std::string::npos;
+  if (serve.keep && serve.ask_back && differs) asked_back_.emplace_back(serve.partition, serve.peer);
   serve.hashing.cursor =
       shard_.store.cursor(Column::objects, behind(serve.partition, serve.to),
                           after_prefix(partition_key(serve.partition)), serve.hashing.snapshot.get());
@@ -186,6 +217,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   serve.partition = id;
   serve.session = message.session();
   serve.keep = message.keep();
+  serve.ask_back = message.ask_back();
   std::copy(message.bucket_hashes().begin(), message.bucket_hashes().end(), serve.theirs.begin());
   serve.clock = partition.clock;
   serve.voids = partition.voids;
@@ -195,7 +227,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   serve.until_us = now.tick_us + idle_after_us;
   // To who has nothing, everything goes.
   const bool empty = std::all_of(serve.theirs.begin(), serve.theirs.end(), [](uint64_t h) { return h == 0; });
-  if (empty) {
+  if (empty && !serve.keep) {
     serve.hashing.hashes.fill(1);
     begin_sending(serve);
   }
@@ -266,8 +298,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   Pull& pull = at->second;
   if (pull.hashing) return;
   if (message.refusal() != 0) {
-    end_pull(id, pull, true);
-    pulls_.erase(at);
+    const bool busy = message.refusal() == static_cast<uint32_t>(Refusal::busy);
+    end_pull(at, from.name + (busy ? " is busy with other repairs" : " can't read its copy"), true);
     return;
   }
   pull.until_us = now.tick_us + idle_after_us;
@@ -275,9 +307,16 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   auto clock = decode_dot_set(message.clock());
   if (message.index() != pull.index + 1 || message.from() != pull.position) return;  // repeated
   Partition& partition = shard_.replica.at(id);
-  if (!clock || shard_.writes_refused || !apply_chunk(now, partition, message, *clock, pull.earlier)) {
-    end_pull(id, pull, false);
-    pulls_.erase(at);
+  CopyCheck unwanted;
+  const bool applied =
+      clock && !shard_.writes_refused && message.keep() == pull.keep &&
+      (pull.keep ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
+                 : apply_chunk(now, partition, message, *clock, pull.earlier));
+  if (!applied) {
+    end_pull(at,
+             shard_.writes_refused ? "this node takes no writes: its disk is full"
+                                   : "the copies change too fast, or this node's storage failed",
+             false);
     return;
   }
   shard_.stats.repair_objects_received += static_cast<uint64_t>(message.items_size());
@@ -295,41 +334,26 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   if (!message.last()) return;
   ++shard_.stats.repairs_finished;
   if (!message.keep()) partition.unlogged.erase(from);
-  end_pull(id, pull, false);
-  pulls_.erase(at);
+  end_pull(at, "", false);
 }
 
 bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                          const std::optional<Clock>& earlier) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
-  if (message.keep()) {
-    ItemKeys keys;
-    for (const auto& item : message.items()) {
-      auto theirs = decode_object(item.object());
-      const TableKey& key = keys.read(item);
-      if (!theirs || !is_table_key(key.table, key.key)) return false;
-      auto mine = edit.read_stored(key);
-      if (!mine) return false;
-      // As stored, not filled: nothing is known to be overwritten but what the contexts themselves say.
-      edit.put(key, fill(merge(*mine, *theirs), partition.clock), {});
+  if (bug(Bug::repair_clock_first) && message.index() == 1) edit.join_clock(clock);
+  if (!merge_items(now, edit, message.items(), clock)) return false;
+  if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
+  if (message.last()) {
+    auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+    if (!voids) return false;
+    auto added = lives_.add_voids(edit, partition, *voids);
+    if (!added) {
+      shard_.store_failed(added.error());
+      return false;
     }
-  } else {
-    if (bug(Bug::repair_clock_first) && message.index() == 1) edit.join_clock(clock);
-    if (!merge_items(now, edit, message.items(), clock)) return false;
-    if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
-    if (message.last()) {
-      auto voids =
-          message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
-      if (!voids) return false;
-      auto added = lives_.add_voids(edit, partition, *voids);
-      if (!added) {
-        shard_.store_failed(added.error());
-        return false;
-      }
-      Clock seen_by_all = clock;
-      if (earlier && !bug(Bug::resumed_clock_of_the_last)) seen_by_all.intersect(*earlier);
-      edit.join_clock(seen_by_all);
-    }
+    Clock seen_by_all = clock;
+    if (earlier && !bug(Bug::resumed_clock_of_the_last)) seen_by_all.intersect(*earlier);
+    edit.join_clock(seen_by_all);
   }
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());

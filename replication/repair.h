@@ -10,13 +10,20 @@
 //
 // Chunks are sent at the pace of CoreOptions::transfer_bytes_per_second. Who waits for one is told every
 // second that there is more to come.
+//
+// With `keep` stored objects themselves are compared, whatever the clocks say: one of two copies that know
+// the same dots has lost something, nobody can tell which, and both keep what either holds. What is being
+// written meanwhile is left alone: of a key that changed here since the other one's snapshot theirs is the
+// older object, and of a version that this clock lacks theirs is the newer one.
 #pragma once
 
 #include <array>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "replication/lives.h"
 #include "replication/shard.h"
@@ -24,6 +31,8 @@
 namespace covey {
 
 constexpr uint32_t repair_buckets = 256;
+constexpr size_t pulls_max = 2;  // of a shard at once
+constexpr uint64_t settled_dots_max = 100'000;
 
 // The keys of a list of items, of which each names its table only if the one before has another.
 class ItemKeys {
@@ -41,10 +50,12 @@ class Repair {
   Repair(Shard& shard, Lives& lives) : shard_(shard), lives_(lives) {}
 
   struct Kind {
-    bool keep = false;  // nothing is removed: for equal clocks over unequal objects, where one side is wrong
+    bool keep = false;      // nothing is removed: for unequal objects, where one side is wrong
+    bool ask_back = false;  // with keep: the other one is to do the same if anything differs
+    bool check = false;     // with keep: take_checked() tells how it ended. No peer: only reads this copy
   };
-  // Begins a session, unless one for the partition is under way or too many are.
-  void open(Now now, const NodeId& peer, Partition& partition, Kind kind);
+  // Begins a session, unless one for the partition is under way or too many are: then false.
+  bool open(Now now, const NodeId& peer, Partition& partition, Kind kind);
   // Since the last call a session has ended, and there is room for another.
   bool take_ended() { return std::exchange(ended_, false); }
   // The copy was dropped: what has arrived is no more.
@@ -60,6 +71,16 @@ class Repair {
   template <class Items>
   bool merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base);
 
+  bool has_room() const { return pulls_.size() < pulls_max; }
+  std::vector<CopyCheck> take_checked() { return std::exchange(checked_, {}); }
+  // Partitions whose copies differ from a peer's that wants to be asked for its one.
+  std::vector<std::pair<PartitionId, NodeId>> take_asked_back() { return std::exchange(asked_back_, {}); }
+  // The log of such a partition is to be kept: it tells which keys have changed since.
+  bool keeps_what_either_holds(PartitionId id) const {
+    auto at = pulls_.find(id);
+    return at != pulls_.end() && at->second.keep;
+  }
+
   bool quiet() const { return pulls_.empty() && serves_.empty(); }
 
  private:
@@ -69,11 +90,14 @@ class Repair {
     std::unique_ptr<StoreSnapshot> snapshot;
     std::unique_ptr<StoreCursor> cursor;
     Hashes hashes{};
+    Counts found, kept;  // as added up; as the snapshot's record tells them
   };
   struct Pull {
     NodeId peer;
     uint64_t session = 0;
     bool keep = false;
+    bool ask_back = false;
+    std::optional<CopyCheck> check;
     std::optional<Hashing> hashing;  // still adding up; else waiting for chunk `index`
     Hashes hashes{};
     uint64_t index = 0;
@@ -91,6 +115,7 @@ class Repair {
     PartitionId partition;
     uint64_t session = 0;
     bool keep = false;
+    bool ask_back = false;
     Hashing hashing;
     bool hashed = false;
     Hashes theirs{};
@@ -112,13 +137,18 @@ class Repair {
   Progress hash_slice(Hashing& hashing);
   void ask(const NodeId& peer, PartitionId id, Pull& pull);
   void tick_pulls(Now now);
-  void end_pull(PartitionId id, Pull& pull, bool resumable);
+  using Pulls = std::map<PartitionId, Pull>;
+  // Ends a session; `reason`: why it did not come to its end.
+  Pulls::iterator end_pull(Pulls::iterator at, const std::string& reason, bool resumable);
+  bool correct_counts(Partition& partition, const Hashing& hashing, CopyCheck& check);
   void begin_sending(Serve& serve);
   void send_due(Now now);
   void tell_waiting(Now now, Serve& serve);
   void send_chunk(Now now, Serve& serve);
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                    const std::optional<Clock>& earlier);
+  bool keep_chunk(Partition& partition, const peer::RepairChunk& message, const Clock& clock,
+                  CopyCheck& check);
   bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
                     const Clock& clock);
   bool merge_item(Now now, Replica::Edit& edit, const TableKey& key, const peer::Item& item,
@@ -126,10 +156,12 @@ class Repair {
 
   Shard& shard_;
   Lives& lives_;
-  std::map<PartitionId, Pull> pulls_;
+  Pulls pulls_;
   std::map<PartitionId, Interrupted> interrupted_;
   bool ended_ = false;
   Serves serves_;
+  std::vector<CopyCheck> checked_;
+  std::vector<std::pair<PartitionId, NodeId>> asked_back_;
   std::pair<NodeId, uint64_t> last_served_;  // who comes last in the next turn
   uint64_t sends_again_us_ = 0;              // the pace allows no chunk before
 };

@@ -59,6 +59,8 @@ class Replica {
     // The actor's next dot in this partition.
     Dot mint(Actor actor);
     void set_ready(bool ready);
+    // Adds to the counts, modulo 2^64.
+    void correct_counts(const Counts& off) { correction_ = off; }
     // REQUIRES: the log has each of them.
     void erase_log(DotSet logged) { log_erased_ = std::move(logged); }
     // Nothing kept but the next counter: a stand-in's copy that its owners have.
@@ -91,6 +93,7 @@ class Replica {
     std::optional<std::pair<Actor, uint64_t>> minted_;
     std::optional<bool> ready_;
     bool drop_ = false;
+    Counts correction_;
     PartitionRecord next_;  // as the prepared batch holds it
   };
 

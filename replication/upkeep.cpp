@@ -80,7 +80,7 @@ void Upkeep::collect(Now now, Partition& partition) {
   }
   if (partition.log_since_us == 0) partition.log_since_us = now.tick_us;
   if (partition.log < collected_together && now.tick_us < partition.log_since_us + collected_after_us) return;
-  if (!shard_.keeps(partition.id)) return;
+  if (!shard_.keeps(partition.id) || repair_.keeps_what_either_holds(partition.id)) return;
   const std::vector<NodeId>& keepers = shard_.members.keepers(partition.id);
   if (keepers.size() < shard_.options.replicas) return;
   Clock known_to_all = partition.durable_clock;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -106,6 +107,20 @@ void read_storage(ConfigReader& root, Config& config) {
   storage.finish();
 }
 
+void read_backup(ConfigReader& root, Config& config) {
+  ConfigReader in = root.object("backup");
+  config.backup_directory = in.text_or("directory", "", "a directory outside data_dir");
+  config.backup_keep = static_cast<uint32_t>(in.number_or("keep", 7, 0, 10'000));
+  config.backup_bytes_per_second = in.number_or("rate_mb", 0, 0, 1024 * 1024) * mib;
+  if (!config.backup_directory.empty()) {
+    const auto inner = std::filesystem::path(config.backup_directory + "/").lexically_normal();
+    const auto outer = std::filesystem::path(config.data_dir + "/").lexically_normal();
+    if (inner.string().starts_with(outer.string()))
+      in.fail("directory", "must not be within data_dir: both would be lost together");
+  }
+  in.finish();
+}
+
 void read_limits(ConfigReader& root, Config& config) {
   ConfigReader in = root.object("limits");
   config.value_bytes_max = in.number_or("value_bytes", mib, 1, 8 * mib);
@@ -197,6 +212,7 @@ Config read_root(const nlohmann::json& whole) {
   }
   read_consistency(root, config);
   read_storage(root, config);
+  read_backup(root, config);
   read_limits(root, config);
   read_rest(root, config);
   read_tables(root, config);

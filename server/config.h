@@ -55,6 +55,10 @@ struct Config {
   uint64_t write_buffer_bytes = 64ull << 20;
   uint64_t free_space_bytes = 256ull << 20;
 
+  std::string backup_directory;          // below it each node has a folder of its name; empty: no backups
+  uint32_t backup_keep = 7;              // backups; 0: all
+  uint64_t backup_bytes_per_second = 0;  // 0: as fast as the disks are
+
   uint64_t aggregation_memory_bytes = 2048ull << 20;
   uint64_t aggregation_share_bytes = 256ull << 20;   // of one node's partial results
   uint64_t aggregation_answer_bytes = 512ull << 20;  // of all that other nodes send for one request

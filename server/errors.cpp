@@ -133,6 +133,8 @@ std::string_view reason_phrase(int http_status) {
   switch (http_status) {
     case 200:
       return "OK";
+    case 202:
+      return "Accepted";
     case 300:
       return "Multiple Choices";
     case 400:

@@ -132,6 +132,9 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_gossip_sent_bytes_total", "Bytes of gossip.", core.gossip_bytes_sent);
   print.counter("covey_stand_ins_refused_total", "Writes that found no room for what is held for others.",
                 core.stand_ins_refused);
+  print.counter("covey_copies_compared_total", "Copies compared object by object.", core.copies_compared);
+  print.counter("covey_objects_repaired_total", "Objects that a copy had lost and took from another.",
+                core.objects_repaired);
   print.counter("covey_repairs_started_total", "Whole-partition transfers begun.", core.repairs_started);
   print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.",
                 core.repairs_finished);
@@ -208,6 +211,10 @@ void print_peers_and_storage(Printer& print, const Metrics& metrics, const NodeM
              "Time from the first unsynced write to the sync that covers it.");
   metrics.durable_wait.print(print.out, "covey_durable_wait_seconds", "");
   print.counter("covey_store_syncs_total", "Syncs of the storage's log.", node.syncs);
+  print.counter("covey_backups_made_total", "Backups made.", node.backups_made);
+  print.counter("covey_backups_failed_total", "Backups that failed.", node.backups_failed);
+  print.gauge("covey_backup_newest_timestamp_seconds",
+              "When the newest backup was made, since 1970; 0: there is none.", node.backup_newest_s);
   print.gauge("covey_disk_free_bytes", "Free space where the data is.", node.disk_free_bytes);
   print.gauge("covey_writes_refused", "1 while the disk is below its free-space floor.",
               node.writes_refused ? 1 : 0);

@@ -72,6 +72,7 @@ struct NodeMetrics {
   uint64_t members_alive = 0, members_known = 0;
   uint64_t disk_free_bytes = 0;
   bool writes_refused = false;
+  uint64_t backups_made = 0, backups_failed = 0, backup_newest_s = 0;
   // The columns', of a moment ago.
   uint64_t column_rows = 0, column_bytes = 0, column_parts_loading = 0, column_parts_failed = 0;
   uint64_t column_bytes_max = 0, column_evicted_bytes = 0, column_evictions = 0, column_returns = 0;

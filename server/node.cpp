@@ -80,6 +80,7 @@ Node::~Node() {
   }
   http_.reset();
   peer_.reset();
+  backups_.reset();
   aggregator_.reset();
   for (auto& shard : shards_) shard->close_store();
 }
@@ -95,6 +96,7 @@ Result<std::unique_ptr<Node>, std::string> Node::open(Config config) {
   auto failed = node->open_shards();
   if (failed && failed->kind == StoreError::Kind::corruption && node->context_.config.replicas > 1) {
     // Tables that open and can't be read.
+    node->backups_.reset();
     node->aggregator_.reset();
     for (auto& shard : node->shards_) shard->close_store();
     node->directory_.reset();
@@ -193,6 +195,13 @@ std::optional<StoreError> Node::open_shards() {
   };
   aggregator_ = std::make_unique<Aggregator>(aggregation, directory_->database().shard(), std::move(ask));
   context_.aggregator = aggregator_.get();
+  const Config& config = context_.config;
+  BackupSettings backups{.label = {data_format_version, config.cluster_name, config.node, config.partitions},
+                         .keep = config.backup_keep,
+                         .bytes_per_second = config.backup_bytes_per_second};
+  if (!config.backup_directory.empty()) backups.folder = config.backup_directory + "/" + config.node;
+  backups_ = std::make_unique<Backups>(std::move(backups), directory_->database());
+  context_.backups = backups_.get();
   for (auto& shard : shards_) {
     auto opened = shard->open(directory_->database(), identity);
     if (!opened) return opened.error();
@@ -311,6 +320,7 @@ void Node::stop_shards() {
   for (auto& shard : shards_) shard->stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  backups_.reset();
   aggregator_->stop(true);
   aggregator_.reset();
   for (auto& shard : shards_) shard->close_store();

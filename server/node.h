@@ -14,6 +14,7 @@
 
 #include "replication/result.h"
 #include "server/aggregator.h"
+#include "server/backups.h"
 #include "server/node_context.h"
 #include "server/shard_loop.h"
 #include "storage/disk_space.h"
@@ -83,6 +84,7 @@ class Node {
   std::unique_ptr<DataDirectory> directory_;
   std::vector<std::unique_ptr<ShardLoop>> shards_;
   std::unique_ptr<Aggregator> aggregator_;  // ends after the shards' threads and before their stores
+  std::unique_ptr<Backups> backups_;        // likewise before the database closes
   std::vector<std::thread> threads_;
   // All on the first shard's thread.
   std::unique_ptr<Acceptor> http_;

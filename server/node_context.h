@@ -23,6 +23,7 @@ class Database;
 namespace covey::server {
 
 class Aggregator;
+class Backups;
 class ShardLoop;
 
 // The process that speaks for a node id, as one of its connections to us knows it.
@@ -41,6 +42,7 @@ struct NodeContext {
   std::vector<ShardLoop*> shards;
   Database* database = nullptr;
   Aggregator* aggregator = nullptr;
+  Backups* backups = nullptr;
 
   std::atomic<bool> departing{false};  // this node leaves or was removed
   std::atomic<bool> draining{false};   // no new requests: the node is closing

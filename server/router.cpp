@@ -1,10 +1,12 @@
 #include "server/router.h"
 
 #include "server/aggregate_call.h"
+#include "server/backup_api.h"
 #include "server/batch_api.h"
 #include "server/call_options.h"
 #include "server/cluster_api.h"
 #include "server/kv_api.h"
+#include "server/repair_api.h"
 #include "server/scan_api.h"
 #include "server/status_api.h"
 #include "server/tables_api.h"
@@ -113,14 +115,25 @@ void route_request(std::shared_ptr<HttpConnection> connection, uint64_t slot, Ht
     if (request.method != Method::post) return wrong_method(call, "POST");
     return start_aggregate(connection, slot, request.body);
   }
+  if (call.path == "/v1/cluster/repair") {
+    if (reads(request)) return show_repair(connection, slot);
+    if (request.method != Method::post) return wrong_method(call, "GET, HEAD, POST");
+    return start_repair(connection, slot, request.body);
+  }
   if (starts(call.path, "/v1/cluster/") && is_cluster_change(call.path)) {
     if (request.method != Method::post) return wrong_method(call, "POST");
     return change_cluster(connection, slot, call.path, request.body);
   }
   call.path = target.substr(0, question);
+  if (starts(call.path, "/v1/backup/") && is_backup_action(call.path)) {
+    if (request.method != Method::post) return wrong_method(call, "POST");
+    return start_backup_job(connection, slot, call.path, request.body);
+  }
+  call.path = target.substr(0, question);
   bool explain = starts(call.path, "/v1/explain/");
   using Status = void (*)(std::shared_ptr<HttpConnection>, uint64_t);
   Status status = call.path == "/v1/cluster"        ? show_cluster
+                  : call.path == "/v1/backup"       ? show_backups
                   : call.path == "/v1/health/live"  ? show_live
                   : call.path == "/v1/health/ready" ? show_ready
                   : call.path == "/metrics"         ? show_metrics

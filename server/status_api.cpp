@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/aggregator.h"
+#include "server/backups.h"
 #include "server/cluster_api.h"
 #include "storage/rocks_database.h"
 
@@ -110,6 +111,7 @@ struct Ring {
   std::vector<std::pair<uint32_t, ordered_json>> partitions;
   uint64_t diverged = 0;
   uint64_t oldest_us = 0;
+  uint64_t objects = 0;
 };
 
 Ring ring_of(ShardLoop& shard) {
@@ -117,6 +119,7 @@ Ring ring_of(ShardLoop& shard) {
   Now time = now();
   for (const PartitionView& view : shard.core().partitions(time)) {
     ring.partitions.emplace_back(view.partition.value, partition_json(shard.core(), view));
+    ring.objects += view.objects;
     if (view.diverged_since_us == 0) continue;
     ++ring.diverged;
     ring.oldest_us = std::max(ring.oldest_us, time.tick_us - std::min(time.tick_us, view.diverged_since_us));
@@ -144,7 +147,9 @@ void show_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     std::vector<std::pair<uint32_t, ordered_json>> all;
     uint64_t diverged = 0;
     uint64_t oldest_us = 0;
+    uint64_t objects = 0;
     for (Ring& ring : rings) {
+      objects += ring.objects;
       std::move(ring.partitions.begin(), ring.partitions.end(), std::back_inserter(all));
       diverged += ring.diverged;
       oldest_us = std::max(oldest_us, ring.oldest_us);
@@ -162,6 +167,7 @@ void show_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     }
     body["ring"] = ordered_json::array();
     for (auto& [partition, part] : all) body["ring"].push_back(std::move(part));
+    body["stored"] = {{"objects", objects}, {"bytes", node.database->live_bytes()}};
     body["divergence"] = {{"partitions", diverged}, {"oldest_ms", oldest_us / 1000}};
     const ColumnSet::Counts columns = node.aggregator->counts().columns;
     body["columns"] = {{"rows", columns.rows},
@@ -206,6 +212,10 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     whole.uptime_seconds = (now().tick_us - node.started_us) / 1'000'000;
     whole.disk_free_bytes = node.disk_free_bytes;
     whole.writes_refused = node.writes_refused;
+    const Backups::View backups = node.backups->view();
+    whole.backups_made = backups.made;
+    whole.backups_failed = backups.failed;
+    whole.backup_newest_s = backups.newest_s;
     for (const MemberView& view : connection->shard().core().members(now())) {
       ++whole.members_known;
       whole.members_alive += view.state == MemberState::self || view.state == MemberState::alive ? 1 : 0;

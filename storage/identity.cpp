@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "replication/codec.h"
+#include "replication/member_set.h"
 #include "storage/directory_marker.h"
 
 namespace covey {
@@ -226,6 +228,28 @@ Result<Done, DirectoryError> DataDirectory::noted() {
   batch.put(Column::node, restored_key, "0");
   if (const auto written = store_->write(batch); !written) return database_error(written.error(), path_);
   restored_ = false;
+  return Done{};
+}
+
+Result<Done, DirectoryError> DataDirectory::mark_restored(const std::string& path, const std::string& cluster,
+                                                          const std::string& node) {
+  auto opened = Database::open({.path = path});
+  if (!opened) return database_error(opened.error(), path);
+  auto store = (*opened)->shard();
+  const auto former = store->get(Column::node, cluster_key);
+  if (!former) return database_error(former.error(), path);
+  StoreBatch batch;
+  batch.put(Column::node, cluster_key, cluster);
+  batch.put(Column::node, node_key, node);
+  batch.put(Column::node, clean_key, "0");
+  batch.put(Column::node, restored_key, "1");
+  batch.put(Column::node, fingerprint_key, "restored from a backup");
+  const std::string members(MemberSet::key_prefix);
+  if (*former != cluster) batch.erase_range(Column::node, members, after_prefix(members));
+  const auto written = store->write(batch);
+  if (!written) return database_error(written.error(), path);
+  store.reset();
+  if (const auto closed = (*opened)->close(); !closed) return database_error(closed.error(), path);
   return Done{};
 }
 

@@ -67,6 +67,13 @@ class DataDirectory {
   uint64_t incarnation() const { return incarnation_; }
   Database& database() { return *database_; }
 
+  // For a database that a backup left at `path`, before its first opening here: it begins a new life, and its
+  // replicas have forgotten what they acknowledged since then. `cluster` and `node` become its own; under
+  // another cluster's name it also forgets the members, which are that cluster's.
+  [[nodiscard]] static Result<Done, DirectoryError> mark_restored(const std::string& path,
+                                                                  const std::string& cluster,
+                                                                  const std::string& node);
+
   // An orderly end: all is synced, then the directory marked as clean, and that synced. All other stores are
   // gone by then.
   [[nodiscard]] Result<Done, DirectoryError> close();

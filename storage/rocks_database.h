@@ -19,6 +19,7 @@
 #include "storage/durability.h"
 
 namespace rocksdb {
+class BackupEngine;
 class ColumnFamilyHandle;
 class DB;
 class Env;
@@ -78,6 +79,12 @@ class Database {
   // After a full disk: tries to take writes again. False: there is still no space. The sync thread does this
   // by itself.
   bool recover();
+
+  // Makes a backup of the present state, of which `label` is kept with it; `id` becomes its number. Writes go
+  // on meanwhile; files that it needs are not deleted before it ends. `progress` as the engine is set to.
+  // For storage/backup.cpp.
+  rocksdb::Status back_up(rocksdb::BackupEngine& engine, const std::string& label,
+                          const std::function<void()>& progress, uint32_t& id);
 
   uint64_t live_bytes() const;  // of what is stored, about: tables as they are compressed, and memtables
   uint64_t last_write() const;  // RocksDB's number of it; one for each operation of a batch

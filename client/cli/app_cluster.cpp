@@ -55,11 +55,58 @@ void add_cluster(CLI::App& app, Parse& parse) {
   stop.app->add_option("DIR", stop.options->folder, "folder of node configurations")->required();
   add_duration(stop.app, "--timeout", stop.options->limit, "wait so long at most (30s)");
 
+  const auto repair = add_command<ClusterRepairCommand>(
+      *cluster, parse, "repair",
+      "Compare all copies of all partitions, object by object, and repair what differs",
+      "covey cluster repair\n\n"
+      "Reads everything that is stored, on every node; clients go on reading and writing. Ordinary "
+      "differences "
+      "heal without it.");
+  repair.app->add_flag("--all", repair.options->all, "tell also of partitions that are equal");
+  add_duration(repair.app, "--timeout", repair.options->limit,
+               "wait so long at most; the nodes go on by themselves (1h)");
+
   const auto await =
       add_command<AwaitConvergedCommand>(*cluster, parse, "await-converged",
                                          "Wait until all replicas are equal (exit 4 if they are not in time)",
                                          "covey cluster await-converged --timeout 30s");
   add_duration(await.app, "--timeout", await.options->limit, "wait so long at most (60s)");
+}
+
+Added<BackupCommand> add_backup_action(CLI::App& backup, Parse& parse, const std::string& action,
+                                       const std::string& help, const std::string& example) {
+  const auto added = add_command<BackupCommand>(backup, parse, action, help, example);
+  added.options->action = action;
+  if (action != "delete")
+    added.app->add_flag("--all", added.options->all, "every member of the cluster, one after the other");
+  return added;
+}
+
+void add_backup(CLI::App& app, Parse& parse) {
+  CLI::App* backup = app.add_subcommand(
+      "backup", "Make, list, verify and delete backups of a running node, in its backup.directory");
+  backup->require_subcommand(1, 1);
+  backup->footer(
+      "Example:\n  covey backup create --all && covey backup list --all\n\n"
+      "A backup is restored by: coveyd --config FILE --restore DIR (docs/operations.md)");
+  add_backup_action(*backup, parse, "list", "List the backups", "covey backup list --node 127.0.0.1:7102");
+  const auto create = add_backup_action(*backup, parse, "create", "Make a backup while the node runs",
+                                        "covey backup create --all --keep 7");
+  create.app
+      ->add_option("--keep", create.options->keep, "then keep so many of the node's (as it is configured)")
+      ->check(CLI::Range(1, 10'000));
+  const auto verify = add_backup_action(*backup, parse, "verify",
+                                        "Read backups and compare all checksums (exit 1 if one is damaged)",
+                                        "covey backup verify 3");
+  verify.app->add_option("ID", verify.options->id, "which one (all)")->check(CLI::PositiveNumber);
+  const auto erase = add_backup_action(
+      *backup, parse, "delete", "Delete a backup; others keep what they share", "covey backup delete 3");
+  erase.app->add_option("ID", erase.options->id)->required()->check(CLI::PositiveNumber);
+  for (CLI::App* app_of : {create.app, verify.app}) {
+    auto options = app_of == create.app ? create.options : verify.options;
+    app_of->add_flag_callback(
+        "--no-wait", [options] { options->wait = false; }, "only begin it; list tells how it went");
+  }
 }
 
 void add_table(CLI::App& app, Parse& parse) {
@@ -92,6 +139,7 @@ void add_table(CLI::App& app, Parse& parse) {
 
 void add_cluster_commands(CLI::App& app, Parse& parse) {
   add_cluster(app, parse);
+  add_backup(app, parse);
   const auto explain = add_command<ExplainCommand>(
       app, parse, "explain",
       "Tell a key's owners, who is reachable, and whether a read and a write would succeed",

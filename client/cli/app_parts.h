@@ -21,7 +21,7 @@ struct Parse {
 void add_key_commands(CLI::App& app, Parse& parse);      // get put del siblings resolve scan
 void add_bulk_commands(CLI::App& app, Parse& parse);     // import export bench
 void add_agg_command(CLI::App& app, Parse& parse);       // agg
-void add_cluster_commands(CLI::App& app, Parse& parse);  // cluster explain tables table
+void add_cluster_commands(CLI::App& app, Parse& parse);  // cluster backup explain tables table
 
 // A command whose options are filled into a Command, kept as long as the parser.
 template <class Command>

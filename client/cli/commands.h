@@ -124,6 +124,11 @@ int run(Session& session, const ClusterChangeCommand& command);
 struct AwaitConvergedCommand {
   Milliseconds limit{60'000};
 };
+struct ClusterRepairCommand {
+  bool all = false;  // tell also of partitions that are equal
+  Milliseconds limit{3'600'000};
+};
+int run(Session& session, const ClusterRepairCommand& command);
 int run(Session& session, const AwaitConvergedCommand& command);
 
 struct ClusterStartCommand {
@@ -137,6 +142,15 @@ struct ClusterStopCommand {
   Milliseconds limit{30'000};
 };
 int run(Session& session, const ClusterStopCommand& command);
+
+struct BackupCommand {
+  std::string action;  // list, create, verify, delete
+  uint32_t id = 0;     // verify, delete; 0: all
+  uint32_t keep = 0;   // create; 0: as the node is configured
+  bool all = false;    // of every member, one after the other
+  bool wait = true;    // until it is done
+};
+int run(Session& session, const BackupCommand& command);
 
 struct TablesCommand {};
 int run(Session& session, const TablesCommand& command);

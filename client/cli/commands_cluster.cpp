@@ -1,9 +1,5 @@
-// cluster status, cluster ring, cluster await-converged, explain.
-#include <algorithm>
+// cluster status, cluster ring, explain.
 #include <iostream>
-#include <map>
-#include <set>
-#include <thread>
 
 #include "client/answers.h"
 #include "client/cli/commands.h"
@@ -27,12 +23,6 @@ std::string state_coloured(const std::string& state) {
   return coloured(state, state == "alive" ? green : state == "suspected" ? yellow : red);
 }
 
-std::string duration_text(int64_t ms) {
-  if (ms < 1000) return std::to_string(ms) + " ms";
-  if (ms < 120'000) return std::to_string(ms / 1000) + " s";
-  return std::to_string(ms / 60'000) + " min";
-}
-
 std::string divergence_text(const Json& cluster) {
   const Json divergence = cluster.value("divergence", Json::object());
   const int64_t partitions = divergence.value("partitions", int64_t{0});
@@ -41,71 +31,6 @@ std::string divergence_text(const Json& cluster) {
                       duration_text(divergence.value("oldest_ms", int64_t{0})),
                   yellow);
 }
-
-// Asks every member that the first answer names, and compares what the owners of each partition say of it.
-class ConvergenceCheck {
- public:
-  // request_limit: for each node to answer.
-  ConvergenceCheck(Session& session, Milliseconds request_limit)
-      : session_(session), request_limit_(request_limit) {}
-
-  // Whether all replicas are equal now; otherwise reason() says what is not.
-  bool converged() {
-    reason_.clear();
-    states_.clear();
-    std::set<std::string> addresses;
-    for (const std::string& node : session_.nodes()) addresses.insert(node);
-    std::set<std::string> asked_nodes;
-    while (!addresses.empty()) {
-      const std::string address = *addresses.begin();
-      addresses.erase(addresses.begin());
-      if (!asked_.insert(address).second) continue;
-      if (!ask(address, addresses, asked_nodes)) return asked_.clear(), false;
-    }
-    asked_.clear();
-    for (const auto& [partition, states] : states_) {
-      if (states.size() > 1)
-        reason_ = "partition " + std::to_string(partition) + " differs between its owners";
-    }
-    return reason_.empty();
-  }
-  const std::string& reason() const { return reason_; }
-  ExitCode code() const { return code_; }
-
- private:
-  bool ask(const std::string& address, std::set<std::string>& addresses, std::set<std::string>& asked_nodes) {
-    auto client = session_.connect(address, request_limit_);
-    if (!client) return reason_ = client.error().message, code_ = exit_usage, false;
-    auto cluster = client->cluster();
-    if (!cluster) return reason_ = cluster.error().message, false;
-    const std::string self = cluster->value("node", "");
-    if (!asked_nodes.insert(self).second) return true;
-    for (const Json& member : cluster->value("members", Json::array())) {
-      const std::string http = text_of(member, "http");
-      if (!http.empty() && text_of(member, "node") != self) addresses.insert(http);
-    }
-    const int64_t differing = cluster->value("divergence", Json::object()).value("partitions", int64_t{0});
-    if (differing > 0) reason_ = self + " sees " + std::to_string(differing) + " partitions differ";
-    for (const Json& partition : cluster->value("ring", Json::array())) {
-      const Json owners = partition.value("owners", Json::array());
-      const bool owner = std::find(owners.begin(), owners.end(), Json(self)) != owners.end();
-      const int64_t residual = partition.value("residual", int64_t{0});
-      if (!owner || !partition.contains("clock")) continue;
-      if (residual > 0) reason_ = self + " still holds " + std::to_string(residual) + " residual contexts";
-      // Sorted, so that two nodes that list the same actors in another order agree.
-      const nlohmann::json clock = nlohmann::json::parse(partition["clock"].dump());
-      states_[partition.value("partition", 0)].insert(clock.dump() + text_of(partition, "state_hash"));
-    }
-    return true;
-  }
-
-  Session& session_;
-  Milliseconds request_limit_;
-  std::string reason_;
-  ExitCode code_ = exit_unavailable;
-  std::set<std::string> asked_;
-  std::map<int, std::set<std::string>> states_;
-};
 
 void print_side(const char* verb, const Json& side) {
   const bool works = side.value("would_succeed", false);
@@ -162,33 +87,6 @@ int run(Session& session, const ClusterRingCommand&) try {
                     joined(partition.value("diverged", Json::array()))});
   }
   print_table(rows);
-  return exit_done;
-} catch (const Json::exception& problem) {
-  return session.fail(client::bad_answer(problem.what()));
-}
-
-int run(Session& session, const AwaitConvergedCommand& command) try {
-  const auto start = std::chrono::steady_clock::now();
-  // A node that hangs must not outlast the whole wait.
-  ConvergenceCheck check(session, std::max(command.limit, Milliseconds{100}));
-  const auto elapsed_ms = [&] {
-    return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - start).count();
-  };
-  for (;;) {
-    if (check.converged()) break;
-    if (check.code() == exit_usage) return session.fail(exit_usage, check.reason());
-    if (elapsed_ms() >= command.limit.count()) {
-      return session.fail(
-          Error{.kind = Error::Kind::timed_out,
-                .message = "not converged after " + duration_text(elapsed_ms()) + ": " + check.reason()});
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  if (session.settings().json) {
-    print_json({{"converged", true}, {"waited_ms", elapsed_ms()}});
-  } else {
-    std::cout << "converged: all replicas are equal (waited " << duration_text(elapsed_ms()) << ")\n";
-  }
   return exit_done;
 } catch (const Json::exception& problem) {
   return session.fail(client::bad_answer(problem.what()));

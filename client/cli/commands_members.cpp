@@ -11,15 +11,6 @@ namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(200);
 
-std::string bytes_text(double bytes) {
-  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-  size_t unit = 0;
-  for (; bytes >= 1024 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
-  char text[40];
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-  return text;
-}
-
 void print_moves(const Json& answer) {
   for (const Json& member : answer.value("members", Json::array())) {
     std::cout << member.value("node", "") << ": " << member.value("standing", "");
@@ -53,7 +44,7 @@ Moving moving(const Json& cluster) {
 
 int wait_until_moved(Session& session, client::Client& client, Milliseconds limit) {
   const auto until = std::chrono::steady_clock::now() + limit;
-  Progress progress("moving");
+  Progress progress("moving", "copies");
   uint64_t most = 1;
   for (;;) {
     auto cluster = client.cluster();

@@ -9,7 +9,8 @@
 
 namespace covey::cli {
 
-Progress::Progress(std::string label) : label_(std::move(label)), terminal_(colour_wanted(STDERR_FILENO)) {}
+Progress::Progress(std::string label, std::string unit)
+    : label_(std::move(label)), unit_(std::move(unit)), terminal_(colour_wanted(STDERR_FILENO)) {}
 
 Progress::~Progress() { clear(); }
 
@@ -32,7 +33,8 @@ void Progress::show(double fraction, uint64_t count) {
     bar = " [" + std::string(filled, '#') + std::string(width - filled, '.') + "] " +
           std::to_string(static_cast<int>(std::min(fraction, 1.0) * 100)) + " %";
   }
-  std::cerr << "\r\033[K" << label_ << bar << "  " << count << " keys  " << rate << "/s" << std::flush;
+  std::cerr << "\r\033[K" << label_ << bar << "  " << count << " " << unit_ << "  " << rate << "/s"
+            << std::flush;
 }
 
 }  // namespace covey::cli

@@ -9,7 +9,7 @@ namespace covey::cli {
 
 class Progress {
  public:
-  explicit Progress(std::string label);
+  explicit Progress(std::string label, std::string unit = "keys");
   ~Progress();  // erases the bar
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -21,6 +21,7 @@ class Progress {
 
  private:
   std::string label_;
+  std::string unit_;
   bool terminal_;
   bool drawn_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

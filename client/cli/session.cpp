@@ -111,6 +111,21 @@ Json error_json(const Error& error) {
 
 }  // namespace
 
+std::string bytes_text(double bytes) {
+  const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < std::size(units); ++unit) bytes /= 1024;
+  char text[40];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+  return text;
+}
+
+std::string duration_text(int64_t ms) {
+  if (ms < 1000) return std::to_string(ms) + " ms";
+  if (ms < 120'000) return std::to_string(ms / 1000) + " s";
+  return std::to_string(ms / 60'000) + " min";
+}
+
 ExitCode exit_code_of(const Error& error) {
   switch (error.kind) {
     case Error::Kind::not_found:

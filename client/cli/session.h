@@ -69,6 +69,9 @@ inline constexpr int red = 31, green = 32, yellow = 33, grey = 90;
 // Bytes for a person: control characters and invalid UTF-8 as \xNN, for keys and one-line values.
 std::string printable(std::string_view bytes);
 
+std::string bytes_text(double bytes);   // "3.1 MiB"
+std::string duration_text(int64_t ms);  // "250 ms", "12 s", "3 min"
+
 // Columns padded to the same width, two spaces between.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 

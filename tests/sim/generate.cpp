@@ -14,6 +14,7 @@ constexpr uint64_t apart_room = 0x5ace00ull << 32;
 constexpr uint64_t apart_transfers = 0x7fe4ull << 32;
 constexpr uint64_t apart_stand_ins = 0x57a4d1ull << 32;
 constexpr uint64_t apart_absence = 0xab5e4ceull << 32;
+constexpr uint64_t apart_repairs = 0x4e9a145ull << 32;
 constexpr uint64_t apart_members = 0x3e3be45ull << 32;
 
 class Generator {
@@ -31,6 +32,7 @@ class Generator {
     draw_table_damage();
     draw_absence();
     draw_membership();
+    draw_repairs();
     return assembled();
   }
 
@@ -331,6 +333,14 @@ class Generator {
       const std::string who = "n" + std::to_string(apart.between(1, first + joining));
       at(apart.between(end_us_ / 4, end_us_), (apart.one_in(3) ? "remove " : "leave ") + who);
     }
+  }
+
+  // An operator has copies compared object by object, also while faults strike.
+  void draw_repairs() {
+    Random apart(options_.seed + apart_repairs);
+    if (setup_.nodes() < 2 || !apart.one_in(3)) return;
+    for (uint64_t i = apart.between(1, 6); i > 0; --i)
+      at(apart.between(0, end_us_), "repair n" + std::to_string(apart.between(1, setup_.nodes())));
   }
 
   void draw_table_damage() {

@@ -1,4 +1,4 @@
-// Members come and go.
+// Members come and go; what else an operator decides.
 #include <algorithm>
 
 #include "tests/sim/failure.h"
@@ -96,6 +96,14 @@ void World::remove(Machine& machine) {
   members_changed();
   const auto nothing_is_left = [](const Event&) { return false; };
   oracle_.disk_lost(machine.index, true, nothing_is_left);
+}
+
+void World::compare_copies(Machine& machine) {
+  if (!machine.up || machine.paused || !in_cluster(machine)) return;
+  note(machine.id.name + " compares its copies with the others'");
+  for (ShardState& shard : machine.shards) {
+    input(machine, shard, [](Core& core, Now) { (void)core.check_copies({}); });
+  }
 }
 
 // As the server: one that has handed everything over says so and ends.

@@ -260,6 +260,8 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a stand-in had no room", stats.stand_ins_refused);
   totals.add("sometimes: an interrupted transfer went on", stats.repairs_resumed);
   totals.add("sometimes: a whole transfer ended", stats.repairs_finished);
+  totals.add("sometimes: copies were compared object by object", stats.copies_compared);
+  totals.add("objects repaired after such a comparison", stats.objects_repaired);
   totals.add("sometimes: a log was cut", stats.log_cuts);
   totals.add("sometimes: a stand-in wrote", stats.stand_in_writes);
   totals.add("sometimes: a stand-in handed over and dropped", stats.stand_in_drops);

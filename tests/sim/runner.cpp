@@ -144,6 +144,7 @@ class Runner {
         {"join", [](World& w, Machine& m, const Arguments&) { w.join(m); }},
         {"leave", [](World& w, Machine& m, const Arguments&) { w.leave(m); }},
         {"remove", [](World& w, Machine& m, const Arguments&) { w.remove(m); }},
+        {"repair", [](World& w, Machine& m, const Arguments&) { w.compare_copies(m); }},
         {"stop", [](World& w, Machine& m, const Arguments&) { w.stop(m); }},
         {"pause", [](World& w, Machine& m, const Arguments&) { w.pause(m); }},
         {"resume", [](World& w, Machine& m, const Arguments&) { w.resume(m); }},

@@ -77,6 +77,8 @@ class World {
   void leave(Machine& machine);
   void remove(Machine& machine);  // and its disk is lost
 
+  void compare_copies(Machine& machine);  // an operator asks it to; nothing if it can't
+
   // Network.
   NetworkRules rules;
   SyncRules sync_rules;

@@ -1,0 +1,143 @@
+// cluster await-converged: until all replicas are equal.
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "client/answers.h"
+#include "client/cli/commands.h"
+#include "client/cli/estimate.h"
+
+namespace covey::cli {
+namespace {
+
+bool names(const Json& nodes, const std::string& node) {
+  return std::find(nodes.begin(), nodes.end(), Json(node)) != nodes.end();
+}
+
+// Asks every member that the first answer names, and compares what the owners of each partition say of it.
+class ConvergenceCheck {
+ public:
+  // request_limit: for each node to answer.
+  ConvergenceCheck(Session& session, Milliseconds request_limit)
+      : session_(session), request_limit_(request_limit) {}
+
+  // Whether all replicas are equal now; otherwise reason() says what is not.
+  bool converged() {
+    reason_.clear();
+    states_.clear();
+    clocks_.clear();
+    asked_.clear();
+    objects_ = bytes_ = 0;
+    lacking_.reset();
+    std::set<std::string> addresses;
+    for (const std::string& node : session_.nodes()) addresses.insert(node);
+    std::set<std::string> asked_nodes;
+    while (!addresses.empty()) {
+      const std::string address = *addresses.begin();
+      addresses.erase(addresses.begin());
+      if (!asked_.insert(address).second) continue;
+      if (!ask(address, addresses, asked_nodes)) return false;
+    }
+    for (const auto& [partition, states] : states_) {
+      if (states.size() > 1)
+        reason_ = "partition " + std::to_string(partition) + " differs between its owners";
+    }
+    lacking_ = 0;
+    for (const auto& [partition, clocks] : clocks_) *lacking_ += updates_lacking(clocks);
+    return reason_.empty();
+  }
+  const std::string& reason() const { return reason_; }
+  ExitCode code() const { return code_; }
+  // Updates that replicas lack, those that are being filled too; nullopt: not all could be asked.
+  std::optional<uint64_t> lacking() const { return lacking_; }
+  double bytes_of_one() const {
+    return objects_ == 0 ? 0 : static_cast<double>(bytes_) / static_cast<double>(objects_);
+  }
+
+ private:
+  bool ask(const std::string& address, std::set<std::string>& addresses, std::set<std::string>& asked_nodes) {
+    auto client = session_.connect(address, request_limit_);
+    if (!client) return reason_ = client.error().message, code_ = exit_usage, false;
+    auto cluster = client->cluster();
+    if (!cluster) return reason_ = cluster.error().message, false;
+    const std::string self = cluster->value("node", "");
+    if (!asked_nodes.insert(self).second) return true;
+    for (const Json& member : cluster->value("members", Json::array())) {
+      const std::string http = member.value("http", "");
+      if (!http.empty() && member.value("node", "") != self) addresses.insert(http);
+    }
+    const int64_t differing = cluster->value("divergence", Json::object()).value("partitions", int64_t{0});
+    if (differing > 0) reason_ = self + " sees " + std::to_string(differing) + " partitions differ";
+    const Json stored = cluster->value("stored", Json::object());
+    objects_ += stored.value("objects", uint64_t{0});
+    bytes_ += stored.value("bytes", uint64_t{0});
+    for (const Json& partition : cluster->value("ring", Json::array())) take(partition, self);
+    return true;
+  }
+
+  void take(const Json& partition, const std::string& self) {
+    if (!partition.contains("clock")) return;
+    const bool owner = names(partition.value("owners", Json::array()), self);
+    const int number = partition.value("partition", 0);
+    if (owner || names(partition.value("filling", Json::array()), self))
+      clocks_[number].push_back(partition["clock"]);
+    if (!owner) return;
+    const int64_t residual = partition.value("residual", int64_t{0});
+    if (residual > 0) reason_ = self + " still holds " + std::to_string(residual) + " residual contexts";
+    // Sorted, so that two nodes that list the same actors in another order agree.
+    const nlohmann::json clock = nlohmann::json::parse(partition["clock"].dump());
+    states_[number].insert(clock.dump() + partition.value("state_hash", ""));
+  }
+
+  Session& session_;
+  Milliseconds request_limit_;
+  std::string reason_;
+  ExitCode code_ = exit_unavailable;
+  std::set<std::string> asked_;
+  std::map<int, std::set<std::string>> states_;
+  std::map<int, std::vector<Json>> clocks_;
+  std::optional<uint64_t> lacking_;
+  uint64_t objects_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+int run(Session& session, const AwaitConvergedCommand& command) try {
+  const auto start = std::chrono::steady_clock::now();
+  // A node that hangs must not outlast the whole wait.
+  ConvergenceCheck check(session, std::max(command.limit, Milliseconds{100}));
+  ConvergenceEstimate estimate;
+  const bool shown = colour_wanted(STDERR_FILENO);
+  const auto elapsed_ms = [&] {
+    return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - start).count();
+  };
+  for (;;) {
+    const bool converged = check.converged();
+    if (shown) std::cerr << "\r\033[K" << std::flush;
+    if (converged) break;
+    if (check.code() == exit_usage) return session.fail(exit_usage, check.reason());
+    estimate.add(static_cast<double>(elapsed_ms()) / 1000, check.lacking(), check.bytes_of_one());
+    if (elapsed_ms() >= command.limit.count()) {
+      return session.fail(Error{.kind = Error::Kind::timed_out,
+                                .message = "not converged after " + duration_text(elapsed_ms()) + ": " +
+                                           check.reason() + "; " + estimate.text()});
+    }
+    if (shown) std::cerr << "\r\033[K" << check.reason() << "; " << estimate.text() << std::flush;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  if (session.settings().json) {
+    print_json({{"converged", true}, {"waited_ms", elapsed_ms()}});
+  } else {
+    std::cout << "converged: all replicas are equal (waited " << duration_text(elapsed_ms()) << ")\n";
+  }
+  return exit_done;
+} catch (const Json::exception& problem) {
+  return session.fail(client::bad_answer(problem.what()));
+}
+
+}  // namespace covey::cli

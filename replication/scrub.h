@@ -1,0 +1,43 @@
+// On an operator's word: each copy that this node keeps is compared with the other keepers' copies, object by
+// object, and repaired (replication/repair.h). Ordinary gossip compares clocks and the state hashes that go
+// with them; this reads what is stored.
+#pragma once
+
+#include <set>
+#include <vector>
+
+#include "replication/repair.h"
+#include "replication/shard.h"
+
+namespace covey {
+
+class Scrub {
+ public:
+  Scrub(Shard& shard, Repair& repair) : shard_(shard), repair_(repair) {}
+
+  // All copies kept here, each with every keeper that is not in `except`. False: one is under way.
+  bool start(const std::set<NodeId>& except);
+  void tick(Now now);
+
+  bool running() const;
+  std::vector<CopyCheck> checks() const;
+
+ private:
+  struct Task {
+    CopyCheck check;
+    bool ask_back = false;
+    uint32_t tries = 0;
+    uint64_t not_before_us = 0;
+  };
+  Task* find(PartitionId partition, const NodeId& with);
+  void take_results(Now now);
+  void begin_next(Now now);
+
+  Shard& shard_;
+  Repair& repair_;
+  // At most one for each pair of a partition and a keeper.
+  std::vector<Task> tasks_;
+  bool any_open_ = false;  // may be: some are waiting
+};
+
+}  // namespace covey
