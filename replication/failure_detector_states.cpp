@@ -63,7 +63,12 @@ void FailureDetector::learn(const NodeId& node, Health health, uint64_t incarnat
 }
 
 void FailureDetector::learn_of_self(Health health, uint64_t incarnation) {
-  if (incarnation < self_.incarnation || incarnation + 1 >= incarnation_max) return;
+  if (incarnation + 1 >= incarnation_max) return;
+  if (incarnation < self_.incarnation) {
+    // Who takes this node for dead has missed that it refuted it, and may be nobody whom news is sent to.
+    if (health == Health::dead) news_.put(self_.node);
+    return;
+  }
   if (health == Health::alive && incarnation == self_.incarnation) return;
   if (health == Health::alive) {
     self_.incarnation = incarnation;  // of an earlier start

@@ -108,6 +108,23 @@ class Crash(harness.ClusterTest):
             time.sleep(0.5)
         self.assert_nothing_lost(cluster, load)
 
+    def test_one_of_two_is_wiped_again_and_again(self):
+        """Each time its incarnation begins anew, and there is no third node to tell the two of each other."""
+        cluster = self.start_cluster(2, replicas=2)
+        for i in range(200):
+            self.assertEqual(cluster["n1"].client.put(f"key{i}", "value", w=2).status, 200)
+        node = cluster["n2"]
+        for _ in range(3):
+            self.assertEqual(node.terminate(), 0)
+            node.start()
+            self.assertEqual(node.terminate(), 0)
+            harness.shutil.rmtree(node.data_dir)
+            node.start()
+            cluster.wait_met()
+            cluster.wait_filled()
+            cluster.wait_converged()
+            self.assertEqual(node.client.get("key7", r=1, sloppy=False).values, ["value"])
+
     def test_wiped_node_is_filled_again(self):
         cluster = self.start_cluster(3)
         with Load(cluster) as load:

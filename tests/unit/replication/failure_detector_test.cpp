@@ -313,3 +313,28 @@ TEST_CASE("a group may change while it is watched", "[detector]") {
   const auto sends = one.wait(3 * second_us);
   CHECK(std::any_of(sends.begin(), sends.end(), [](const auto& send) { return send.to == node(9); }));
 }
+
+TEST_CASE("two that take each other for dead, and have refuted it unheard, find out", "[detector]") {
+  std::vector<FailureDetector> pair;
+  for (size_t i = 1; i <= 2; ++i) pair.emplace_back(node(i), DetectorOptions{}, 1, 40 + i);
+  uint64_t now_us = second_us;
+  for (size_t i = 0; i < 2; ++i) {
+    pair[i].add(now_us, node(2 - i));
+    pair[i].receive(now_us, node(2 - i), news(node(i + 1), Health::suspected, 2));  // raises its own to 3
+    CHECK(pair[i].incarnation() == 3);
+  }
+  auto run = [&](uint64_t us, bool connected) {
+    for (const uint64_t end = now_us + us; now_us < end; now_us += 10'000) {
+      for (size_t i = 0; i < 2; ++i) {
+        pair[i].tick(now_us);
+        for (auto& send : pair[i].take_sends()) {
+          if (connected) pair[1 - i].receive(now_us, node(i + 1), send.message);
+        }
+      }
+    }
+  };
+  run(30 * second_us, false);
+  for (size_t i = 0; i < 2; ++i) CHECK(pair[i].of(node(2 - i)).health == Health::dead);
+  run(10 * second_us, true);
+  for (size_t i = 0; i < 2; ++i) CHECK(pair[i].of(node(2 - i)).health == Health::alive);
+}
