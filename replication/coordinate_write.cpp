@@ -165,7 +165,7 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   Hlc newest_seen;
   for (const Version& version : filled.versions) newest_seen = std::max(newest_seen, version.time);
   Context covers = request.context.value_or(Context{});
-  if (request.conflicts == Conflicts::last_write_wins) {
+  if (request.conflicts == Conflicts::last_write_wins || request.overwrite) {
     for (const Version& version : filled.versions) covers.add(version.dot);
   }
   if (bug(Bug::write_ignores_context)) covers.clear();

@@ -30,6 +30,7 @@ void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
   message.set_content_type(request.content_type);
   message.set_expires_ms(request.expires_ms);
   message.set_if_absent(request.if_absent);
+  message.set_overwrite(request.overwrite);
   if (request.if_match) {
     message.set_has_if_match(true);
     message.set_if_match_actor(request.if_match->actor.value);
@@ -62,6 +63,7 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& mess
   request.content_type = message.content_type();
   request.expires_ms = message.expires_ms();
   request.if_absent = message.if_absent();
+  request.overwrite = message.overwrite();
   if (message.has_if_match())
     request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
   bool sound = (request.operation == Operation::put || request.operation == Operation::erase) &&

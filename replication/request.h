@@ -27,6 +27,7 @@ struct Request {
 
   // put and erase
   std::optional<Context> context;  // what the client has seen; nullopt: nothing (a concurrent write)
+  bool overwrite = false;          // covers all that the coordinating replica holds, too
   std::string value;
   std::string content_type;
   uint64_t expires_ms = 0;      // wall clock; 0: never

@@ -19,6 +19,7 @@ test_packages=(
   catch2 librapidcheck-dev
   python3 clang-format    # tests/tidy
   curl jq procps iproute2 # real-process tests, the demonstration
+  redis-server            # answers of the Redis protocol are compared with its own
 )
 lint_packages=(clang libclang-rt-14-dev clang-tidy)
 bench_packages=(wrk redis-server redis-tools etcd-server)

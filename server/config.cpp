@@ -164,6 +164,9 @@ void read_rest(ConfigReader& root, Config& config) {
   config.gpu_device = static_cast<int>(gpu.number_or("device", 0, 0, 255));
   config.gpu_memory_bytes = gpu.number_or("memory_mb", 0, 0, 16 * 1024 * 1024) * mib;
   gpu.finish();
+  ConfigReader resp = root.object("resp");
+  config.resp_password = resp.text_or("password", "", "a text that Redis clients must send with AUTH");
+  resp.finish();
   ConfigReader log = root.object("log");
   const std::vector<std::string> levels = {"trace", "debug", "info", "warning", "error"};
   config.log_level = levels[log.choice_or("level", 2, levels)];

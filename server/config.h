@@ -28,13 +28,15 @@ struct Config {
   double weight = 1.0;
   uint32_t threads = 1;
 
-  // "host:port"; port 0 lets the system choose. resp is read but not listened to yet; empty: none.
+  // "host:port"; port 0 lets the system choose. resp empty: none.
   std::string listen_http;
   std::string listen_peer;
   std::string listen_resp;
   // What other nodes and clients are told; empty: as listened to.
   std::string advertise_http;
   std::string advertise_peer;
+
+  std::string resp_password;  // of the Redis protocol; empty: none is asked for
 
   std::string cluster_name;
   std::string cluster_secret;  // empty: derived from the name

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/client_connection.h"
 #include "server/http_parser.h"
 #include "server/shard_loop.h"
 
@@ -47,6 +48,7 @@ struct ReplyHead {
 
 class HttpConnection : public Requester,
                        public Flushable,
+                       public ClientConnection,
                        public std::enable_shared_from_this<HttpConnection> {
  public:
   // On any thread; the first thing for the shard's own is start() or refuse(). `count` has counted this
@@ -57,10 +59,9 @@ class HttpConnection : public Requester,
   void start();
   // There are too many: says so, whatever the client asks, and closes.
   void refuse();
-  // Closes it as soon as the answers under way are written, or nothing has come for a moment: the node is
-  // going down.
-  void drain();
-  void close();
+  std::shared_ptr<ClientConnection> hold() override { return shared_from_this(); }
+  void drain() override;
+  void close() override;
 
   ShardLoop& shard() { return shard_; }
 
@@ -82,8 +83,7 @@ class HttpConnection : public Requester,
 
   void answered(uint64_t slot, Response&& response) override;  // of a KeyCall
   void flush() override;
-  // Called a few times a second: ends what has waited too long.
-  void check_time(uint64_t now_us);
+  void check_time(uint64_t now_us) override;
 
  private:
   struct Slot {

@@ -107,6 +107,12 @@ void print_requests(Printer& print, const Metrics& metrics) {
   print.counter("covey_http_malformed_total", "Requests that were not HTTP.", metrics.bad_http);
   print.counter("covey_http_received_bytes_total", "Bytes from clients.", metrics.http_bytes_in);
   print.counter("covey_http_sent_bytes_total", "Bytes to clients.", metrics.http_bytes_out);
+  print.counter("covey_resp_commands_total", "Commands of Redis clients.", metrics.resp_commands);
+  print.counter("covey_resp_errors_total", "Those that were answered with an error.", metrics.resp_errors);
+  print.counter("covey_resp_malformed_total", "Connections ended because they did not speak Redis' protocol.",
+                metrics.bad_resp);
+  print.counter("covey_resp_received_bytes_total", "Bytes from Redis clients.", metrics.resp_bytes_in);
+  print.counter("covey_resp_sent_bytes_total", "Bytes to Redis clients.", metrics.resp_bytes_out);
 }
 
 void print_replication(Printer& print, const Metrics& metrics) {
@@ -294,6 +300,11 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::http_bytes_in,
                                                   &Metrics::http_bytes_out,
                                                   &Metrics::bad_http,
+                                                  &Metrics::resp_commands,
+                                                  &Metrics::resp_errors,
+                                                  &Metrics::resp_bytes_in,
+                                                  &Metrics::resp_bytes_out,
+                                                  &Metrics::bad_resp,
                                                   &Metrics::crossings,
                                                   &Metrics::crossings_refused,
                                                   &Metrics::peer_messages_in,

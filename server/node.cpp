@@ -10,6 +10,7 @@
 #include "server/connect.h"
 #include "server/http_connection.h"
 #include "server/peer_session.h"
+#include "server/resp_connection.h"
 
 namespace covey::server {
 namespace {
@@ -78,7 +79,8 @@ Node::~Node() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-  http_.reset();
+  http_ = {};
+  resp_ = {};
   peer_.reset();
   backups_.reset();
   aggregator_.reset();
@@ -154,9 +156,15 @@ std::optional<std::string> Node::listen() {
   if (!http.acceptor) return http.failure;
   auto peer = listen_at(shards_[0]->io(), config.listen_peer);
   if (!peer.acceptor) return peer.failure;
-  http_ = std::move(http.acceptor);
+  if (!config.listen_resp.empty()) {
+    auto resp = listen_at(shards_[0]->io(), config.listen_resp);
+    if (!resp.acceptor) return resp.failure;
+    resp_.acceptor = std::move(resp.acceptor);
+    config.listen_resp = bound_address(config.listen_resp, *resp_.acceptor);
+  }
+  http_.acceptor = std::move(http.acceptor);
   peer_ = std::move(peer.acceptor);
-  config.listen_http = bound_address(config.listen_http, *http_);
+  config.listen_http = bound_address(config.listen_http, *http_.acceptor);
   config.listen_peer = bound_address(config.listen_peer, *peer_);
   Member& self = context_.self;
   self.node.name = config.node;
@@ -215,47 +223,70 @@ std::optional<StoreError> Node::open_shards() {
 
 void Node::start() {
   asio::io_context& first = shards_[0]->io();
-  http_pause_ = std::make_unique<asio::steady_timer>(first);
+  http_.pause = std::make_unique<asio::steady_timer>(first);
+  resp_.pause = std::make_unique<asio::steady_timer>(first);
   peer_pause_ = std::make_unique<asio::steady_timer>(first);
   disk_timer_ = std::make_unique<asio::steady_timer>(first);
   for (auto& shard : shards_) shard->begin();
-  accept_http();
+  accept_client(http_);
+  if (resp_.acceptor) accept_client(resp_);
   accept_peer();
   watch_disk();
   for (auto& shard : shards_) threads_.emplace_back([one = shard.get()] { one->run(); });
 }
 
 std::string Node::ready_line() const {
-  return "ready: node " + context_.config.node + " http " + context_.config.listen_http + " resp - peer " +
-         context_.config.listen_peer;
+  return "ready: node " + context_.config.node + " http " + context_.config.listen_http + " resp " +
+         (resp_.acceptor ? context_.config.listen_resp : "-") + " peer " + context_.config.listen_peer;
 }
 
-void Node::accept_http() {
+void Node::accept_client(ClientPort& port) {
   ShardLoop& shard = *shards_[next_shard_++ % shards_.size()];
-  http_->async_accept(shard.io(), [this, &shard](boost::system::error_code error, tcp::socket socket) {
-    if (error == asio::error::operation_aborted) return;
-    if (!error) {
-      take_client(std::move(socket), shard);
-      return accept_http();
-    }
-    // Out of descriptors, most likely: those waiting stay in the system's queue for a moment.
-    if (shards_[0]->log_gate().open("accept"))
-      spdlog::warn("a connection can't be accepted: {}", error.message());
-    http_pause_->expires_after(accept_pause);
-    http_pause_->async_wait([this](boost::system::error_code stopped) {
-      if (!stopped) accept_http();
-    });
-  });
+  port.acceptor->async_accept(shard.io(),
+                              [this, &port, &shard](boost::system::error_code error, tcp::socket socket) {
+                                if (error == asio::error::operation_aborted) return;
+                                if (!error) {
+                                  take_client(port, std::move(socket), shard);
+                                  return accept_client(port);
+                                }
+                                // Out of descriptors, most likely: those waiting stay in the system's queue
+                                // for a moment.
+                                if (shards_[0]->log_gate().open("accept"))
+                                  spdlog::warn("a connection can't be accepted: {}", error.message());
+                                port.pause->expires_after(accept_pause);
+                                port.pause->async_wait([this, &port](boost::system::error_code stopped) {
+                                  if (!stopped) accept_client(port);
+                                });
+                              });
 }
 
-void Node::take_client(tcp::socket socket, ShardLoop& shard) {
+void Node::take_client(ClientPort& port, tcp::socket socket, ShardLoop& shard) {
   bool refused = context_.connections >= context_.config.connections_max;
   auto& count = refused ? context_.connections_refused : context_.connections;
   // Those that are being told so are few; beyond them the connection is closed without a word.
   if (refused && count >= refusals_max) return;
   ++count;
-  auto connection = std::make_shared<HttpConnection>(shard, std::move(socket), count);
-  asio::post(shard.io(), [connection, refused] { refused ? connection->refuse() : connection->start(); });
+  auto begin = [&](auto connection) {
+    asio::post(shard.io(), [connection, refused] { refused ? connection->refuse() : connection->start(); });
+  };
+  if (&port == &http_) {
+    begin(std::make_shared<HttpConnection>(shard, std::move(socket), count));
+  } else {
+    begin(std::make_shared<RespConnection>(shard, std::move(socket), count));
+  }
+}
+
+// Those who connected before this moment may have asked something.
+void Node::take_waiting(ClientPort& port) {
+  if (!port.acceptor) return;
+  boost::system::error_code error;
+  port.acceptor->non_blocking(true, error);
+  while (!error) {
+    tcp::socket waiting(shards_[0]->io());
+    port.acceptor->accept(waiting, error);
+    if (!error) take_client(port, std::move(waiting), *shards_[0]);
+  }
+  port.acceptor->close(error);
 }
 
 void Node::accept_peer() {
@@ -301,14 +332,8 @@ void Node::drain_connections() {
 void Node::stop_shards() {
   context_.draining = true;
   asio::post(shards_[0]->io(), [this] {
-    boost::system::error_code error;
-    http_->non_blocking(true, error);
-    while (!error) {  // those who connected before this moment may have asked something
-      tcp::socket waiting(shards_[0]->io());
-      http_->accept(waiting, error);
-      if (!error) take_client(std::move(waiting), *shards_[0]);
-    }
-    http_->close(error);
+    take_waiting(http_);
+    take_waiting(resp_);
     disk_timer_->cancel();
   });
   drain_connections();

@@ -63,6 +63,12 @@ class Node {
   [[nodiscard]] Result<Config, std::string> set_aside();
 
  private:
+  using Acceptor = boost::asio::ip::tcp::acceptor;
+  struct ClientPort {
+    std::unique_ptr<Acceptor> acceptor;  // nullptr: not listened to
+    std::unique_ptr<boost::asio::steady_timer> pause;
+  };
+
   explicit Node(Config config);
   void drain_connections();
   void stop_shards();
@@ -72,12 +78,11 @@ class Node {
   std::optional<std::string> keep_damaged(const std::string& what);
   std::optional<StoreError> open_shards();
   std::optional<std::string> listen();
-  void accept_http();
+  void accept_client(ClientPort& port);
   void accept_peer();
-  void take_client(boost::asio::ip::tcp::socket socket, ShardLoop& shard);
+  void take_client(ClientPort& port, boost::asio::ip::tcp::socket socket, ShardLoop& shard);
+  void take_waiting(ClientPort& port);
   void watch_disk();
-
-  using Acceptor = boost::asio::ip::tcp::acceptor;
 
   NodeContext context_;
   Damage damage_;  // before the directory, which tells it
@@ -87,9 +92,9 @@ class Node {
   std::unique_ptr<Backups> backups_;        // likewise before the database closes
   std::vector<std::thread> threads_;
   // All on the first shard's thread.
-  std::unique_ptr<Acceptor> http_;
+  ClientPort http_, resp_;
   std::unique_ptr<Acceptor> peer_;
-  std::unique_ptr<boost::asio::steady_timer> http_pause_, peer_pause_, disk_timer_;
+  std::unique_ptr<boost::asio::steady_timer> peer_pause_, disk_timer_;
   std::unique_ptr<SpaceFloor> floor_;
   std::optional<std::chrono::steady_clock::time_point> departed_;
   std::vector<std::map<PartitionId, Clock>>

@@ -15,6 +15,7 @@
 #include "server/config.h"
 #include "server/handshake.h"
 #include "server/random_bits.h"
+#include "server/resp_cursors.h"
 
 namespace covey {
 class Database;
@@ -49,10 +50,13 @@ struct NodeContext {
   std::atomic<bool> writes_refused{false};
   std::atomic<uint64_t> disk_free_bytes{0};
   std::atomic<size_t> connections{0};          // of clients, over all shards
+  std::atomic<uint64_t> resp_connections{0};   // begun so far, of the Redis protocol
   std::atomic<size_t> connections_refused{0};  // beyond the limit, which are being told so
 
   // By node; expired with their connections. For the first shard's thread alone: it shakes all hands.
   std::map<NodeId, std::vector<std::weak_ptr<PeerPresence>>> presences;
+
+  RespCursors resp_cursors;
 
   Introduction introduction(uint32_t shard) const;
 };

@@ -7,7 +7,7 @@
 #include "replication/peer_messages.h"
 #include "server/aggregate_peers.h"
 #include "server/aggregator.h"
-#include "server/http_connection.h"
+#include "server/client_connection.h"
 #include "server/message_route.h"
 #include "server/peer_link.h"
 #include "server/text.h"
@@ -100,8 +100,8 @@ void ShardLoop::stop() {
   asio::post(io_, [this] {
     ticker_.cancel();
     links_->stop();
-    std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
-    for (HttpConnection* connection : all) connection->shared_from_this()->close();
+    std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
+    for (ClientConnection* connection : all) connection->hold()->close();
     io_.stop();
   });
 }
@@ -389,13 +389,13 @@ void ShardLoop::check_connections(Now time) {
   if (time.tick_us - connections_checked_us_ < connection_check_us) return;
   connections_checked_us_ = time.tick_us;
   // They leave the set while they are looked at.
-  std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
-  for (HttpConnection* connection : all) connection->shared_from_this()->check_time(time.tick_us);
+  std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
+  for (ClientConnection* connection : all) connection->hold()->check_time(time.tick_us);
 }
 
 void ShardLoop::drain_connections() {
-  std::vector<HttpConnection*> all(connections_.begin(), connections_.end());
-  for (HttpConnection* connection : all) connection->shared_from_this()->drain();
+  std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
+  for (ClientConnection* connection : all) connection->hold()->drain();
 }
 
 void ShardLoop::flush_later(std::shared_ptr<Flushable> flushable) {

@@ -26,7 +26,7 @@
 namespace covey::server {
 
 class AggregatePeers;
-class HttpConnection;
+class ClientConnection;
 class PeerLinks;
 
 // Whoever asks the core something. Answered exactly once for each ask(), on the thread of the shard that it
@@ -94,8 +94,8 @@ class ShardLoop {
   Metrics collect();  // for a scrape
 
   // Clients' connections, each from its start to its close().
-  void add_connection(HttpConnection* connection) { connections_.insert(connection); }
-  void remove_connection(HttpConnection* connection) { connections_.erase(connection); }
+  void add_connection(ClientConnection* connection) { connections_.insert(connection); }
+  void remove_connection(ClientConnection* connection) { connections_.erase(connection); }
   void drain_connections();  // ends them as soon as what they asked for is answered
   size_t connections() const { return connections_.size(); }
 
@@ -150,7 +150,7 @@ class ShardLoop {
   std::vector<uint32_t> pending_free_;
   size_t pending_count_ = 0;
   std::vector<std::shared_ptr<Flushable>> unflushed_;
-  std::set<HttpConnection*> connections_;
+  std::set<ClientConnection*> connections_;
   uint64_t connections_checked_us_ = 0;
 
   std::map<std::string, TableDefinition, std::less<>> tables_;

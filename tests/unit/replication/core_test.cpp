@@ -186,6 +186,38 @@ TEST_CASE("a write through a node that does not own the key reaches its owners")
   }
 }
 
+// Nodes that do not own the key forward it: the word to overwrite goes with it.
+TEST_CASE("a write that overwrites replaces what its coordinator holds, and spares what it has not seen") {
+  SmallCluster cluster(5);
+  auto overwrite = [&](const std::string& node, Operation operation, const std::string& value) {
+    Request request = cluster.make(operation, "k", "one", true);
+    request.value = value;
+    request.overwrite = true;
+    return cluster.ask(node, std::move(request));
+  };
+  for (int i = 1; i <= 5; ++i) {
+    const std::string node = "n" + std::to_string(i);
+    const std::string value = "by " + node;
+    REQUIRE(cluster.put("n1", "k", "blind", {}, "all").status == Status::ok);
+    Response written = overwrite(node, Operation::put, value);
+    REQUIRE(written.status == Status::ok);
+    CHECK(written.siblings == 1);
+    cluster.wait_ms(2'000);
+    CHECK(cluster.values(cluster.get("n1", "k")) == Values{value});
+  }
+  REQUIRE(overwrite("n2", Operation::erase, "").status == Status::ok);
+  cluster.wait_ms(2'000);
+  CHECK(cluster.get("n1", "k").status == Status::not_found);
+
+  cluster.isolate("n1");
+  cluster.wait_ms(2'000);
+  REQUIRE(overwrite("n1", Operation::put, "a").status == Status::ok);
+  REQUIRE(overwrite("n2", Operation::put, "b").status == Status::ok);
+  cluster.heal();
+  cluster.wait_ms(6'000);
+  CHECK(cluster.values(cluster.get("n3", "k")) == Values{"a", "b"});
+}
+
 TEST_CASE("a node that has forgotten its past counts nowhere, also if it can't note that for one partition",
           "[core]") {
   CoreOptions options;

@@ -130,6 +130,7 @@ TEST_CASE("writes together leave the same as one by one", "[group]") {
       if (puts) request.value = std::to_string(i);
       request.conflicts = *rc::gen::inRange(0, 2) == 0 ? Conflicts::siblings : Conflicts::last_write_wins;
       request.if_absent = puts && *rc::gen::inRange(0, 4) == 0;
+      request.overwrite = *rc::gen::inRange(0, 4) == 0;
       RequestId one = alone.begin("n1", request);
       const Response response = alone.end(one);
       RequestId other = together.begin("n1", request);

@@ -34,6 +34,15 @@ TEST_CASE("the smallest configuration has sensible defaults", "[config]") {
   CHECK(config->threads >= 1);
 }
 
+TEST_CASE("the Redis protocol is spoken only where an address is given, and its password is a text",
+          "[config]") {
+  CHECK(parse_config("f.json", smallest + "}")->listen_resp.empty());
+  auto config = parse_config("f.json", with(R"("resp": {"password": "open sesame"})"));
+  REQUIRE(config.ok());
+  CHECK(config->resp_password == "open sesame");
+  CHECK_THAT(error_of_text(with(R"("resp": {"password": 1})")), Contains("resp/password"));
+}
+
 TEST_CASE("comments are allowed and the environment is read", "[config]") {
   setenv("COVEY_TEST_ZONE", "west", 1);
   auto config =

@@ -1,0 +1,163 @@
+#include "server/resp_call.h"
+
+#include "server/call_options.h"
+#include "server/errors.h"
+#include "server/read_rows.h"
+
+namespace covey::server {
+namespace {
+
+constexpr size_t asks_max = 64;  // keys of one command asked for at once
+constexpr uint32_t attempts_max = 4;
+
+bool writes(Operation operation) { return operation == Operation::put || operation == Operation::erase; }
+
+}  // namespace
+
+std::string resp_error(const Response& response, Operation operation) {
+  std::string needed = "needed " + std::to_string(response.needed);
+  switch (response.status) {
+    case Status::unavailable:
+      return "UNAVAILABLE " + needed + " reachable " + std::to_string(response.reachable);
+    case Status::timeout:
+      return "TIMEOUT " + needed + " received " + std::to_string(response.received) +
+             (writes(operation) ? " outcome unknown" : "");
+    default:
+      return "ERR " + error_of(response, operation).message;
+  }
+}
+
+RespCall::RespCall(std::shared_ptr<RespConnection> connection, uint64_t slot, std::vector<std::string> all)
+    : words(std::move(all)),
+      read_level(connection->session().read_level),
+      write_level(connection->session().write_level),
+      connection_(std::move(connection)),
+      slot_(slot),
+      table_(session().table),
+      reply_(session().protocol) {
+  if (const TableDefinition* definition = shard().table(table_)) conflicts_ = definition->conflicts;
+}
+
+void RespCall::done() { connection_->reply(slot_, std::move(reply_)); }
+
+Request RespCall::request(Operation operation, std::string key) const {
+  const Config& config = connection_->shard().node().config;
+  Request request;
+  request.operation = operation;
+  request.table = table_;
+  request.key = std::move(key);
+  request.level = writes(operation) ? write_level : read_level;
+  request.sloppy = config.sloppy;
+  request.timeout_ms = config.timeout_ms;
+  request.conflicts = conflicts_;
+  return request;
+}
+
+void RespCall::run(KeyPlan plan) {
+  if (shard().table(table_) == nullptr) return fail("ERR " + no_such_table(table_).message);
+  for (const std::string& key : plan.keys) {
+    if (auto wrong = check_key(key)) return fail("ERR " + wrong->message);
+  }
+  plan_ = std::move(plan);
+  steps_.resize(plan_.keys.size());
+  advance();
+}
+
+void RespCall::advance() {
+  if (advancing_) return;
+  advancing_ = true;
+  while (error_.empty() && next_ < plan_.keys.size() && under_way_ < asks_max) {
+    const size_t place = next_++;
+    ++under_way_;
+    plan_.reads ? read(place) : write(place, plan_.change(place, {}), nullptr);
+  }
+  advancing_ = false;
+  if (under_way_ > 0) return;
+  if (!error_.empty()) return fail(error_);
+  plan_.answer(reply_);
+  done();
+}
+
+void RespCall::read(size_t place) {
+  steps_[place].reading = true;
+  shard().ask(request(Operation::get, plan_.keys[place]), shared_from_this(), place);
+}
+
+void RespCall::answered(uint64_t place, Response&& response) {
+  Step& step = steps_[place];
+  if (step.reading) {
+    const bool read = response.status == Status::ok || response.status == Status::not_found;
+    return read ? take_read(place, response) : key_failed(resp_error(response, Operation::get));
+  }
+  if (response.status == Status::precondition_failed) {
+    if (++step.attempts < attempts_max || !plan_.refused) return this->read(place);
+    plan_.refused(place);
+    return key_done();
+  }
+  if (response.status != Status::ok) return key_failed(resp_error(response, Operation::put));
+  if (plan_.wrote) plan_.wrote(place, response);
+  key_done();
+}
+
+void RespCall::take_read(size_t place, const Response& response) {
+  steps_[place].reading = false;
+  if (response.object.versions.size() > 1) ++shard().metrics().reads_with_siblings;
+  if (plan_.keeps_values) {
+    for (const Version& version : response.object.versions) kept_bytes_ += version.value.size();
+    if (kept_bytes_ > config().batch_bytes_max)
+      return key_failed("ERR the answer is over the limit of " + std::to_string(config().batch_bytes_max) +
+                        " bytes: ask for fewer keys");
+  }
+  write(place, plan_.change(place, response), &response);
+}
+
+// That nothing else has come to the key since it was read.
+void RespCall::condition(size_t place, Request& request, const Response& read) const {
+  const auto& versions = read.object.versions;
+  const bool tries = steps_[place].attempts < attempts_max;
+  if (versions.empty()) {
+    request.if_absent = request.operation == Operation::put && (tries || plan_.refused);
+  } else if (versions.size() == 1 && tries && conflicts_ == Conflicts::siblings) {
+    request.if_match = versions[0].dot;
+  }
+}
+
+void RespCall::write(size_t place, KeyChange change, const Response* read) {
+  if (change.kind == KeyChange::Kind::none) return key_done();
+  const TableDefinition* table = shard().table(table_);
+  if (table == nullptr) return key_failed("ERR " + no_such_table(table_).message);
+  const bool puts = change.kind == KeyChange::Kind::put;
+  Request asked = request(puts ? Operation::put : Operation::erase, plan_.keys[place]);
+  asked.overwrite = plan_.overwrites;
+  asked.context = std::move(change.context);
+  if (read != nullptr) {
+    asked.context = read->context;
+    condition(place, asked, *read);
+  }
+  ReadRow row;
+  if (puts) {
+    if (change.value.size() > config().value_bytes_max)
+      return key_failed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    if (!table->columns.empty()) {
+      if (auto wrong = check_columns(*table, change.value, &row.values))
+        return key_failed("ERR bad column: " + *wrong);
+      row.name = row_name(table->text, change.value);
+    }
+    asked.content_type = change.content_type.value_or(table->columns.empty() ? "" : "application/json");
+    asked.value = std::move(change.value);
+    asked.expires_ms = change.expires_ms;
+  }
+  shard().ask(std::move(asked), shared_from_this(), place, std::move(row));
+}
+
+void RespCall::key_done() {
+  --under_way_;
+  advance();
+}
+
+void RespCall::key_failed(std::string error) {
+  if (error_.empty()) error_ = std::move(error);
+  key_done();
+}
+
+}  // namespace covey::server

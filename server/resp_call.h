@@ -1,0 +1,116 @@
+// One command of a Redis client on its way: reads and writes the keys that it names and answers.
+//
+// What a command does with its keys is a KeyPlan. Where a change depends on what is there, the key is read
+// with its context, and the write carries a condition that the coordinating replica checks: when another
+// write came between, the key is read again. After attempts_max such refusals (or where siblings were read,
+// which no condition can name) the write goes without a condition: it overwrites what was read, and what it
+// has not seen stays beside it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/resp_connection.h"
+#include "server/resp_reply.h"
+#include "server/shard_loop.h"
+
+namespace covey::server {
+
+// What is done to a key.
+struct KeyChange {
+  enum class Kind { none, put, erase } kind = Kind::none;
+  std::string value;
+  uint64_t expires_ms = 0;                  // 0: never
+  std::optional<std::string> content_type;  // nullopt: the table's
+  std::optional<Context> context;           // beside what was read
+
+  static KeyChange put(std::string value, uint64_t expires_ms = 0) {
+    return {Kind::put, std::move(value), expires_ms, {}, {}};
+  }
+  static KeyChange erase() { return {Kind::erase, {}, 0, {}, {}}; }
+};
+
+struct KeyPlan {
+  std::vector<std::string> keys;
+  bool reads = true;          // false: `change` is told nothing of what is there
+  bool overwrites = true;     // the write covers what its coordinator holds, though it was not read
+  bool keeps_values = false;  // what is read stays in memory for the answer
+  // Of the key at this place, which holds this (empty: nothing); again when another write came between.
+  std::function<KeyChange(size_t place, const Response& read)> change;
+  // What has been written; may be empty.
+  std::function<void(size_t place, const Response& written)> wrote;
+  // The coordinating replica kept holding something where nothing was read: the key is left as it is. Empty:
+  // it is written all the same.
+  std::function<void(size_t place)> refused;
+  std::function<void(RespReply& reply)> answer;  // once all keys are done
+};
+
+class RespCall : public Requester, public std::enable_shared_from_this<RespCall> {
+ public:
+  RespCall(std::shared_ptr<RespConnection> connection, uint64_t slot, std::vector<std::string> words);
+
+  // The name first. May be moved from.
+  std::vector<std::string> words;
+
+  ShardLoop& shard() { return connection_->shard(); }
+  const Config& config() { return shard().node().config; }
+  RespConnection& connection() { return *connection_; }
+  RespSession& session() { return connection_->session(); }
+  const std::string& table() const { return table_; }
+  Level read_level, write_level;  // the session's, unless the command says otherwise
+  bool gone() const { return connection_->gone(slot_); }
+
+  RespReply& reply() { return reply_; }
+  void done();  // reply() is the answer
+  void fail(std::string_view error) {
+    reply_.error(error);
+    done();
+  }
+  void fail_syntax() { fail("ERR syntax error"); }
+
+  // Answers when all is done.
+  void run(KeyPlan plan);
+  // For those who ask themselves. Of a get, put, erase or scan in the session's table.
+  Request request(Operation operation, std::string key) const;
+
+  void answered(uint64_t place, Response&& response) override;
+
+ private:
+  struct Step {
+    bool reading = false;
+    uint32_t attempts = 0;
+  };
+
+  void advance();
+  void read(size_t place);
+  void take_read(size_t place, const Response& response);
+  void write(size_t place, KeyChange change, const Response* read);
+  void key_done();
+  void key_failed(std::string error);
+  void condition(size_t place, Request& request, const Response& read) const;
+
+  std::shared_ptr<RespConnection> connection_;
+  const uint64_t slot_;
+  std::string table_;
+  Conflicts conflicts_ = Conflicts::siblings;
+  RespReply reply_;
+  KeyPlan plan_;
+  std::vector<Step> steps_;
+  size_t next_ = 0;
+  size_t under_way_ = 0;
+  size_t kept_bytes_ = 0;
+  bool advancing_ = false;
+  std::string error_;  // the first that a key met
+};
+
+// What is there, for readers of one value: its newest version. nullptr: nothing.
+inline const Version* seen(const Response& read) { return newest(read.object); }
+
+// "UNAVAILABLE needed 2 reachable 1"
+std::string resp_error(const Response& response, Operation operation);
+
+}  // namespace covey::server

@@ -1,0 +1,190 @@
+// Keys, whatever they hold: deleting, counting, expiry.
+#include <algorithm>
+#include <iterator>
+
+#include "server/resp_commands.h"
+#include "server/resp_expiry.h"
+
+namespace covey::server {
+namespace {
+
+KeyPlan plan_of(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.assign(std::make_move_iterator(call.words.begin() + 1),
+                   std::make_move_iterator(call.words.end()));
+  return plan;
+}
+
+KeyPlan plan_of_first(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  return plan;
+}
+
+// Counts the keys at which something is.
+void count_found(RespCall& call, KeyPlan plan, KeyChange::Kind then) {
+  auto found = std::make_shared<std::vector<char>>(plan.keys.size());
+  plan.change = [found, then](size_t place, const Response& read) {
+    (*found)[place] = seen(read) != nullptr;
+    return (*found)[place] ? KeyChange{.kind = then} : KeyChange{};
+  };
+  plan.answer = [found](RespReply& reply) { reply.integer(std::count(found->begin(), found->end(), true)); };
+  call.run(std::move(plan));
+}
+
+void erase(RespCall& call) {
+  KeyPlan plan = plan_of(call);
+  std::sort(plan.keys.begin(), plan.keys.end());
+  plan.keys.erase(std::unique(plan.keys.begin(), plan.keys.end()), plan.keys.end());
+  count_found(call, std::move(plan), KeyChange::Kind::erase);
+}
+
+void exists(RespCall& call) { count_found(call, plan_of(call), KeyChange::Kind::none); }
+
+void type(RespCall& call) {
+  KeyPlan plan = plan_of_first(call);
+  auto found = std::make_shared<bool>();
+  plan.change = [found](size_t, const Response& read) {
+    *found = seen(read) != nullptr;
+    return KeyChange{};
+  };
+  plan.answer = [found](RespReply& reply) { reply.simple(*found ? "string" : "none"); };
+  call.run(std::move(plan));
+}
+
+void time_to_live(RespCall& call, int64_t unit_ms) {
+  KeyPlan plan = plan_of_first(call);
+  auto left = std::make_shared<int64_t>(-2);
+  plan.change = [left, unit_ms](size_t, const Response& read) {
+    const Version* version = seen(read);
+    if (version == nullptr) return KeyChange{};
+    const auto milliseconds = static_cast<int64_t>(version->expires_ms) - static_cast<int64_t>(now().wall_ms);
+    *left = version->expires_ms == 0 ? -1 : (std::max<int64_t>(milliseconds, 0) + unit_ms / 2) / unit_ms;
+    return KeyChange{};
+  };
+  plan.answer = [left](RespReply& reply) { reply.integer(*left); };
+  call.run(std::move(plan));
+}
+
+void ttl(RespCall& call) { time_to_live(call, 1000); }
+void pttl(RespCall& call) { time_to_live(call, 1); }
+
+struct ExpireOptions {
+  bool if_none = false, if_some = false, if_later = false, if_earlier = false;
+
+  // Of expiries in milliseconds; 0: never, which is later than any.
+  bool allow(uint64_t is, int64_t wanted) const {
+    if (if_none && is != 0) return false;
+    if (if_some && is == 0) return false;
+    if (if_later && (is == 0 || wanted <= static_cast<int64_t>(is))) return false;
+    return !(if_earlier && is != 0 && wanted >= static_cast<int64_t>(is));
+  }
+};
+
+// The error in Redis' words; empty: none.
+std::string read_options(const std::vector<std::string>& words, ExpireOptions& out) {
+  for (size_t i = 3; i < words.size(); ++i) {
+    if (is_option(words[i], "nx")) {
+      out.if_none = true;
+    } else if (is_option(words[i], "xx")) {
+      out.if_some = true;
+    } else if (is_option(words[i], "gt")) {
+      out.if_later = true;
+    } else if (is_option(words[i], "lt")) {
+      out.if_earlier = true;
+    } else {
+      return "ERR Unsupported option " + words[i];
+    }
+  }
+  if (out.if_none && (out.if_some || out.if_later || out.if_earlier))
+    return "ERR NX and XX, GT or LT options at the same time are not compatible";
+  if (out.if_later && out.if_earlier) return "ERR GT and LT options at the same time are not compatible";
+  return {};
+}
+
+// The same value with another expiry.
+KeyChange expiring(const Version& version, uint64_t expires_ms) {
+  KeyChange change = KeyChange::put(version.value, expires_ms);
+  change.content_type = version.content_type;
+  return change;
+}
+
+void expire_at(RespCall& call, ExpiryUnit unit, std::string_view name) {
+  ExpireOptions options;
+  const std::string wrong = read_options(call.words, options);
+  if (!wrong.empty()) return call.fail(wrong);
+  auto at = parse_expiry(call.words[2], unit, name, now());
+  if (!at) return call.fail(at.error());
+  KeyPlan plan = plan_of_first(call);
+  plan.overwrites = false;
+  auto done = std::make_shared<bool>();
+  plan.change = [done, options, at = *at](size_t, const Response& read) {
+    const Version* version = seen(read);
+    *done = version != nullptr && options.allow(version->expires_ms, at);
+    if (!*done) return KeyChange{};
+    if (at <= static_cast<int64_t>(now().wall_ms)) return KeyChange::erase();
+    return expiring(*version, static_cast<uint64_t>(at));
+  };
+  plan.answer = [done](RespReply& reply) { reply.integer(*done ? 1 : 0); };
+  call.run(std::move(plan));
+}
+
+void expire(RespCall& call) { expire_at(call, {.seconds = true}, "expire"); }
+void pexpire(RespCall& call) { expire_at(call, {}, "pexpire"); }
+void expireat(RespCall& call) { expire_at(call, {.seconds = true, .since_1970 = true}, "expireat"); }
+void pexpireat(RespCall& call) { expire_at(call, {.since_1970 = true}, "pexpireat"); }
+
+void persist(RespCall& call) {
+  KeyPlan plan = plan_of_first(call);
+  plan.overwrites = false;
+  auto done = std::make_shared<bool>();
+  plan.change = [done](size_t, const Response& read) {
+    const Version* version = seen(read);
+    *done = version != nullptr && version->expires_ms != 0;
+    return *done ? expiring(*version, 0) : KeyChange{};
+  };
+  plan.answer = [done](RespReply& reply) { reply.integer(*done ? 1 : 0); };
+  call.run(std::move(plan));
+}
+
+constexpr RespCommand reading(std::string_view name, int arity, int last_key, void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = MeteredOperation::get,
+          .first_key = 1,
+          .last_key = last_key,
+          .key_step = 1,
+          .run = run};
+}
+
+constexpr RespCommand writing(std::string_view name, int arity, MeteredOperation operation, int last_key,
+                              void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = operation,
+          .writes = true,
+          .first_key = 1,
+          .last_key = last_key,
+          .key_step = 1,
+          .run = run};
+}
+
+constexpr RespCommand commands[] = {
+    writing("del", -2, MeteredOperation::erase, -1, erase),
+    writing("unlink", -2, MeteredOperation::erase, -1, erase),
+    reading("exists", -2, -1, exists),
+    reading("type", 2, 1, type),
+    reading("ttl", 2, 1, ttl),
+    reading("pttl", 2, 1, pttl),
+    writing("expire", -3, MeteredOperation::put, 1, expire),
+    writing("pexpire", -3, MeteredOperation::put, 1, pexpire),
+    writing("expireat", -3, MeteredOperation::put, 1, expireat),
+    writing("pexpireat", -3, MeteredOperation::put, 1, pexpireat),
+    writing("persist", 2, MeteredOperation::put, 1, persist),
+};
+
+}  // namespace
+
+std::span<const RespCommand> resp_key_commands() { return commands; }
+
+}  // namespace covey::server

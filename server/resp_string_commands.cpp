@@ -1,0 +1,330 @@
+// Values as Redis' strings.
+#include <iterator>
+#include <map>
+
+#include "server/resp_commands.h"
+#include "server/resp_expiry.h"
+
+namespace covey::server {
+namespace {
+
+using Text = std::optional<std::string>;
+
+Text value_of(const Response& read) {
+  const Version* version = seen(read);
+  return version == nullptr ? Text() : version->value;
+}
+
+// A plan for the one key that is words[1].
+KeyPlan plan_of(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  return plan;
+}
+
+// Where the new value has to do with the one that was read, what has come beside it meanwhile stays.
+KeyChange changed(const Version& version, std::string value) {
+  KeyChange change = KeyChange::put(std::move(value), version.expires_ms);
+  change.content_type = version.content_type;
+  return change;
+}
+
+// Reads one key and answers it by `answer`, which may change it.
+template <class Answer>
+void read_one(RespCall& call, Answer answer) {
+  KeyPlan plan = plan_of(call);
+  auto value = std::make_shared<Text>();
+  plan.change = [value](size_t, const Response& read) {
+    *value = value_of(read);
+    return KeyChange{};
+  };
+  plan.answer = [value, answer](RespReply& reply) { answer(reply, *value); };
+  call.run(std::move(plan));
+}
+
+void get(RespCall& call) {
+  read_one(call, [](RespReply& reply, const Text& value) { reply.bulk_or_null(value); });
+}
+
+void length(RespCall& call) {
+  read_one(call, [](RespReply& reply, const Text& value) {
+    reply.integer(value ? static_cast<int64_t>(value->size()) : 0);
+  });
+}
+
+void write_one(RespCall& call, std::string value, uint64_t expires_ms) {
+  KeyPlan plan = plan_of(call);
+  plan.reads = false;
+  plan.change = [value = std::move(value), expires_ms](size_t, const Response&) mutable {
+    return KeyChange::put(std::move(value), expires_ms);
+  };
+  plan.answer = [](RespReply& reply) { reply.ok(); };
+  call.run(std::move(plan));
+}
+
+// The options of SET and GETEX.
+struct ValueOptions {
+  bool only_absent = false, only_present = false, gets = false, keeps_expiry = false, persists = false;
+  Text expiry;
+  ExpiryUnit unit;
+};
+
+std::optional<ExpiryUnit> unit_of(std::string_view word) {
+  if (is_option(word, "ex")) return ExpiryUnit{.seconds = true};
+  if (is_option(word, "px")) return ExpiryUnit{};
+  if (is_option(word, "exat")) return ExpiryUnit{.seconds = true, .since_1970 = true};
+  if (is_option(word, "pxat")) return ExpiryUnit{.since_1970 = true};
+  return std::nullopt;
+}
+
+enum class OptionsOf { set, getex };
+
+// false: they make no sense.
+bool read_options(const std::vector<std::string>& words, size_t from, OptionsOf command, ValueOptions& out) {
+  for (size_t i = from; i < words.size(); ++i) {
+    const bool sets = command == OptionsOf::set;
+    const bool timeless = !out.expiry && !out.keeps_expiry && !out.persists;
+    if (sets && is_option(words[i], "nx") && !out.only_present) {
+      out.only_absent = true;
+    } else if (sets && is_option(words[i], "xx") && !out.only_absent) {
+      out.only_present = true;
+    } else if (sets && is_option(words[i], "get")) {
+      out.gets = true;
+    } else if (sets && is_option(words[i], "keepttl") && !out.expiry) {
+      out.keeps_expiry = true;
+    } else if (!sets && is_option(words[i], "persist") && !out.expiry) {
+      out.persists = true;
+    } else if (auto unit = unit_of(words[i]); unit && timeless && i + 1 < words.size()) {
+      out.unit = *unit;
+      out.expiry = words[++i];
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Of a value that is to have a future; an absolute time may be past, then the value is gone at once.
+Result<int64_t, std::string> expiry_of(const std::string& text, ExpiryUnit unit, std::string_view command) {
+  auto number = parse_integer(text);
+  if (number && *number <= 0) return "ERR invalid expire time in '" + std::string(command) + "' command";
+  return parse_expiry(text, unit, command, now());
+}
+
+// SET with options that depend on what is there.
+void set_with(RespCall& call, std::string value, uint64_t expires_ms, const ValueOptions& options) {
+  struct State {
+    std::string value;
+    Text old;
+    bool written = false;
+  };
+  auto state = std::make_shared<State>();
+  state->value = std::move(value);
+  KeyPlan plan = plan_of(call);
+  plan.change = [state, options, expires_ms](size_t, const Response& read) {
+    const Version* version = seen(read);
+    state->old = value_of(read);
+    state->written = !(options.only_absent && version != nullptr) && !(options.only_present && !version);
+    if (!state->written) return KeyChange{};
+    const bool keeps = options.keeps_expiry && version != nullptr;
+    return KeyChange::put(state->value, keeps ? version->expires_ms : expires_ms);
+  };
+  if (options.only_absent) plan.refused = [state](size_t) { state->written = false; };
+  plan.answer = [state, gets = options.gets](RespReply& reply) {
+    if (gets) return reply.bulk_or_null(state->old);
+    state->written ? reply.ok() : reply.null();
+  };
+  call.run(std::move(plan));
+}
+
+void set(RespCall& call) {
+  ValueOptions options;
+  if (!read_options(call.words, 3, OptionsOf::set, options)) return call.fail_syntax();
+  uint64_t expires_ms = 0;
+  if (options.expiry) {
+    auto at = expiry_of(*options.expiry, options.unit, "set");
+    if (!at) return call.fail(at.error());
+    expires_ms = static_cast<uint64_t>(*at);
+  }
+  std::string value = std::move(call.words[2]);
+  const bool reads = options.only_absent || options.only_present || options.gets || options.keeps_expiry;
+  reads ? set_with(call, std::move(value), expires_ms, options)
+        : write_one(call, std::move(value), expires_ms);
+}
+
+void set_expiring(RespCall& call, ExpiryUnit unit, std::string_view name) {
+  auto at = expiry_of(call.words[2], unit, name);
+  if (!at) return call.fail(at.error());
+  write_one(call, std::move(call.words[3]), static_cast<uint64_t>(*at));
+}
+
+void setex(RespCall& call) { set_expiring(call, {.seconds = true}, "setex"); }
+void psetex(RespCall& call) { set_expiring(call, {}, "psetex"); }
+
+void setnx(RespCall& call) {
+  KeyPlan plan = plan_of(call);
+  auto written = std::make_shared<bool>();
+  plan.change = [written, value = std::move(call.words[2])](size_t, const Response& read) {
+    *written = seen(read) == nullptr;
+    return *written ? KeyChange::put(value) : KeyChange{};
+  };
+  plan.refused = [written](size_t) { *written = false; };
+  plan.answer = [written](RespReply& reply) { reply.integer(*written ? 1 : 0); };
+  call.run(std::move(plan));
+}
+
+void getset(RespCall& call) {
+  std::string value = std::move(call.words[2]);
+  set_with(call, std::move(value), 0, {.gets = true});
+}
+
+void getdel(RespCall& call) {
+  KeyPlan plan = plan_of(call);
+  plan.overwrites = false;  // nothing that was not answered
+  auto old = std::make_shared<Text>();
+  plan.change = [old](size_t, const Response& read) {
+    *old = value_of(read);
+    return *old ? KeyChange::erase() : KeyChange{};
+  };
+  plan.answer = [old](RespReply& reply) { reply.bulk_or_null(*old); };
+  call.run(std::move(plan));
+}
+
+void getex(RespCall& call) {
+  ValueOptions options;
+  if (!read_options(call.words, 2, OptionsOf::getex, options)) return call.fail_syntax();
+  if (!options.expiry && !options.persists) return get(call);
+  struct State {
+    Text value;
+    std::string error;
+  };
+  auto state = std::make_shared<State>();
+  KeyPlan plan = plan_of(call);
+  plan.overwrites = false;
+  plan.change = [state, options](size_t, const Response& read) {
+    const Version* version = seen(read);
+    state->value = value_of(read);
+    if (version == nullptr) return KeyChange{};
+    KeyChange change = changed(*version, version->value);
+    change.expires_ms = 0;
+    if (!options.expiry) return version->expires_ms == 0 ? KeyChange{} : change;
+    auto at = expiry_of(*options.expiry, options.unit, "getex");
+    if (!at) {
+      state->error = at.error();
+      return KeyChange{};
+    }
+    if (*at <= static_cast<int64_t>(now().wall_ms)) return KeyChange::erase();
+    change.expires_ms = static_cast<uint64_t>(*at);
+    return change;
+  };
+  plan.answer = [state](RespReply& reply) {
+    state->error.empty() ? reply.bulk_or_null(state->value) : reply.error(state->error);
+  };
+  call.run(std::move(plan));
+}
+
+void append(RespCall& call) {
+  KeyPlan plan = plan_of(call);
+  plan.overwrites = false;
+  auto size = std::make_shared<size_t>();
+  plan.change = [size, more = std::move(call.words[2])](size_t, const Response& read) {
+    const Version* version = seen(read);
+    std::string value = version == nullptr ? more : version->value + more;
+    *size = value.size();
+    return version == nullptr ? KeyChange::put(std::move(value)) : changed(*version, std::move(value));
+  };
+  plan.answer = [size](RespReply& reply) { reply.integer(static_cast<int64_t>(*size)); };
+  call.run(std::move(plan));
+}
+
+void mget(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.assign(std::make_move_iterator(call.words.begin() + 1),
+                   std::make_move_iterator(call.words.end()));
+  plan.keeps_values = true;
+  auto values = std::make_shared<std::vector<Text>>(plan.keys.size());
+  plan.change = [values](size_t place, const Response& read) {
+    (*values)[place] = value_of(read);
+    return KeyChange{};
+  };
+  plan.answer = [values](RespReply& reply) {
+    reply.array(values->size());
+    for (const Text& value : *values) reply.bulk_or_null(value);
+  };
+  call.run(std::move(plan));
+}
+
+void mset(RespCall& call) {
+  if (call.words.size() % 2 == 0) return call.fail("ERR wrong number of arguments for 'mset' command");
+  // Of a key that is named more than once the last value stays.
+  std::map<std::string, std::string> pairs;
+  for (size_t i = 1; i < call.words.size(); i += 2)
+    pairs.insert_or_assign(std::move(call.words[i]), std::move(call.words[i + 1]));
+  KeyPlan plan;
+  plan.reads = false;
+  auto values = std::make_shared<std::vector<std::string>>();
+  for (auto& [key, value] : pairs) {
+    plan.keys.push_back(key);
+    values->push_back(std::move(value));
+  }
+  plan.change = [values](size_t place, const Response&) {
+    return KeyChange::put(std::move((*values)[place]));
+  };
+  plan.answer = [](RespReply& reply) { reply.ok(); };
+  call.run(std::move(plan));
+}
+
+constexpr RespCommand read_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = MeteredOperation::get,
+          .first_key = 1,
+          .last_key = 1,
+          .key_step = 1,
+          .run = run};
+}
+
+constexpr RespCommand write_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = MeteredOperation::put,
+          .writes = true,
+          .first_key = 1,
+          .last_key = 1,
+          .key_step = 1,
+          .run = run};
+}
+
+constexpr RespCommand commands[] = {
+    read_key("get", 2, get),
+    read_key("strlen", 2, length),
+    write_key("set", -3, set),
+    write_key("setex", 4, setex),
+    write_key("psetex", 4, psetex),
+    write_key("setnx", 3, setnx),
+    write_key("getset", 3, getset),
+    write_key("getdel", 2, getdel),
+    write_key("getex", -2, getex),
+    write_key("append", 3, append),
+    {.name = "mget",
+     .arity = -2,
+     .operation = MeteredOperation::get,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 1,
+     .run = mget},
+    {.name = "mset",
+     .arity = -3,
+     .operation = MeteredOperation::put,
+     .writes = true,
+     .first_key = 1,
+     .last_key = -1,
+     .key_step = 2,
+     .run = mset},
+};
+
+}  // namespace
+
+std::span<const RespCommand> resp_string_commands() { return commands; }
+
+}  // namespace covey::server
