@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Redis protocol: the same bytes as Debian's redis-server, command by command, and what covey adds to it."""
 
+import random
 import re
 import shutil
 import socket
@@ -49,6 +50,17 @@ GET absent | SET k v | GET k | MGET k absent | SET k v NX | SET fresh v GET | CO
 def commands(text):
     text = text.replace("FAR", str(FAR))
     return [line.split() for row in text.strip().splitlines() for line in row.split("|")]
+
+
+def random_command(rng):
+    key, value = rng.choice("abcdef"), str(rng.randrange(100))
+    keys = [rng.choice("abcdef") for _ in range(rng.randrange(1, 5))]
+    return rng.choice([
+        ["GET", key], ["SET", key, value], ["SET", key, value, "NX"], ["SET", key, value, "XX", "GET"], ["APPEND", key, value],
+        ["GETSET", key, value], ["GETDEL", key], ["DEL", *keys], ["EXISTS", *keys], ["MGET", *keys], ["STRLEN", key],
+        ["MSET", *[word for one in keys for word in (one, value)]], ["EXPIRE", key, 1000], ["PERSIST", key], ["DBSIZE"],
+        ["SET", key, value, "EX", 1000], ["GETEX", key, "PERSIST"], ["SETNX", key, value], ["TYPE", key], ["NOSUCH", key], ["PING"],
+    ])
 
 
 class Redis:
@@ -165,6 +177,18 @@ class BesideRedis(RespTest):
             client.send(data)
             answers.append([client.frame() for _ in range(8 * 50)])
         self.assertEqual(answers[0], answers[1])
+
+    def test_random_pipelines_are_answered_the_same(self):
+        ours, theirs = self.both()
+        seed = random.randrange(1 << 32)
+        rng = random.Random(seed)
+        for turn in range(40):
+            batch = [random_command(rng) for _ in range(rng.choice((1, 10, 200)))]
+            for client in (ours, theirs):
+                client.send(b"".join(encode(*words) for words in batch))
+            for words in batch:
+                answers = [client.frame() for client in (ours, theirs)]
+                self.assertEqual(answers[0], answers[1], f"seed {seed}, turn {turn}, {words}")
 
     def test_a_password(self):
         ours, theirs = self.both("--requirepass", "open sesame", resp={"password": "open sesame"})
