@@ -72,6 +72,8 @@ void World::check_everything() {
   for (Machine& machine : machines_) {
     if (!machine.up || (machine.rotten && setup_.rocksdb)) continue;
     for (ShardState& shard : machine.shards) {
+      // In the middle of a pass: the oracle has not heard yet of what is stored.
+      if (shard.watched->has_changes()) continue;
       for (const PartitionView& view : shard.core->partitions(now(machine))) check_copy(machine, shard, view);
     }
   }

@@ -41,6 +41,7 @@ class WatchedStore final : public Store {
                                       const StoreSnapshot* snapshot = nullptr) override;
   std::unique_ptr<StoreSnapshot> snapshot() override { return inner_.snapshot(); }
 
+  bool has_changes() const { return !changes_.empty(); }
   std::vector<Change> take_changes() { return std::exchange(changes_, {}); }
 
   // A block of a table goes bad: up to three rows of a column, one after the other, can't be read until they
