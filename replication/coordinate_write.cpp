@@ -5,11 +5,11 @@
 #include "replication/bugs.h"
 #include "replication/codec.h"
 #include "replication/coordinator.h"
+#include "replication/repair.h"
 
 namespace covey {
 namespace {
 
-constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
 // Of one batch: enough to share its cost, and few enough not to keep others waiting.
 constexpr size_t staged_max = 256;
 constexpr size_t staged_bytes_max = 1 << 20;

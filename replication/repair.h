@@ -31,8 +31,8 @@
 namespace covey {
 
 constexpr uint32_t repair_buckets = 256;
-constexpr size_t pulls_max = 2;  // of a shard at once
-constexpr uint64_t settled_dots_max = 100'000;
+constexpr size_t pulls_max = 2;                 // of a shard at once
+constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
 
 // The keys of a list of items, of which each names its table only if the one before has another.
 class ItemKeys {

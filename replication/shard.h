@@ -47,8 +47,9 @@ struct Shard {
   }
   // Whether this node may take a write for a partition that it does not keep.
   bool may_stand_in(PartitionId id, uint64_t bytes) {
+    if (keeps(id)) return true;
     const Partition* partition = replica.find(id);
-    if (keeps(id) || (partition != nullptr && partition->ready)) return true;
+    if (partition != nullptr && partition->ready) return true;
     if (stand_in_bytes + bytes > options.stand_in_bytes_max) {
       ++stats.stand_ins_refused;
       return false;

@@ -1,8 +1,7 @@
 #include "server/backup_api.h"
 
-#include <nlohmann/json.hpp>
-
 #include "server/backups.h"
+#include "server/json_body.h"
 #include "server/text.h"
 
 namespace covey::server {
@@ -96,10 +95,6 @@ Json job_json(const BackupJob& job) {
   return out;
 }
 
-std::string dump(const Json& body) {
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 ErrorAnswer no_directory() {
   return {409,
           "no_backup_directory",
@@ -111,13 +106,13 @@ ErrorAnswer no_directory() {
 // {"keep": N} of create, {"id": N} of the others.
 Result<BackupJob, ErrorAnswer> parse(std::string_view action, const std::string& body,
                                      const BackupSettings& settings) {
-  Json json = Json::parse(body.empty() ? "{}" : body, nullptr, false);
-  if (!json.is_object()) return bad_request("The body must be a JSON object, or empty.");
+  auto json = parse_body(body);
+  if (!json) return json.error();
   BackupJob job;
   job.keep = settings.keep;
   job.what = action == "create" ? What::create : action == "verify" ? What::verify : What::remove;
   const std::string_view allowed = job.what == What::create ? "keep" : "id";
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& [name, value] : json->items()) {
     const uint64_t most = job.what == What::create ? keep_max : UINT32_MAX;
     if (name != allowed || !value.is_number_unsigned() || value.get<uint64_t>() == 0 ||
         value.get<uint64_t>() > most) {
@@ -149,7 +144,7 @@ void show_backups(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
   body["damaged"] = view.list.damaged;
   if (view.unreadable) body["unreadable"] = error_json(*view.unreadable);
   body["job"] = job_json(view.job);
-  connection->reply(slot, ReplyHead{}, dump(body));
+  connection->reply(slot, ReplyHead{}, body_text(body));
 }
 
 void start_backup_job(std::shared_ptr<HttpConnection> connection, uint64_t slot, std::string_view action,
@@ -167,7 +162,7 @@ void start_backup_job(std::shared_ptr<HttpConnection> connection, uint64_t slot,
                     "A backup is being made, verified or deleted: GET /v1/backup tells when it is done.",
                     {}});
   }
-  connection->reply(slot, ReplyHead{.status = 202}, dump({{"job", *number}}));
+  connection->reply(slot, ReplyHead{.status = 202}, body_text({{"job", *number}}));
 }
 
 }  // namespace covey::server

@@ -3,10 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "server/call_options.h"
-#include "server/text.h"
+#include "server/json_body.h"
 #include "storage/rocks_database.h"
 
 namespace covey::server {
@@ -24,14 +23,10 @@ struct Asked {
 ErrorAnswer conflict(const char* code, std::string message) { return {409, code, std::move(message), {}}; }
 
 Result<Asked, ErrorAnswer> parse(const std::string& body, bool replaces) {
-  if (nested_too_deeply(body)) {
-    return bad_request("The body must not be nested deeper than " + std::to_string(json_depth_max) +
-                       " levels.");
-  }
-  Json json = Json::parse(body.empty() ? "{}" : body, nullptr, false);
-  if (!json.is_object()) return bad_request("The body must be a JSON object.");
+  auto json = parse_body(body);
+  if (!json) return json.error();
   Asked asked;
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& [name, value] : json->items()) {
     if (name == "node" && value.is_string()) {
       asked.node = value.get<std::string>();
     } else if (replaces && name == "by" && value.is_string()) {
@@ -197,7 +192,7 @@ Json report(const Plan& plan, const std::vector<Held>& held, const NodeContext& 
 }
 
 void reply(const std::shared_ptr<HttpConnection>& connection, uint64_t slot, const Json& body) {
-  connection->reply(slot, ReplyHead{}, body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  connection->reply(slot, ReplyHead{}, body_text(body));
 }
 
 }  // namespace

@@ -3,8 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include "server/json_body.h"
 
 namespace covey::server {
 namespace {
@@ -47,10 +48,10 @@ Json check_json(const CopyCheck& check) {
 }
 
 std::optional<std::set<NodeId>> parse_except(const std::string& body) {
-  const Json json = Json::parse(body.empty() ? "{}" : body, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
+  const auto json = parse_body(body);
+  if (!json) return std::nullopt;
   std::set<NodeId> except;
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& [name, value] : json->items()) {
     if (name != "except" || !value.is_array()) return std::nullopt;
     for (const Json& node : value) {
       if (!node.is_string()) return std::nullopt;
@@ -64,10 +65,6 @@ struct Part {
   std::vector<CopyCheck> checks;
   bool running = false;
 };
-
-std::string dump(const Json& body) {
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 }  // namespace
 
@@ -111,7 +108,7 @@ void show_repair(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     body["running"] = running;
     body["checks"] = Json::array();
     for (const CopyCheck& check : all) body["checks"].push_back(check_json(check));
-    connection->reply(slot, ReplyHead{}, dump(body));
+    connection->reply(slot, ReplyHead{}, body_text(body));
   };
   gather<Part>(connection->shard(), each, then);
 }

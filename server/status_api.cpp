@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "server/aggregator.h"
 #include "server/backups.h"
 #include "server/cluster_api.h"
+#include "server/json_body.h"
 #include "storage/rocks_database.h"
 
 namespace covey::server {
@@ -28,10 +28,6 @@ const char* state_text(MemberState state) {
       return "dead";
   }
   return "unreachable";
-}
-
-std::string dump(const ordered_json& body) {
-  return body.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 ordered_json names(const std::vector<NodeId>& nodes) {
@@ -177,7 +173,7 @@ void show_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
                        {"evicted_columns", columns.evicted_columns},
                        {"evicted_tables", columns.evicted_tables},
                        {"evicted_bytes", columns.evicted_bytes}};
-    connection->reply(slot, ReplyHead{}, dump(body));
+    connection->reply(slot, ReplyHead{}, body_text(body));
   };
   gather<Ring>(connection->shard(), ring_of, then);
 }
@@ -285,7 +281,7 @@ void explain_key(std::shared_ptr<HttpConnection> connection, uint64_t slot, cons
         body[side]["would_succeed"] = answering >= needed;
       }
       body["stand_ins"] = names(view->stand_ins);
-      connection->reply(slot, ReplyHead{}, dump(body));
+      connection->reply(slot, ReplyHead{}, body_text(body));
     });
   });
 }

@@ -54,6 +54,26 @@ std::vector<Aggregate> simple_figures() {
           aggregate(AggregateKind::kCount, "x"), aggregate(AggregateKind::kMin, "n")};
 }
 
+// Whatever the instruction set, the queries' partials are the same bytes, and each answer is that of the
+// query alone.
+void same_together_and_alone(const std::vector<Query>& queries, const std::vector<Row>& rows,
+                             Random& random) {
+  const auto plan = plan_of(kSchema, queries);
+  const Stores stores = make_stores(kSchema, rows, {.tile_rows = 1024, .gaps = 0.05}, random);
+  std::string first;
+  for (const auto isa : instruction_sets()) {
+    const auto backend = make_cpu_backend({.threads = 2, .isa = isa});
+    const auto partials = scan_of(*backend, *plan, stores);
+    if (first.empty()) first = partials->encode();
+    CHECK(partials->encode() == first);
+    for (size_t i = 0; i < queries.size(); ++i) {
+      const auto alone = plan_of(kSchema, {queries[i]});
+      CHECK_EQUAL(text_of(answer_of(*partials, *plan, i)),
+                  text_of(answer_of(*scan_of(*backend, *alone, stores), *alone)));
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("many groups: any number of threads leaves the bytes that nodes' partials merge to") {
@@ -203,20 +223,7 @@ TEST_CASE("sketches that are counted together are those of each query alone") {
       }
     }
     queries.emplace_back().aggregates = queries[0].aggregates;
-    const auto plan = plan_of(kSchema, queries);
-    const Stores stores = make_stores(kSchema, rows, {.tile_rows = 1024, .gaps = 0.05}, random);
-    std::string first;
-    for (const auto isa : instruction_sets()) {
-      const auto backend = make_cpu_backend({.threads = 2, .isa = isa});
-      const auto partials = scan_of(*backend, *plan, stores);
-      if (first.empty()) first = partials->encode();
-      CHECK(partials->encode() == first);
-      for (size_t i = 0; i < queries.size(); ++i) {
-        const auto alone = plan_of(kSchema, {queries[i]});
-        CHECK_EQUAL(text_of(answer_of(*partials, *plan, i)),
-                    text_of(answer_of(*scan_of(*backend, *alone, stores), *alone)));
-      }
-    }
+    same_together_and_alone(queries, rows, random);
   }
 }
 
@@ -244,20 +251,7 @@ TEST_CASE("sums and squares that are made together are those of each query alone
         queries.push_back(query);
       }
       queries.emplace_back().aggregates = queries[0].aggregates;
-      const auto plan = plan_of(kSchema, queries);
-      const Stores stores = make_stores(kSchema, rows, {.tile_rows = 1024, .gaps = 0.05}, random);
-      std::string first;
-      for (const auto isa : instruction_sets()) {
-        const auto backend = make_cpu_backend({.threads = 2, .isa = isa});
-        const auto partials = scan_of(*backend, *plan, stores);
-        if (first.empty()) first = partials->encode();
-        CHECK(partials->encode() == first);
-        for (size_t i = 0; i < queries.size(); ++i) {
-          const auto alone = plan_of(kSchema, {queries[i]});
-          CHECK_EQUAL(text_of(answer_of(*partials, *plan, i)),
-                      text_of(answer_of(*scan_of(*backend, *alone, stores), *alone)));
-        }
-      }
+      same_together_and_alone(queries, rows, random);
     }
   }
 }

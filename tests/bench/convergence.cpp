@@ -14,10 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 double sum(const CoveyCluster& cluster, const char* metric) {
   double total = 0;
   for (size_t node = 0; node < cluster.nodes(); ++node) total += cluster.metric(node, metric);

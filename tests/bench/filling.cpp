@@ -17,10 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 void need(bool ok, const char* what) {
   if (!ok) throw std::runtime_error(std::string("copying bytes as a measure: ") + what + " failed");
 }

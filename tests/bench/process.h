@@ -55,6 +55,10 @@ class TemporaryDirectory {
 
 // TCP ports of 127.0.0.1 that nobody listened to a moment ago, all different.
 std::vector<uint16_t> free_ports(size_t count);
+inline double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 // Two ends of a TCP connection over the loopback.
 std::pair<int, int> connected_pair();
 bool accepts_connections(uint16_t port);

@@ -17,10 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t lines_in_batch = 5'000;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 void write_rows(const CoveyCluster& cluster, uint64_t begin, uint64_t end, const Options& options,
                 uint64_t seed) {
   Random random(seed);

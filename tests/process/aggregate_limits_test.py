@@ -3,20 +3,19 @@
 numbers are wrong though everything else about it is right."""
 
 import json
-import math
 import random
 import struct
 import threading
 
 import harness
+from site_rows import COLUMNS, FIGURES, assert_exact, column_metric, draw_row
 
-COLUMNS = [{"name": "x", "type": "float64"}, {"name": "n", "type": "int64"}, {"name": "site", "type": "string"}]
 U64 = (1 << 64) - 1
 
 
 def call(node, table, *, timeout_ms=20000, aggregates=None, group_by=("site",), **more):
     query = {"table": table, "group_by": list(group_by), "limit_groups": 100000,
-             "aggregates": aggregates or {"many": {"count": "*"}, "s": {"sum": "x"}, "i": {"sum": "n"}}}
+             "aggregates": aggregates or FIGURES}
     return node.new_client(60).call("POST", "/v1/aggregate",
                                     body=json.dumps({"queries": [query], "timeout_ms": timeout_ms, **more}))
 
@@ -31,23 +30,10 @@ def put_all(node, table, rows, w="all"):
 
 def some_rows(count, seed):
     draw = random.Random(seed)
-    return {f"key {i}": {"x": draw.gauss(0, 1e6), "n": draw.randint(-2**50, 2**50), "site": draw.choice(["eu", "us", "ap"])}
-            for i in range(count)}
+    return {f"key {i}": draw_row(draw) for i in range(count)}
 
 
 class Limits(harness.ClusterTest):
-    def assert_exact(self, answer, rows):
-        self.assertEqual(answer.status, 200, repr(answer))
-        sites = {}
-        for row in rows.values():
-            sites.setdefault(row["site"], []).append(row)
-        self.assertEqual({g["key"][0]: (g["many"], g["s"], g["i"]) for g in answer.json["results"][0]["groups"]},
-                         {site: (len(of), math.fsum(r["x"] for r in of), sum(r["n"] for r in of)) for site, of in sites.items()})
-
-    def metric(self, node, name):
-        lines = node.client.call("GET", "/metrics").body.decode().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"covey_column_{name} "))
-
     def test_columns_that_do_not_fit_together_are_loaded_in_turns(self):
         # A table takes some 2.4 MB.
         tables = [{"name": name, "conflicts": "lww", "columns": COLUMNS} for name in "ab"]
@@ -58,32 +44,32 @@ class Limits(harness.ClusterTest):
             put_all(node, name, rows[name])
         for turn in range(3):
             for name in "ab":
-                self.assert_exact(call(node, name), rows[name])
+                assert_exact(self, call(node, name), rows[name])
                 changed = some_rows(20000, f"{name} {turn}")
                 changed = {key: changed[key] for key in random.Random(turn).sample(sorted(changed), 300)}
                 put_all(node, "ab"["ba".index(name)], changed)  # the other one, which has left
                 rows["ab"["ba".index(name)]].update(changed)
-        harness.wait_until(lambda: 0 < self.metric(node, "bytes") <= self.metric(node, "bytes_max") == 3 << 20,
+        harness.wait_until(lambda: 0 < column_metric(node, "bytes") <= column_metric(node, "bytes_max") == 3 << 20,
                            what="columns to be within the limit")
         # What is told is of a moment ago.
-        harness.wait_until(lambda: self.metric(node, "evicted_bytes") > 0 and node.client.cluster()["columns"]["evicted_bytes"] > 0,
+        harness.wait_until(lambda: column_metric(node, "evicted_bytes") > 0 and node.client.cluster()["columns"]["evicted_bytes"] > 0,
                            what="evicted columns to be told of")
-        self.assertGreaterEqual(self.metric(node, "evictions_total"), 3)
-        self.assertGreaterEqual(self.metric(node, "returns_total"), 3)
-        self.assertEqual(self.metric(node, "returns_refused_total"), 0)
+        self.assertGreaterEqual(column_metric(node, "evictions_total"), 3)
+        self.assertGreaterEqual(column_metric(node, "returns_total"), 3)
+        self.assertEqual(column_metric(node, "returns_refused_total"), 0)
         self.assertEqual(node.client.cluster()["columns"]["bytes_max"], 3 << 20)
         # Both at once, by many who wait for it.
         answers = {name: [] for name in "ab"}
         self.at_once(4, lambda number: [answers["ab"[number % 2]].append(call(node, "ab"[number % 2])) for _ in range(3)])
         for name in "ab":
             for answer in answers[name]:
-                self.assert_exact(answer, rows[name])
+                assert_exact(self, answer, rows[name])
         slow = [call(node, name, profile=True).json["profile"]["loading"] for name in "abab"]
         self.assertIn(16, slow, "the profile says that partitions were waited for")
         node.kill9()
         node.start()
         for name in "ba":
-            self.assert_exact(call(node, name), rows[name])
+            assert_exact(self, call(node, name), rows[name])
 
     def at_once(self, count, work):
         failed = []
@@ -120,7 +106,7 @@ class Limits(harness.ClusterTest):
         node.config["aggregation"]["memory_mb"] = 64
         self.assertEqual(node.terminate(), 0)
         node.start()
-        self.assert_exact(call(node, "a"), some_rows(20000, 1))
+        assert_exact(self, call(node, "a"), some_rows(20000, 1))
 
     def test_owners_with_room_answer_for_one_without(self):
         tables = [{"name": "a", "conflicts": "lww", "columns": COLUMNS}]
@@ -133,7 +119,7 @@ class Limits(harness.ClusterTest):
         cluster.wait_met()
         cluster.wait_filled()
         for node in cluster:
-            self.assert_exact(call(node, "a"), rows)
+            assert_exact(self, call(node, "a"), rows)
 
     def test_shares_beyond_the_limits(self):
         tables = [{"name": "a", "conflicts": "lww", "columns": COLUMNS}]

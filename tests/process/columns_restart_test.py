@@ -7,10 +7,10 @@ import random
 import shutil
 
 import harness
+from site_rows import COLUMNS, FIGURES, assert_exact, column_metric, draw_row
 
-COLUMNS = [{"name": "x", "type": "float64"}, {"name": "n", "type": "int64"}, {"name": "site", "type": "string"}]
 TABLES = [{"name": "t", "conflicts": "lww", "columns": COLUMNS}]
-QUERY = {"table": "t", "group_by": ["site"], "aggregates": {"many": {"count": "*"}, "s": {"sum": "x"}, "i": {"sum": "n"}}}
+QUERY = {"table": "t", "group_by": ["site"], "aggregates": FIGURES}
 
 
 class ColumnsRestart(harness.ClusterTest):
@@ -30,8 +30,7 @@ class ColumnsRestart(harness.ClusterTest):
                 del rows[key]
                 lines.append({"op": "delete", "key": key})
             else:
-                rows[key] = {"x": self.random.gauss(0, 1e6), "n": self.random.randint(-2**50, 2**50),
-                             "site": self.random.choice(["eu", "us", "ap"])}
+                rows[key] = draw_row(self.random)
                 lines.append({"key": key, "value": rows[key]})
         # Lines of one batch are tried at the same time: each key once in it.
         for begin in range(0, len(lines), 500):
@@ -51,26 +50,17 @@ class ColumnsRestart(harness.ClusterTest):
     def assert_exact(self, node, rows=None):
         rows = self.rows if rows is None else rows
         answer = node.client.call("POST", "/v1/aggregate", body=json.dumps({"queries": [QUERY], "timeout_ms": 20000}))
-        self.assertEqual(answer.status, 200, repr(answer))
-        sites = {}
-        for row in rows.values():
-            sites.setdefault(row["site"], []).append(row)
-        self.assertEqual({g["key"][0]: (g["many"], g["s"], g["i"]) for g in answer.json["results"][0]["groups"]},
-                         {site: (len(of), math.fsum(r["x"] for r in of), sum(r["n"] for r in of)) for site, of in sites.items()})
-
-    def metric(self, node, name):
-        lines = node.client.call("GET", "/metrics").body.decode().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"covey_column_{name} "))
+        assert_exact(self, answer, rows)
 
     def began(self, node):
         """Parts that began with a checkpoint, and with all objects."""
-        harness.wait_until(lambda: self.metric(node, "parts_restored_total") + self.metric(node, "parts_rebuilt_total") >= 16
-                           and self.metric(node, "parts_loading") == 0, what="columns")
-        return self.metric(node, "parts_restored_total"), self.metric(node, "parts_rebuilt_total")
+        harness.wait_until(lambda: column_metric(node, "parts_restored_total") + column_metric(node, "parts_rebuilt_total") >= 16
+                           and column_metric(node, "parts_loading") == 0, what="columns")
+        return column_metric(node, "parts_restored_total"), column_metric(node, "parts_rebuilt_total")
 
     def wait_kept(self, node):
         """Until checkpoints hold all that was written."""
-        harness.wait_until(lambda: self.metric(node, "checkpoints_total") >= 16, what="checkpoints")
+        harness.wait_until(lambda: column_metric(node, "checkpoints_total") >= 16, what="checkpoints")
 
     def test_orderly_stop_keeps_all(self):
         node = self.start_one(seconds=3600)
@@ -192,8 +182,8 @@ class ColumnsRestart(harness.ClusterTest):
         node.config["aggregation"]["checkpoint_seconds"] = 1
         node.start()
         self.write(node, 2000)
-        harness.wait_until(lambda: self.metric(node, "checkpoints_failed_total") > 0, what="a checkpoint to fail")
-        self.assertGreater(self.metric(node, "journal_failures_total"), 0)
+        harness.wait_until(lambda: column_metric(node, "checkpoints_failed_total") > 0, what="a checkpoint to fail")
+        self.assertGreater(column_metric(node, "journal_failures_total"), 0)
         self.assert_exact(node)
         node.kill9()
         node.start()
