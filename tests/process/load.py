@@ -1,20 +1,25 @@
 """Writers that keep book: what was acknowledged, and what a read must therefore show."""
 
 import http.client
+import itertools
 import random
 import threading
 import time
+
+LOADS = itertools.count()   # of this process
+NUMBERS_OF_A_LOAD = 10 ** 9
 
 
 class Writer(threading.Thread):
     """Overwrites keys of its own, one after another, on whichever node answers.
 
-    Each value contains a number that grows. `acknowledged[key]` is the number of the last write that was answered
-    with 200, `attempted[key]` that of the last one tried (which may or may not have taken effect).
+    Each value is a number that grows, also from one load of the same keys to the next. `acknowledged[key]` is the
+    number of the last write that was answered with 200, `attempted[key]` that of the last one tried (which may or may
+    not have taken effect).
     With `deletes`, one write in so many is a delete.
     """
 
-    def __init__(self, nodes, number, keys=20, level=2, seed=1, deletes=0):
+    def __init__(self, nodes, number, keys=20, level=2, seed=1, deletes=0, count=0):
         super().__init__(daemon=True)
         self.nodes, self.number, self.level = nodes, number, level
         self.keys = [f"w{number}-{i}" for i in range(keys)]
@@ -27,7 +32,7 @@ class Writer(threading.Thread):
         self.overwritten = {}    # key -> what acknowledged writes have overwritten, and must never be seen again
         self.dots = []       # (dot, key, number) of every acknowledged write
         self.failures = 0
-        self.count = 0
+        self.count = count   # number of the last value
         self.stop_asked = False
         self.faults = []
 
@@ -85,7 +90,8 @@ class Load:
     """Several writers at once."""
 
     def __init__(self, nodes, writers=4, level=2, keys=20, deletes=0):
-        self.writers = [Writer(list(nodes), number, keys, level, deletes=deletes) for number in range(writers)]
+        count = next(LOADS) * NUMBERS_OF_A_LOAD
+        self.writers = [Writer(list(nodes), number, keys, level, deletes=deletes, count=count) for number in range(writers)]
 
     def __enter__(self):
         for writer in self.writers:
