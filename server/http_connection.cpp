@@ -2,7 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include "server/connect.h"
 #include "server/kv_api.h"
 #include "server/router.h"
 #include "server/text.h"
@@ -13,16 +12,10 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr size_t requests_max = 256;
-constexpr size_t unsent_bytes_max = 4 * 1024 * 1024;
 constexpr size_t body_bytes_max = 4 * 1024 * 1024;
 constexpr size_t held_bytes_max = 4 * 1024 * 1024;
-constexpr size_t input_bytes_first = 16 * 1024;  // more once a header needs it
 constexpr size_t stream_pause_bytes = 256 * 1024;
-constexpr size_t kept_bytes_max = 256 * 1024;
 constexpr uint64_t header_us_max = 10'000'000;
-constexpr uint64_t silence_us_max = 30'000'000;
-constexpr uint64_t drain_silence_us_max = 500'000;
-constexpr uint64_t linger_us_max = 2'000'000;
 
 HttpLimits limits_of(const Config& config) {
   HttpLimits limits;
@@ -34,126 +27,60 @@ HttpLimits limits_of(const Config& config) {
 }  // namespace
 
 HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket, std::atomic<size_t>& count)
-    : shard_(shard),
-      socket_(std::move(socket)),
-      count_(count),
-      parser_(limits_of(shard.node().config)),
-      input_(input_bytes_first) {}
+    : ClientConnection(shard, std::move(socket), count,
+                       {.bytes_in = shard.metrics().http_bytes_in,
+                        .bytes_out = shard.metrics().http_bytes_out,
+                        .input_bytes_max = limits_of(shard.node().config).header_bytes + 1024}),
+      parser_(limits_of(shard.node().config)) {}
 
 HttpConnection::~HttpConnection() = default;
 
-void HttpConnection::begin() {
-  boost::system::error_code error;
-  set_no_delay(socket_);
-  socket_.non_blocking(true, error);
-  touch();
-  ++shard_.metrics().connections_open;
-  shard_.add_connection(this);
-}
-
-void HttpConnection::start() {
-  ++shard_.metrics().connections_accepted;
-  begin();
-  read();
+std::shared_ptr<HttpConnection> HttpConnection::self() {
+  return std::static_pointer_cast<HttpConnection>(shared_from_this());
 }
 
 void HttpConnection::refuse() {
-  ++shard_.metrics().connections_refused;
-  begin();
+  ++shard().metrics().connections_refused;
+  join_shard();
   refuse_with(overloaded("The node has its limit of connections: close one, or try again later."));
 }
 
-void HttpConnection::touch() { last_progress_us_ = now().tick_us; }
-
-size_t HttpConnection::unsent() const { return out_.size() + writing_.size() - written_; }
-
-bool HttpConnection::blocked() const {
-  return slots_.size() >= requests_max || unsent() >= unsent_bytes_max || body_bytes_ >= body_bytes_max ||
-         held_bytes_ >= held_bytes_max;
+bool HttpConnection::has_room() const {
+  return !output_full() && slots_.size() < requests_max && body_bytes_ < body_bytes_max &&
+         held_bytes_ < held_bytes_max;
 }
 
-void HttpConnection::close() {
-  if (closed_) return;
-  closed_ = true;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+void HttpConnection::forget_requests() {
   // What is still asked for is answered to a slot that does not exist any more.
   first_slot_ += slots_.size();
   slots_.clear();
   held_bytes_ = 0;
-  out_.clear();
-  --shard_.metrics().connections_open;
-  --count_;
-  shard_.remove_connection(this);
 }
 
 // A connection that rests is not closed at once: a request may be on its way. The next one is the last, and
 // silence ends it (check_time).
 void HttpConnection::drain() {
   if (slots_.empty()) return;
-  last_request_seen_ = true;
+  end_after_answers();
   slots_.back().keep_alive = false;
 }
 
-void HttpConnection::read() {
-  if (closed_ || reading_ || (blocked() && !lingering_)) return;
-  if (input_begin_ == input_end_) {
-    input_begin_ = input_end_ = 0;
-  } else if (input_begin_ > 0) {
-    std::copy(input_.begin() + static_cast<ptrdiff_t>(input_begin_),
-              input_.begin() + static_cast<ptrdiff_t>(input_end_), input_.begin());
-    input_end_ -= input_begin_;
-    input_begin_ = 0;
-  }
-  if (input_end_ == input_.size()) {
-    const size_t most = limits_of(shard_.node().config).header_bytes + 1024;
-    input_.resize(std::min(2 * input_.size(), most));
-  }
-  reading_ = true;
-  socket_.async_read_some(asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
-                          [self = shared_from_this()](boost::system::error_code error, size_t count) {
-                            self->on_read(error, count);
-                          });
-}
-
-void HttpConnection::on_read(boost::system::error_code error, size_t count) {
-  reading_ = false;
-  if (closed_) return;
-  if (error) {
-    // A client that only ended its sending side still gets what it asked for.
-    bool waits = error == asio::error::eof && !lingering_ && (!slots_.empty() || unsent() != 0);
-    if (!waits) return close();
-    last_request_seen_ = true;
-    return;
-  }
-  shard_.metrics().http_bytes_in += count;
-  if (lingering_) {
-    input_begin_ = input_end_ = 0;
-    return read();
-  }
-  touch();
-  input_end_ += count;
-  parse();
-  read();
-}
-
-void HttpConnection::parse() {
-  parsing_ = true;
-  while (!closed_ && !last_request_seen_ && !blocked() && input_begin_ < input_end_) {
-    std::string_view bytes(input_.data() + input_begin_, input_end_ - input_begin_);
-    size_t before = bytes.size();
+void HttpConnection::parse_input() {
+  while (!closed() && !ending() && has_room() && !input().empty()) {
+    std::string_view bytes = input();
+    const size_t before = bytes.size();
     HttpParser::Event event = parser_.parse(bytes);
-    input_begin_ += before - bytes.size();
+    took(before - bytes.size());
     if (event == HttpParser::Event::need_more) {
-      bool in_header = input_begin_ < input_end_ || parser_.in_header();
+      const bool in_header = !input().empty() || parser_.in_header();
       if (!in_header) header_since_us_ = 0;
-      if (in_header && header_since_us_ == 0) header_since_us_ = last_progress_us_;
+      if (in_header && header_since_us_ == 0) header_since_us_ = last_progress_us();
       break;
     }
     header_since_us_ = 0;
     if (event == HttpParser::Event::header) {
       // Only where no other answer is before it; any other client sends the body after a short wait.
-      if (slots_.empty()) out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+      if (slots_.empty()) output().append("HTTP/1.1 100 Continue\r\n\r\n");
       if (slots_.empty()) flush();
     } else if (event == HttpParser::Event::complete) {
       take_request();
@@ -162,12 +89,11 @@ void HttpConnection::parse() {
       fail_request();
     }
   }
-  parsing_ = false;
 }
 
 HttpConnection::Slot& HttpConnection::add_slot() {
   Slot& slot = slots_.emplace_back();
-  slot.begun_us = last_progress_us_;
+  slot.begun_us = last_progress_us();
   return slot;
 }
 
@@ -176,21 +102,21 @@ void HttpConnection::take_request() {
   Slot& slot = add_slot();
   slot.head_only = request.method == Method::head;
   slot.chunked = request.http_1_1;
-  slot.keep_alive = request.keep_alive && !shard_.node().draining;
-  if (!slot.keep_alive) last_request_seen_ = true;
+  slot.keep_alive = request.keep_alive && !shard().node().draining;
+  if (!slot.keep_alive) end_after_answers();
   slot.body_bytes = request.body.size();
   body_bytes_ += slot.body_bytes;
-  route_request(shared_from_this(), first_slot_ + slots_.size() - 1, request);
+  route_request(self(), first_slot_ + slots_.size() - 1, request);
 }
 
 void HttpConnection::fail_request() {
-  ++shard_.metrics().bad_http;
+  ++shard().metrics().bad_http;
   refuse_with(parser_.error());
 }
 
 // The last answer of this connection.
 void HttpConnection::refuse_with(const ErrorAnswer& error) {
-  last_request_seen_ = true;
+  end_after_answers();
   Slot& slot = add_slot();
   slot.keep_alive = false;
   slot.head_only = parser_.request().method == Method::head;
@@ -238,13 +164,15 @@ void HttpConnection::count_held(uint64_t number) {
 }
 
 // The first slot writes straight into the connection's buffer, later ones wait in their own.
-std::string& HttpConnection::sink(uint64_t slot) { return slot == first_slot_ ? out_ : find(slot)->bytes; }
+std::string& HttpConnection::sink(uint64_t slot) {
+  return slot == first_slot_ ? output() : find(slot)->bytes;
+}
 
 void HttpConnection::write_head(std::string& out, const Slot& slot, const ReplyHead& head) {
   out.append("HTTP/1.1 ");
   append_number(out, static_cast<uint64_t>(head.status));
   out.push_back(' ');
-  out.append(reason_phrase(head.status)).append("\r\nDate: ").append(shard_.date());
+  out.append(reason_phrase(head.status)).append("\r\nDate: ").append(shard().date());
   out.append("\r\nContent-Type: ").append(head.content_type).append("\r\n").append(head.headers);
   if (!slot.keep_alive) {
     out.append("Connection: close\r\n");
@@ -279,7 +207,7 @@ void HttpConnection::begin_stream(uint64_t number, const ReplyHead& head) {
   slot->status = head.status;
   if (!slot->chunked) {
     slot->keep_alive = false;  // the end of the connection is the end of the answer
-    last_request_seen_ = true;
+    end_after_answers();
   }
   std::string& out = sink(number);
   write_head(out, *slot, head);
@@ -300,9 +228,7 @@ void HttpConnection::write_stream(uint64_t number, std::string_view bytes) {
     out.append(bytes);
   }
   count_held(number);
-  if (flush_asked_ || number != first_slot_) return;
-  flush_asked_ = true;
-  shard_.flush_later(shared_from_this());
+  if (number == first_slot_) flush_soon();
 }
 
 void HttpConnection::end_stream(uint64_t number) {
@@ -337,7 +263,7 @@ void HttpConnection::meter(uint64_t number, MeteredOperation operation) {
 void HttpConnection::complete(uint64_t number) {
   Slot* slot = find(number);
   slot->complete = true;
-  Metrics& metrics = shard_.metrics();
+  Metrics& metrics = shard().metrics();
   ++metrics.requests_by_status[slot->status];
   uint64_t taken_us = now().tick_us - slot->begun_us;
   if (slot->has_level) {
@@ -346,115 +272,36 @@ void HttpConnection::complete(uint64_t number) {
     metrics.observe(slot->operation, taken_us);
   }
   if (number != first_slot_) return;
-  bool was_blocked = blocked();
+  const bool was_full = !has_room();
   while (!slots_.empty() && slots_.front().complete) {
     body_bytes_ -= slots_.front().body_bytes;
     slots_.pop_front();
     ++first_slot_;
     if (slots_.empty()) break;
     Slot& first = slots_.front();
-    out_.append(first.bytes);
+    output().append(first.bytes);
     held_bytes_ -= std::exchange(first.held_bytes, 0);
     first.bytes = {};
-    if (std::exchange(first.again, false)) ask_again(shared_from_this(), first_slot_, first.call);
+    if (std::exchange(first.again, false)) ask_again(self(), first_slot_, first.call);
   }
-  if (!flush_asked_) {
-    flush_asked_ = true;
-    shard_.flush_later(shared_from_this());
-  }
-  if (was_blocked) resume_parsing();
+  flush_soon();
+  if (was_full) resume_parsing();
 }
 
-void HttpConnection::resume_parsing() {
-  asio::post(shard_.io(), [self = shared_from_this()] {
-    if (self->closed_ || self->parsing_ || self->blocked()) return;
-    self->touch();
-    self->parse();
-    self->read();
-  });
-}
-
-void HttpConnection::flush() {
-  flush_asked_ = false;
-  if (closed_ || !writing_.empty()) return;
-  if (!out_.empty()) {
-    boost::system::error_code error;
-    size_t count = socket_.write_some(asio::buffer(out_), error);
-    if (error && error != asio::error::would_block && error != asio::error::try_again) return close();
-    if (error) count = 0;
-    shard_.metrics().http_bytes_out += count;
-    if (count < out_.size()) {
-      writing_.swap(out_);
-      written_ = count;
-      return write_rest();
-    }
-    out_.clear();
-    if (out_.capacity() > kept_bytes_max) out_.shrink_to_fit();
-  }
-  wrote();
-}
-
-void HttpConnection::write_rest() {
-  socket_.async_write_some(asio::buffer(writing_.data() + written_, writing_.size() - written_),
-                           [self = shared_from_this()](boost::system::error_code error, size_t count) {
-                             if (self->closed_) return;
-                             if (error) return self->close();
-                             self->touch();
-                             self->shard_.metrics().http_bytes_out += count;
-                             self->written_ += count;
-                             if (self->written_ < self->writing_.size()) return self->write_rest();
-                             self->writing_ = {};
-                             self->written_ = 0;
-                             self->flush();
-                           });
-}
-
-// All that there was is with the system now.
-void HttpConnection::wrote() {
-  touch();
-  if (!slots_.empty()) {
-    auto resume = std::exchange(slots_.front().resume, nullptr);
-    if (resume) asio::post(shard_.io(), std::move(resume));
-  } else if (last_request_seen_) {
-    return linger();
-  }
-  if (!reading_ && !parsing_ && !last_request_seen_) resume_parsing();
-}
-
-// Closing with unread input would make the system tell the client "reset", perhaps before it has read its
-// answer.
-void HttpConnection::linger() {
-  if (lingering_) return;
-  lingering_ = true;
-  boost::system::error_code error;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
-  if (error) return close();
-  input_begin_ = input_end_ = 0;
-  read();
+void HttpConnection::sent_all() {
+  if (slots_.empty()) return;
+  auto resume = std::exchange(slots_.front().resume, nullptr);
+  if (resume) asio::post(shard().io(), std::move(resume));
 }
 
 void HttpConnection::check_time(uint64_t now_us) {
-  if (closed_) return;
-  uint64_t silence = now_us > last_progress_us_ ? now_us - last_progress_us_ : 0;
-  if (lingering_) {
-    if (silence > linger_us_max) close();
-    return;
-  }
-  if (header_since_us_ != 0 && now_us - std::min(now_us, header_since_us_) > header_us_max &&
-      slots_.empty()) {
-    ++shard_.metrics().connections_timed_out;
-    header_since_us_ = 0;
-    return refuse_with({408,
-                        "request_timeout",
-                        "The request's header did not arrive within 10 seconds: send it faster.",
-                        {}});
-  }
-  bool waits_for_core = !slots_.empty() && unsent() == 0;
-  if (shard_.node().draining && slots_.empty() && unsent() == 0 && silence > drain_silence_us_max)
-    return close();
-  if (waits_for_core || silence <= silence_us_max) return;
-  ++shard_.metrics().connections_timed_out;
-  close();
+  const bool is_late =
+      header_since_us_ != 0 && now_us - std::min(now_us, header_since_us_) > header_us_max && slots_.empty();
+  if (!is_late || closed() || lingering()) return ClientConnection::check_time(now_us);
+  ++shard().metrics().connections_timed_out;
+  header_since_us_ = 0;
+  refuse_with(
+      {408, "request_timeout", "The request's header did not arrive within 10 seconds: send it faster.", {}});
 }
 
 }  // namespace covey::server

@@ -1,28 +1,22 @@
-// A client's connection: reads requests, keeps their answers in order, writes what is ready. Several
-// pipelined requests are read at once and answered with one write. What a request means is the router's
-// business.
+// A connection that speaks HTTP: keeps the answers to its requests in order. Several pipelined requests are
+// read at once and answered with one write. What a request means is the router's business.
 //
 // Limits and what happens at them: requests_max requests, or body_bytes_max bytes of their bodies, that are
-// not answered yet, or unsent_bytes_max bytes that the client does not take, or held_bytes_max bytes of
-// answers behind one that takes longer: no more is read until there is room; and a value that such an answer
-// has no room for is read again when its turn comes. A client that is silent within a header for 10 s, or
-// within a body, or between requests, or does not take its answer for 30 s, is disconnected.
+// not answered yet, or held_bytes_max bytes of answers behind one that takes longer: no more is read until
+// there is room; and a value that such an answer has no room for is read again when its turn comes. A client
+// that is silent within a header for 10 s, or within a body, or between requests for 30 s, is disconnected.
 //
 // Used by one shard's thread.
 #pragma once
 
-#include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "server/client_connection.h"
 #include "server/http_parser.h"
-#include "server/shard_loop.h"
 
 namespace covey::server {
 
@@ -46,24 +40,15 @@ struct ReplyHead {
   std::string_view headers = {};
 };
 
-class HttpConnection : public Requester,
-                       public Flushable,
-                       public ClientConnection,
-                       public std::enable_shared_from_this<HttpConnection> {
+class HttpConnection : public Requester, public ClientConnection {
  public:
-  // On any thread; the first thing for the shard's own is start() or refuse(). `count` has counted this
-  // connection and is told when it closes; it outlives it.
+  // As ClientConnection.
   HttpConnection(ShardLoop& shard, boost::asio::ip::tcp::socket socket, std::atomic<size_t>& count);
   ~HttpConnection() override;
 
-  void start();
   // There are too many: says so, whatever the client asks, and closes.
   void refuse();
-  std::shared_ptr<ClientConnection> hold() override { return shared_from_this(); }
   void drain() override;
-  void close() override;
-
-  ShardLoop& shard() { return shard_; }
 
   // Answering. A slot is one request's place in the order; calls for a slot that has ended, or on a
   // connection that is closed, do nothing.
@@ -82,7 +67,6 @@ class HttpConnection : public Requester,
   void meter(uint64_t slot, MeteredOperation operation);
 
   void answered(uint64_t slot, Response&& response) override;  // of a KeyCall
-  void flush() override;
   void check_time(uint64_t now_us) override;
 
  private:
@@ -104,11 +88,13 @@ class HttpConnection : public Requester,
     std::function<void()> resume;
   };
 
-  void begin();
+  bool idle() const override { return slots_.empty(); }
+  bool has_room() const override;
+  void parse_input() override;
+  void sent_all() override;
+  void forget_requests() override;
+  std::shared_ptr<HttpConnection> self();
   void refuse_with(const ErrorAnswer& error);
-  void read();
-  void on_read(boost::system::error_code error, size_t count);
-  void parse();
   void take_request();
   void fail_request();
   Slot& add_slot();
@@ -119,35 +105,13 @@ class HttpConnection : public Requester,
   bool has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const;
   void write_head(std::string& out, const Slot& slot, const ReplyHead& head);
   void complete(uint64_t slot);
-  void resume_parsing();
-  void write_rest();
-  void wrote();
-  void linger();
-  bool blocked() const;
-  size_t unsent() const;
-  void touch();
 
-  ShardLoop& shard_;
-  boost::asio::ip::tcp::socket socket_;
-  std::atomic<size_t>& count_;
   HttpParser parser_;
-  std::vector<char> input_;
-  size_t input_begin_ = 0, input_end_ = 0;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 1;
-  std::string out_;        // bytes in order, not yet handed to the system
-  std::string writing_;    // bytes that the system takes only in part: an asynchronous write is under way
-  size_t body_bytes_ = 0;  // of the slots' requests
-  size_t held_bytes_ = 0;  // of the slots' answers
-  size_t written_ = 0;     // of writing_
-  uint64_t last_progress_us_ = 0;  // a byte came or went
-  uint64_t header_since_us_ = 0;   // 0: no header under way
-  bool reading_ = false;
-  bool parsing_ = false;
-  bool flush_asked_ = false;
-  bool last_request_seen_ = false;  // no more are parsed; the connection ends when its answers are written
-  bool lingering_ = false;          // all is written and our side is shut; the client's bytes are thrown away
-  bool closed_ = false;
+  size_t body_bytes_ = 0;         // of the slots' requests
+  size_t held_bytes_ = 0;         // of the slots' answers
+  uint64_t header_since_us_ = 0;  // 0: no header under way
 };
 
 }  // namespace covey::server

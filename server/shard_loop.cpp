@@ -101,7 +101,7 @@ void ShardLoop::stop() {
     ticker_.cancel();
     links_->stop();
     std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
-    for (ClientConnection* connection : all) connection->hold()->close();
+    for (ClientConnection* connection : all) connection->shared_from_this()->close();
     io_.stop();
   });
 }
@@ -390,12 +390,12 @@ void ShardLoop::check_connections(Now time) {
   connections_checked_us_ = time.tick_us;
   // They leave the set while they are looked at.
   std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
-  for (ClientConnection* connection : all) connection->hold()->check_time(time.tick_us);
+  for (ClientConnection* connection : all) connection->shared_from_this()->check_time(time.tick_us);
 }
 
 void ShardLoop::drain_connections() {
   std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
-  for (ClientConnection* connection : all) connection->hold()->drain();
+  for (ClientConnection* connection : all) connection->shared_from_this()->drain();
 }
 
 void ShardLoop::flush_later(std::shared_ptr<Flushable> flushable) {
