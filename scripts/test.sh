@@ -32,11 +32,17 @@ stage() {
   local verdict=ok
   if [ "$failed" -gt "$before" ]; then
     verdict=FAILED
+    first_lines_of_failures "$log"
     tail -n 60 "$log"
     say "--- all of it: $log"
   fi
   printf '%-44s %6s   %4d s\n' "$name" "$verdict" $((SECONDS - begun))
   [ "$verdict" = ok ]
+}
+
+# What the end of a long log may not show: which tests failed, and what each of them found.
+first_lines_of_failures() {
+  grep -a -E -A 14 '^(FAIL|ERROR): |^[A-Za-z]*Error: |: FAILED:$|^[a-z_0-9]+: .* findings$' "$1" | head -n 150 || true
 }
 
 # A stage that is one check.
