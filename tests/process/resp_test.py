@@ -418,6 +418,34 @@ class Three(RespTest):
         cluster.wait_converged()
         self.assertEqual(len(other("COVEY.GET", "k")[1]), 1)
 
+    def test_what_was_tried_in_vain_is_told_apart_from_what_was_refused(self):
+        cluster = self.start_cluster(3, consistency={"sloppy": False, "timeout_ms": 400}, **RESP)
+        client = self.connect(cluster["n1"])
+        self.assertEqual(client("SET", "k", "before"), b"OK")
+        client("COVEY.LEVEL", "READ", "all")
+        client("COVEY.LEVEL", "WRITE", "all")
+        # GETDEL has written nothing while it reads.
+        tried = (["SET", "k", "tried"], ["SETEX", "l", "100", "tried"], ["GET", "m"], ["GETDEL", "n"])
+        timeouts = [r"^-TIMEOUT needed 3 received [12]" + end for end in (" outcome unknown$",) * 2 + ("$",) * 2]
+
+        def answers_while_one_is_silent():
+            """Until its silence is noticed: from then on requests are refused."""
+            harness.wait_until(lambda: client("GET", "o") is None, what="all to be reachable")
+            cluster["n3"].pause()
+            try:
+                client.send(b"".join(encode(*words) for words in tried))
+                answers = [client.value() for _ in tried]
+            finally:
+                cluster["n3"].resume()
+            if any(answer.startswith("-UNAVAILABLE") for answer in answers):
+                return None
+            return answers
+        answers = harness.wait_until(answers_while_one_is_silent, what="requests that are tried")
+        for words, answer, expected in zip(tried, answers, timeouts):
+            self.assertRegex(answer, expected, words)
+        cluster.wait_converged()
+        self.assertEqual([client("GET", key) for key in "kl"], [b"tried"] * 2, "a write may still take effect; these do")
+
 
 if __name__ == "__main__":
     harness.main()
