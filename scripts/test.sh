@@ -115,7 +115,7 @@ run_asan() {
 }
 
 run_tsan() {
-  stage "build tsan" build tsan covey_tests coveyd covey || return 0
+  stage "build tsan" build tsan covey_tests coveyd covey covey-maelstrom || return 0
   RC_PARAMS=$few_cases stage "unit tests, tsan" unit_tests tsan
   stage "real processes, tsan" ctests tsan -L '^process$'
 }
