@@ -60,7 +60,7 @@ class ByHand(unittest.TestCase):
         network.isolate(["n1"])
         apart = played.once("n1", {"type": "write", "key": 0, "value": 2})
         read = played.once("n2", {"type": "read", "key": 0})
-        return apart, read, played.problems({})
+        return apart, read, played.wrong_at_all()
 
     def test_registers_at_level_one_are_found_not_to_be_linearizable(self):
         apart, read, problems = self.write_apart_and_read("--level", "one")
@@ -81,9 +81,9 @@ class ByHand(unittest.TestCase):
         self.begin_anew(network, "n1")
 
         def all_read_three():
-            return {answer["value"] for answer in played.final_reads().values()} == {3}
+            return {network.ask(name, {"type": "read"})["value"] for name in network.names} == {3}
         self.assertTrue(network.run_until(all_read_three, 60))
-        self.assertIn("possible sums are 1 values from 7 to 7", played.problems(played.final_reads())[0])
+        self.assertIn("possible sums are 1 values from 7 to 7", played.problems()[0])
 
     def test_an_element_that_is_lost_is_found(self):
         network, played = self.start("g-set", 2)
@@ -94,7 +94,7 @@ class ByHand(unittest.TestCase):
         played.once("n1", {"type": "read"})
         self.begin_anew(network, "n1")
         played.once("n1", {"type": "read"})
-        problems = " ".join(played.problems(played.final_reads()))
+        problems = " ".join(played.problems())
         self.assertIn("n2 lacks ['2']", problems)
         self.assertIn("n1 has forgotten ['2']", problems)
 

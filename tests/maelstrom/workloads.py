@@ -47,9 +47,13 @@ class Workload:
     def next_body(self):
         raise NotImplementedError
 
-    def problems(self, finals):
-        """Texts of what is wrong. `finals`: {node: the answer to its last read}"""
-        raise NotImplementedError
+    def wrong_at_last(self, finals):
+        """Texts of what is not right, or not yet. `finals`: {node: the answer to its last read}"""
+        return []
+
+    def wrong_at_all(self):
+        """The same of the history."""
+        return []
 
     def start(self):
         pass
@@ -110,21 +114,26 @@ class Workload:
     def of(self, kind, *outcomes):
         return [done for done in self.history if done.kind == kind and done.outcome in outcomes]
 
-    def final_reads(self):
-        return {node: self.network.ask(node, self.final) for node in self.network.names}
-
     def finish(self, limit_s=CONVERGED_LIMIT_S):
         """Reads from all nodes until nothing is wrong or the time is over; what is wrong then."""
         found = None
 
         def right():
             nonlocal found
-            found = self.problems(self.final_reads())
+            found = self.wrong_now()
             if found:
                 self.network.run(0.1)
             return not found
         self.network.run_until(right, limit_s)
-        return found
+        return found + self.wrong_at_all()
+
+    def wrong_now(self):
+        reads = [self.once(node, self.final) for node in self.network.names]
+        refused = [f"{done.node} answers {done.answer}" for done in reads if done.outcome != "ok"]
+        return refused or self.wrong_at_last({done.node: done.answer for done in reads})
+
+    def problems(self):
+        return self.wrong_now() + self.wrong_at_all()
 
     def once(self, node, body):
         """Asks, waits, and keeps it in the history."""
@@ -146,7 +155,7 @@ class Echo(Workload):
         payload = self.rng.choice([None, True, -7, 0.25, "é\n\"x\"", [], [1, [2, {"a": None}]], {"k": "v"}])
         return {"type": "echo", "echo": [payload, self.fresh()]}
 
-    def problems(self, finals):
+    def wrong_at_all(self):
         return [f"{done.body} was answered {done.answer}" for done in self.history
                 if done.answer and done.answer.get("echo") != done.body["echo"]]
 
@@ -172,29 +181,31 @@ class Set(Workload):
         assert len(keys) == len(set(keys)), f"an element twice: {answer}"
         return set(keys)
 
-    def problems(self, finals):
-        tried = {self.key(done.body[self.element]) for done in self.history if done.kind == self.add}
+    def tried(self):
+        return {self.key(done.body[self.element]) for done in self.history if done.kind == self.add}
+
+    def wrong_at_last(self, finals):
         acknowledged = {self.key(done.body[self.element]) for done in self.of(self.add, "ok")}
         found = []
         for node, answer in finals.items():
-            elements = self.read(answer)
-            for what, which in (("lacks", acknowledged - elements), ("has, and nobody has sent,", elements - tried)):
-                if which:
-                    found.append(f"{node} {what} {sorted(which)[:5]} ({len(which)} in all)")
-        return found + self.forgotten(tried)
+            lacking = acknowledged - self.read(answer)
+            if lacking:
+                found.append(f"{node} lacks {sorted(lacking)[:5]} ({len(lacking)} in all)")
+        return found
 
-    def forgotten(self, tried):
-        found = []
+    def wrong_at_all(self):
+        found, tried = [], self.tried()
         for node in self.network.names:
-            reads = [done for done in self.of("read", "ok") if done.node == node]
-            reads.sort(key=lambda done: done.end)
-            for before, after in zip(reads, reads[1:]):
-                gone = self.read(before.answer) - self.read(after.answer)
-                if gone and before.end < after.call:
+            before, before_end = set(), 0
+            for done in sorted((done for done in self.of("read", "ok") if done.node == node), key=lambda done: done.end):
+                elements = self.read(done.answer)
+                gone = before - elements
+                if gone and before_end < done.call:
                     found.append(f"{node} has forgotten {sorted(gone)[:5]}")
-                strange = self.read(after.answer) - tried
+                strange = elements - tried
                 if strange:
                     found.append(f"{node} has {sorted(strange)[:5]}, and nobody has sent them")
+                before, before_end = elements, done.end
         return found
 
 
@@ -234,18 +245,20 @@ class Counter(Workload):
             sums |= {value + done.body["delta"] for value in sums}
         return sums
 
-    def problems(self, finals):
+    def wrong_at_last(self, finals):
         values = {node: answer["value"] for node, answer in finals.items()}
         acceptable = self.acceptable()
         found = [] if len(set(values.values())) == 1 else [f"nodes differ: {values}"]
         if not set(values.values()) <= acceptable:
             bounds = f"{min(acceptable)} to {max(acceptable)}"
             found.append(f"read {values}; acknowledged and possible sums are {len(acceptable)} values from {bounds}")
+        return found
+
+    def wrong_at_all(self):
         deltas = [done.body["delta"] for done in self.history if done.kind == "add" and done.outcome != "refused"]
         low, high = (sum(d for d in deltas if d * sign > 0) for sign in (-1, 1))
-        found += [f"{done.node} has read {done.answer['value']}, beyond {low} to {high}"
-                  for done in self.of("read", "ok") if not low <= done.answer["value"] <= high]
-        return found
+        return [f"{done.node} has read {done.answer['value']}, beyond {low} to {high}"
+                for done in self.of("read", "ok") if not low <= done.answer["value"] <= high]
 
 
 class GCounter(Counter):
@@ -280,7 +293,7 @@ class LinKv(Workload):
                 for done in self.history
                 if done.kind in ("read", "write") and done.body["key"] == key and done.outcome != "refused"]
 
-    def problems(self, finals):
+    def wrong_at_all(self):
         found = []
         for key in sorted({done.body["key"] for done in self.history}):
             problem = linearizable.explain(self.ops(key))
@@ -294,7 +307,7 @@ class LinKv(Workload):
             for key in range(self.keys):
                 if not self.network.run_until(lambda: self.reads(node, key), limit_s):
                     return [f"{node} does not answer a read of key {key}"]
-        return self.problems({})
+        return self.wrong_at_all()
 
     def reads(self, node, key):
         return self.once(node, {"type": "read", "key": key}).outcome == "ok"
