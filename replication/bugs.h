@@ -46,6 +46,9 @@ enum class Bug {
   moving_counts_owners_alone,    // a strict write while its partition moves does not wait for the targets
   ready_before_filled,           // a member that is to own a partition owns it at once
   resumed_clock_of_the_last,     // a transfer that was interrupted takes over the clock of its last snapshot
+  sum_replaces_others,           // an increment replaces what others have added, too
+  remove_covers_unseen,          // a removal from a set covers additions that it has not seen
+  token_counted_twice,           // an increment whose token is known is counted again
   count
 };
 
@@ -86,7 +89,10 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "suspicion_never_ends",
     "moving_counts_owners_alone",
     "ready_before_filled",
-    "resumed_clock_of_the_last"};
+    "resumed_clock_of_the_last",
+    "sum_replaces_others",
+    "remove_covers_unseen",
+    "token_counted_twice"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

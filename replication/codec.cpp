@@ -7,7 +7,8 @@
 namespace covey {
 namespace {
 
-constexpr uint8_t object_format = 1;
+constexpr uint8_t format_of_values = 1;  // registers alone, as all objects were before there were others
+constexpr uint8_t format_of_kinds = 2;
 
 // Content types that nearly every value has, by number. Persisted: append only. 0: spelled out.
 constexpr std::array<std::string_view, 6> common_types = {"",
@@ -168,10 +169,11 @@ std::optional<DotSet> decode_dot_set(std::string_view bytes) {
 std::string encode(const Object& object) {
   std::string bytes;
   size_t estimate = 16;
-  for (const Version& version : object.versions) estimate += version.value.size() + 48;
+  for (const Version& version : object.versions) estimate += version.value.size() + version.name.size() + 48;
   bytes.reserve(estimate);
   Writer out(bytes);
-  out.u8(object_format);
+  const bool kinds = !plain(object);
+  out.u8(kinds ? format_of_kinds : format_of_values);
   out.varint(object.versions.size());
   for (const Version& version : object.versions) {
     out.u64(version.dot.actor.value);
@@ -182,6 +184,9 @@ std::string encode(const Object& object) {
     out.u8(type);
     if (type == 0) out.bytes(version.content_type);
     out.bytes(version.value);
+    if (!kinds) continue;
+    out.u8(static_cast<uint8_t>(version.kind));
+    out.bytes(version.name);
   }
   encode(out, object.context);
   return bytes;
@@ -190,7 +195,8 @@ std::string encode(const Object& object) {
 std::optional<Object> decode_object(std::string_view bytes) {
   Reader in(bytes);
   Object object;
-  if (in.u8() != object_format) return std::nullopt;
+  const uint8_t format = in.u8();
+  if (format != format_of_values && format != format_of_kinds) return std::nullopt;
   uint64_t versions = in.varint();
   for (uint64_t i = 0; i < versions && in.ok(); ++i) {
     Version version;
@@ -203,12 +209,21 @@ std::optional<Object> decode_object(std::string_view bytes) {
     version.content_type = type == 0 ? in.bytes() : common_types[type];
     if (type == 0 && common_type(version.content_type) != 0) return std::nullopt;
     version.value = in.bytes();
+    if (format == format_of_kinds) {
+      const uint8_t kind = in.u8();
+      if (kind >= static_cast<uint8_t>(VersionKind::count)) return std::nullopt;
+      version.kind = static_cast<VersionKind>(kind);
+      version.name = in.bytes();
+      if (version.kind == VersionKind::value && !version.name.empty()) return std::nullopt;
+    }
     if (version.dot.counter.value == 0) return std::nullopt;
     if (!object.versions.empty() && version.dot <= object.versions.back().dot) return std::nullopt;
     object.versions.push_back(std::move(version));
   }
   auto context = decode_dot_set(in);
   if (!context || !in.done()) return std::nullopt;
+  // One object has one encoding.
+  if (format == format_of_kinds && plain(object)) return std::nullopt;
   object.context = std::move(*context);
   return object;
 }

@@ -110,7 +110,9 @@ void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
     return;
   }
   for (Version& version : object->versions) {
-    if (known->contains(version.dot)) version.value.clear();
+    if (!known->contains(version.dot)) continue;
+    version.value.clear();
+    version.name.clear();
   }
   reply.set_ready(partition.ready && shard_.owns(id));
   reply.set_object(encode(*object));

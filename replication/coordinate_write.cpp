@@ -5,7 +5,9 @@
 #include "replication/bugs.h"
 #include "replication/codec.h"
 #include "replication/coordinator.h"
+#include "replication/plan.h"
 #include "replication/repair.h"
+#include "replication/typed.h"
 
 namespace covey {
 namespace {
@@ -14,27 +16,30 @@ namespace {
 constexpr size_t staged_max = 256;
 constexpr size_t staged_bytes_max = 1 << 20;
 
-bool live(const Version& version, Now now) {
-  return version.expires_ms == 0 || version.expires_ms > now.wall_ms;
-}
-
 Status status_of(const StoreError& error) {
   return error.kind == StoreError::Kind::full ? Status::disk_full : Status::storage_failed;
 }
 
 // What the request may not do to the object that is there. ok: nothing speaks against it.
 Status check_conditions(const Request& request, const Object& filled, Now now) {
-  auto lives = std::count_if(filled.versions.begin(), filled.versions.end(),
-                             [&](const Version& version) { return live(version, now); });
-  if (request.if_absent && lives > 0) return Status::precondition_failed;
-  if (request.if_match) {
-    bool only_that =
-        lives == 1 && std::any_of(filled.versions.begin(), filled.versions.end(), [&](const Version& v) {
-          return live(v, now) && v.dot == *request.if_match;
-        });
-    if (!only_that) return Status::precondition_failed;
-  }
-  return Status::ok;
+  if (!request.if_absent && !request.if_match) return Status::ok;
+  Object live = filled;
+  take_expired(live, now.wall_ms);
+  std::erase_if(live.versions, [](const Version& version) { return version.kind == VersionKind::expiry; });
+  if (request.if_absent && !live.versions.empty()) return Status::precondition_failed;
+  const bool only_that = live.versions.size() == 1 && live.versions[0].dot == request.if_match;
+  return !request.if_match || only_that ? Status::ok : Status::precondition_failed;
+}
+
+uint64_t bytes_of(const Request& request) {
+  uint64_t bytes = request.value.size() + request.key.size();
+  for (const Change& change : request.changes) bytes += change.name.size() + change.value.size();
+  return bytes;
+}
+
+void sort_by_dot(Object& object) {
+  std::sort(object.versions.begin(), object.versions.end(),
+            [](const Version& a, const Version& b) { return a.dot < b.dot; });
 }
 
 }  // namespace
@@ -71,8 +76,8 @@ void Coordinator::start_write(Now now, OperationState operation) {
     forward(now, std::move(operation), target);
     return;
   }
-  const uint64_t bytes_asked = operation.request.value.size() + operation.request.key.size();
-  if (stands_in && !shard_.may_stand_in(operation.partition, bytes_asked)) {
+  const uint64_t bytes = bytes_of(operation.request);
+  if (stands_in && !shard_.may_stand_in(operation.partition, bytes)) {
     operation.response.outcomes = who.absent;
     operation.response.outcomes.push_back({shard_.members.self(), text_of(Refusal::stand_in_full)});
     fail(operation, Status::unavailable);
@@ -94,8 +99,8 @@ void Coordinator::start_write(Now now, OperationState operation) {
     fail(operation, outcome ? *outcome : status_of(outcome.error()));
     return;
   }
-  size_t bytes = operation.request.value.size();
   operation.request.value = {};  // it is in `filled`
+  operation.request.changes = {};
   staged_writes_.push_back({std::move(operation), std::move(who), std::move(filled)});
   staged_one(bytes);
 }
@@ -126,7 +131,7 @@ void Coordinator::write_staged() {
 // The write is stored here: now the other owners, or who stands in for them.
 void Coordinator::write_others(StagedWrite&& staged) {
   OperationState& operation = staged.operation;
-  if (staged.filled.versions.size() > 1) ++shard_.stats.siblings_made;
+  if (operation.response.siblings > 1) ++shard_.stats.siblings_made;
   std::vector<NodeId> others;
   for (const auto* list : {&staged.who.owners, &staged.who.stand_ins}) {
     for (const NodeId& node : *list) {
@@ -143,7 +148,7 @@ void Coordinator::write_others(StagedWrite&& staged) {
   }
   TableKey key{operation.request.table, operation.request.key};
   PartitionId partition = operation.partition;
-  DotSet settled{operation.response.dot};
+  DotSet settled = operation.dots;
   uint64_t id = begin(std::move(operation));
   for (const NodeId& node : others) replicate(node, id, partition, key, staged.filled, settled);
   Lsn lsn = shard_.replica.at(partition).last_write;
@@ -162,6 +167,20 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   filled = std::move(*object);
   Status allowed = check_conditions(request, filled, now);
   if (allowed != Status::ok) return allowed;
+  const bool changes = request.operation == Operation::change;
+  allowed = changes ? change(now, operation, edit, filled) : put_value(now, operation, edit, filled);
+  if (allowed != Status::ok) return allowed;
+  edit.put(key, filled, operation.dots);
+  operation.response.siblings = siblings_of(filled);
+  // What the client has seen now: what it said, and its own write. Siblings that it has not read stay
+  // siblings.
+  operation.response.context = changes ? Context{} : request.context.value_or(Context{});
+  operation.response.context.join(operation.dots);
+  return Status::ok;
+}
+
+Status Coordinator::put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled) {
+  const Request& request = operation.request;
   Hlc newest_seen;
   for (const Version& version : filled.versions) newest_seen = std::max(newest_seen, version.time);
   Context covers = request.context.value_or(Context{});
@@ -171,26 +190,58 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   if (bug(Bug::write_ignores_context)) covers.clear();
   discard(filled, covers);
   uint64_t bytes = request.value.size() + value_bytes(filled);
-  bool too_many = filled.versions.size() >= shard_.options.siblings_max ||
+  const auto values =
+      std::count_if(filled.versions.begin(), filled.versions.end(),
+                    [](const Version& version) { return version.kind == VersionKind::value; });
+  bool too_many = static_cast<uint64_t>(values) >= shard_.options.siblings_max ||
                   (!filled.versions.empty() && bytes > shard_.object_bytes_max());
   if (request.operation == Operation::put && too_many) return Status::too_many_siblings;
-  Actor actor = lives_.mint_actor();
-  Dot dot = edit.mint(actor);
+  Dot dot = edit.mint(lives_.mint_actor());
   Hlc time = shard_.next_time(now, newest_seen);
   if (request.operation == Operation::put) {
-    filled.versions.push_back({dot, time, request.expires_ms, request.content_type, request.value});
-    std::sort(filled.versions.begin(), filled.versions.end(),
-              [](const Version& a, const Version& b) { return a.dot < b.dot; });
+    filled.versions.push_back({dot, time, request.expires_ms, request.content_type, request.value, {}, {}});
+    sort_by_dot(filled);
   }
   bool forgets = bug(Bug::delete_forgets_dot) && request.operation == Operation::erase;
   if (!forgets) filled.context.add(dot);
-  edit.put(key, filled, DotSet{dot});
   operation.response.dot = dot;
-  operation.response.siblings = static_cast<uint32_t>(filled.versions.size());
-  // What the client has seen now: what it said, and its own write. Siblings that it has not read stay
-  // siblings.
-  operation.response.context = request.context.value_or(Context{});
-  operation.response.context.add(dot);
+  operation.dots = DotSet{dot};
+  return Status::ok;
+}
+
+// A removal, or a change that has nothing to add, takes a dot all the same: that is what others acknowledge.
+Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled) {
+  const Request& request = operation.request;
+  Hlc newest_seen;
+  for (const Version& version : filled.versions) newest_seen = std::max(newest_seen, version.time);
+  const Actor actor = lives_.mint_actor();
+  const CoreOptions& options = shard_.options;
+  const PlanOptions plan_options = {
+      .actor = actor,
+      .knows_own = edit.knows_all_of(actor),
+      .time = shard_.next_time(now, newest_seen),
+      .wall_ms = now.wall_ms,
+      .elements_max = options.elements_max,
+      .bytes_max = std::min(options.elements_bytes_max, shard_.object_bytes_max()),
+      .tokens_max = options.tokens_max,
+      .token_window_ms = options.token_window_ms};
+  Plan planned = plan(filled, request.changes, request.expires_ms, request.conflicts, plan_options);
+  if (planned.status != Status::ok) return planned.status;
+  discard(filled, planned.covered);
+  operation.dots.clear();
+  for (Version& version : planned.added) {
+    version.dot = edit.mint(actor);
+    operation.dots.add(version.dot);
+    operation.response.dot = version.dot;
+    filled.versions.push_back(std::move(version));
+  }
+  if (planned.added.empty()) {
+    operation.response.dot = edit.mint(actor);
+    operation.dots.add(operation.response.dot);
+  }
+  sort_by_dot(filled);
+  filled.context.join(operation.dots);
+  operation.response.changed = std::move(planned.changed);
   return Status::ok;
 }
 
@@ -264,7 +315,7 @@ void Coordinator::replicate_again(const OperationState& operation, uint64_t id, 
   TableKey key{operation.request.table, operation.request.key};
   auto object = shard_.replica.read(shard_.replica.at(operation.partition), key);
   if (!object) return shard_.store_failed(object.error());  // gossip brings it there
-  replicate(node, id, operation.partition, key, *object, DotSet{operation.response.dot});
+  replicate(node, id, operation.partition, key, *object, operation.dots);
 }
 
 void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const {

@@ -58,6 +58,7 @@ void Coordinator::start(Now now, Asker asker, Request request) {
   switch (operation.request.operation) {
     case Operation::put:
     case Operation::erase:
+    case Operation::change:
       start_write(now, std::move(operation));
       break;
     case Operation::get:
@@ -98,6 +99,10 @@ void Coordinator::reply(OperationState& operation) {
   back.set_dot_actor(response.dot.actor.value);
   back.set_dot_counter(response.dot.counter.value);
   back.set_siblings(response.siblings);
+  back.set_value(response.changed.value);
+  back.set_added(response.changed.added);
+  back.set_removed(response.changed.removed);
+  back.set_repeated(response.changed.repeated);
   back.set_needed(response.needed);
   back.set_owners(response.owners);
   back.set_asked(response.asked);

@@ -66,6 +66,7 @@ class Coordinator {
     std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one
     std::set<NodeId> waiting;                // asked, neither answered nor refused
     std::vector<NodeId> stored;              // Kind::write: nodes that have it durably
+    DotSet dots;                             // Kind::write: that it gave out
     Response response;                       // filled in as things happen
     ReadState read;                          // Kind::read, Kind::scan
     uint64_t read_bytes = 0;                 // that its answers hold
@@ -103,6 +104,8 @@ class Coordinator {
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation, const Targets& who);
   Result<Status, StoreError> stage(Now now, OperationState& operation, Object& filled);
+  Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
+  Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   void write_others(StagedWrite&& staged);
   void acknowledge(const StagedMerge& merge, Refusal refusal);
   void staged_one(size_t bytes);

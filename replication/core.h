@@ -61,6 +61,13 @@ struct CoreOptions {
   uint64_t gossip_interval_us = 200'000;
   uint64_t suspect_after_us = 1'000'000;  // a peer not heard for this long is suspected: not asked first
   uint32_t siblings_max = 100;
+  // Of a counter, a set or a hash, 1 to 1,000,000: versions, and bytes of their names and values. A change
+  // that goes beyond it is refused; what replicas have taken apart from each other may add up to more.
+  uint32_t elements_max = 10'000;
+  uint64_t elements_bytes_max = 1024 * 1024;
+  // Increments of one counter whose tokens are remembered, and for how long at least.
+  uint32_t tokens_max = 1'000;
+  uint64_t token_window_ms = 3'600'000;
   // Of all versions of an object; a write that would go beyond it is refused, as one beyond siblings_max.
   uint64_t object_bytes_max = 16 * 1024 * 1024;
   // The same for all nodes together: each may be apart from the others and take its share of this. What they

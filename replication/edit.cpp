@@ -60,13 +60,19 @@ void Edit::join_voids(const DotSet& dots) {
   clock_.join(fresh);
 }
 
-Dot Edit::mint(Actor actor) {
+uint64_t Edit::last_minted(Actor actor) const {
   uint64_t last = clock_.highest(actor);
   if (partition_.minted_actor == actor) last = std::max(last, partition_.minted);
   if (minted_ && minted_->first == actor) last = std::max(last, minted_->second);
-  minted_.emplace(actor, last + 1);
-  return {actor, {last + 1}};
+  return last;
 }
+
+Dot Edit::mint(Actor actor) {
+  const uint64_t next = last_minted(actor) + 1;
+  minted_.emplace(actor, next);
+  return {actor, {next}};
+}
+
 void Edit::set_ready(bool ready) { ready_ = ready; }
 
 void Edit::drop_everything() { drop_ = true; }

@@ -1,6 +1,7 @@
 // Coordinator: writes for partitions that this node does not own go to an owner.
 #include "replication/codec.h"
 #include "replication/coordinator.h"
+#include "replication/plan.h"
 
 namespace covey {
 
@@ -31,6 +32,12 @@ void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
   message.set_expires_ms(request.expires_ms);
   message.set_if_absent(request.if_absent);
   message.set_overwrite(request.overwrite);
+  for (Change& change : request.changes) {
+    auto& sent = *message.add_changes();
+    sent.set_kind(static_cast<uint32_t>(change.kind));
+    sent.set_name(std::move(change.name));
+    sent.set_value(std::move(change.value));
+  }
   if (request.if_match) {
     message.set_has_if_match(true);
     message.set_if_match_actor(request.if_match->actor.value);
@@ -66,7 +73,14 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& mess
   request.overwrite = message.overwrite();
   if (message.has_if_match())
     request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
-  bool sound = (request.operation == Operation::put || request.operation == Operation::erase) &&
+  for (const peer::Change& change : message.changes()) {
+    const bool known = change.kind() < static_cast<uint32_t>(ChangeKind::count);
+    request.changes.push_back(
+        {known ? static_cast<ChangeKind>(change.kind()) : ChangeKind::count, change.name(), change.value()});
+  }
+  const bool changes = request.operation == Operation::change;
+  bool sound = message.kind() <= static_cast<uint32_t>(Operation::change) && writes(request.operation) &&
+               (changes ? covey::sound(request.changes) : request.changes.empty()) &&
                is_table_key(request.table, request.key) && message.operation() != 0 &&
                message.level_kind() <= static_cast<uint32_t>(Level::Kind::count) && message.conflicts() <= 1;
   if (sound && message.has_context()) {
@@ -86,7 +100,7 @@ void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& mes
   auto at = operations_.find(message.operation());
   if (at == operations_.end() || at->second.kind != OperationState::Kind::forward) return;
   auto context = decode_dot_set(message.context());
-  bool sound = context && message.status() <= static_cast<uint32_t>(Status::storage_failed) &&
+  bool sound = context && message.status() < static_cast<uint32_t>(Status::count) &&
                message.outcome_nodes_size() == message.outcome_states_size();
   if (!sound || at->second.waiting.erase(from) == 0) {
     ++shard_.stats.malformed_messages_dropped;
@@ -98,6 +112,7 @@ void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& mes
   response.context = std::move(*context);
   response.dot = {{message.dot_actor()}, {message.dot_counter()}};
   response.siblings = message.siblings();
+  response.changed = {message.value(), message.added(), message.removed(), message.repeated()};
   response.needed = message.needed();
   response.owners = message.owners();
   response.received = message.received();

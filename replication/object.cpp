@@ -4,11 +4,10 @@
 
 #include "replication/bugs.h"
 #include "replication/hash.h"
+#include "replication/typed.h"
 
 namespace covey {
 namespace {
-
-bool older(const Version& a, const Version& b) { return a.time != b.time ? a.time < b.time : a.dot < b.dot; }
 
 // Only the simulator's bugs ask for it: every dot up to the highest, known or not.
 DotSet all_up_to_highest(const DotSet& clock) {
@@ -31,6 +30,13 @@ void keep_surviving(const Object& mine, const Object& other, bool is_first, std:
 }
 
 }  // namespace
+
+bool older(const Version& a, const Version& b) { return a.time != b.time ? a.time < b.time : a.dot < b.dot; }
+
+bool plain(const Object& object) {
+  return std::all_of(object.versions.begin(), object.versions.end(),
+                     [](const Version& version) { return version.kind == VersionKind::value; });
+}
 
 Object fill(Object stored, const Clock& clock) {
   if (bug(Bug::fill_by_highest)) {
@@ -68,6 +74,10 @@ Object merge(const Object& a, const Object& b) {
 
 void resolve(Object& filled, Conflicts conflicts) {
   if (conflicts == Conflicts::siblings || filled.versions.size() < 2) return;
+  if (!plain(filled)) {
+    for (const Version& hidden : take_hidden(filled)) filled.context.add(hidden.dot);
+    return;
+  }
   auto winner = std::max_element(filled.versions.begin(), filled.versions.end(), older);
   Version kept = std::move(*winner);
   filled.versions.erase(winner);
@@ -94,7 +104,7 @@ uint64_t content_bytes(const TableKey& key, const Object& object) {
 
 uint64_t value_bytes(const Object& object) {
   uint64_t bytes = 0;
-  for (const Version& version : object.versions) bytes += version.value.size();
+  for (const Version& version : object.versions) bytes += version.value.size() + version.name.size();
   return bytes;
 }
 
@@ -113,7 +123,10 @@ uint64_t object_hash(const TableKey& key, const Object& object) {
     hash = hash_pair(hash, version.dot.counter.value);
     hash = hash_pair(hash, version.time.value);
     hash = hash_pair(hash, version.expires_ms);
-    sum += hash_bytes(version.content_type, hash);
+    hash = hash_bytes(version.content_type, hash);
+    if (version.kind != VersionKind::value)
+      hash = hash_bytes(version.name, hash_pair(hash, static_cast<uint64_t>(version.kind)));
+    sum += hash;
   }
   return sum;
 }

@@ -17,12 +17,26 @@
 
 namespace covey {
 
+// What a version is of the key's value (replication/typed.h). Stored and sent: numbers are never reused.
+enum class VersionKind : uint8_t {
+  value = 0,          // a register: bytes that were written as a whole
+  counter = 1,        // what one actor has added to the counter: the sum so far
+  member = 2,         // an element of the set: its name
+  field = 3,          // a field of the hash: its name, and a register
+  field_counter = 4,  // what one actor has added to the field of this name
+  token = 5,          // one increment; its name is the token that it is known by
+  expiry = 6,         // when the key expires: of a counter, a set, a hash
+  count
+};
+
 struct Version {
   Dot dot;
   Hlc time;                  // when the coordinator accepted it
   uint64_t expires_ms = 0;   // wall clock; 0: never
-  std::string content_type;  // empty: application/octet-stream
-  std::string value;
+  std::string content_type;  // of a register; empty: application/octet-stream
+  std::string value;         // counters: the number as text
+  VersionKind kind = VersionKind::value;
+  std::string name;  // of members, fields and tokens
   bool operator==(const Version&) const = default;
 };
 
@@ -51,14 +65,20 @@ void discard(Object& filled, const Context& context);
 // and idempotent. REQUIRES: both filled.
 Object merge(const Object& a, const Object& b);
 
-// For an answer: under last_write_wins drops all versions but the newest; their dots stay in the context.
+// For an answer: under last_write_wins drops all registers but the newest, of the key or of a field, and what
+// is not of the key's type; their dots stay in the context.
 void resolve(Object& filled, Conflicts conflicts);
+
+bool older(const Version& a, const Version& b);  // by (time, dot)
 
 // The version a reader of one value is given: highest (time, dot). nullptr: none.
 const Version* newest(const Object& object);
 
+// Nothing but registers: no counter, set or hash.
+bool plain(const Object& object);
+
 DotSet dots_of(const Object& object);        // of its versions
-uint64_t value_bytes(const Object& object);  // of all versions
+uint64_t value_bytes(const Object& object);  // of all versions, with their names
 // Of key and values; 0: nothing is stored.
 uint64_t content_bytes(const TableKey& key, const Object& object);
 bool same_versions(const Object& a, const Object& b);  // by dots

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "replication/bugs.h"
+#include "replication/typed.h"
 
 namespace covey {
 
@@ -60,9 +61,15 @@ ReadState::Page ReadState::merged_page(uint32_t limit) const {
 
 Object live_for_client(Object merged, Conflicts conflicts, uint64_t wall_ms) {
   for (const Version& version : merged.versions) merged.context.add(version.dot);
-  std::erase_if(merged.versions, [&](const Version& version) {
-    return version.expires_ms != 0 && version.expires_ms <= wall_ms;
-  });
+  take_expired(merged, wall_ms);
+  if (!plain(merged)) {
+    const uint64_t expires_ms = key_expiry(merged);
+    std::erase_if(merged.versions,
+                  [](const Version& version) { return version.kind == VersionKind::expiry; });
+    for (Version& version : merged.versions) {
+      if (version.expires_ms == 0 && version.time.ms() < expires_ms) version.expires_ms = expires_ms;
+    }
+  }
   resolve(merged, conflicts);
   return merged;
 }

@@ -44,8 +44,8 @@ class ReadState {
   std::vector<ReadAnswer> answers_;
 };
 
-// Versions that have not expired (of a last-write-wins table the newest of them), and the context for the
-// client: everything seen.
+// Versions that have not expired (of a last-write-wins table those that resolve() leaves), each with the time
+// at which it expires, and the context for the client: everything seen.
 Object live_for_client(Object merged, Conflicts conflicts, uint64_t wall_ms);
 
 }  // namespace covey

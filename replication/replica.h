@@ -58,6 +58,9 @@ class Replica {
     void join_voids(const DotSet& dots);
     // The actor's next dot in this partition.
     Dot mint(Actor actor);
+    // Whether this copy knows all dots that the actor, one of this node, has given out in the partition. Not
+    // so after it has dropped its data: what it holds of the actor's may be out of date.
+    bool knows_all_of(Actor actor) const { return clock_.base(actor) == last_minted(actor); }
     void set_ready(bool ready);
     // Adds to the counts, modulo 2^64.
     void correct_counts(const Counts& off) { correction_ = off; }
@@ -71,6 +74,7 @@ class Replica {
 
    private:
     friend class Group;
+    uint64_t last_minted(Actor actor) const;
     struct Staged {
       Object before;                // stored
       std::optional<Object> after;  // filled

@@ -4,6 +4,7 @@
 
 #include "replication/bugs.h"
 #include "replication/codec.h"
+#include "replication/typed.h"
 
 namespace covey {
 namespace {
@@ -163,9 +164,7 @@ void Upkeep::expire(Now now, Partition& partition) {
       return;
     }
     Context covers;
-    for (const Version& version : object->versions) {
-      if (version.expires_ms != 0 && version.expires_ms <= now.wall_ms) covers.add(version.dot);
-    }
+    for (const Version& version : take_expired(*object, now.wall_ms)) covers.add(version.dot);
     if (covers.empty()) continue;
     ++shard_.stats.expired;
     if (!bug(Bug::expiry_without_dot)) {

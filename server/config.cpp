@@ -124,6 +124,7 @@ void read_backup(ConfigReader& root, Config& config) {
 void read_limits(ConfigReader& root, Config& config) {
   ConfigReader in = root.object("limits");
   config.value_bytes_max = in.number_or("value_bytes", mib, 1, 8 * mib);
+  config.elements_max = static_cast<uint32_t>(in.number_or("elements", 10'000, 1, 50'000));
   config.batch_bytes_max = in.number_or("batch_bytes", 64 * mib, 1024, 1024 * mib);
   config.connections_max = in.number_or("connections", 4096, 1, 1'000'000);
   config.peer_buffer_bytes_max = in.number_or("peer_buffer_bytes", 16 * mib, mib, 4096 * mib);

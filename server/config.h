@@ -74,6 +74,7 @@ struct Config {
   DetectorOptions detector;
 
   size_t value_bytes_max = 1024 * 1024;
+  uint32_t elements_max = 10'000;  // of a set, a hash, a counter
   size_t batch_bytes_max = 64 * 1024 * 1024;
   size_t connections_max = 4096;
   size_t peer_buffer_bytes_max = 16 * 1024 * 1024;

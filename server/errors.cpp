@@ -23,8 +23,6 @@ void append_owners(std::string& out, const Response& response) {
   out.push_back('}');
 }
 
-bool writes(Operation operation) { return operation == Operation::put || operation == Operation::erase; }
-
 ErrorAnswer unavailable(const Response& response, Operation operation) {
   ErrorAnswer error{503, "unavailable", {}, {}};
   error.message = std::to_string(response.needed) + " of " + std::to_string(response.owners) +
@@ -48,6 +46,40 @@ ErrorAnswer timed_out(const Response& response, Operation operation) {
   append_owners(error.details, response);
   if (writes(operation)) error.details.append(",\"outcome\":\"unknown\"");
   return error;
+}
+
+ErrorAnswer change_refused(Status status) {
+  switch (status) {
+    case Status::wrong_type:
+      return {409,
+              "wrong_type",
+              "The key holds another type than this operation is for: use the operations of its type, or "
+              "delete it.",
+              {}};
+    case Status::not_a_number:
+      return {409,
+              "not_a_number",
+              "What is stored is no number that this could be added to: an integer takes integers alone.",
+              {}};
+    case Status::number_overflow:
+      return {409, "number_overflow", "The sum would be beyond what a counter holds: add less.", {}};
+    case Status::too_many_elements:
+      return {409,
+              "too_many_elements",
+              "The key holds as many elements as it may (limits.elements): remove some, or use several keys.",
+              {}};
+    case Status::too_many_tokens:
+      return {409,
+              "too_many_tokens",
+              "The counter remembers as many tokens as it may: increment it without a token, or try again "
+              "when the "
+              "oldest are an hour old.",
+              {}};
+    default:
+      return too_large(
+          "All elements of the key together would be over limits.value_bytes: remove some, or use several "
+          "keys.");
+  }
 }
 
 }  // namespace
@@ -87,6 +119,15 @@ ErrorAnswer error_of(const Response& response, Operation operation) {
               "storage_failed",
               "The coordinating replica could not use its storage and wrote nothing: look into its log.",
               {}};
+    case Status::wrong_type:
+    case Status::not_a_number:
+    case Status::number_overflow:
+    case Status::too_many_elements:
+    case Status::too_many_tokens:
+    case Status::object_too_large:
+      return change_refused(response.status);
+    case Status::count:
+      break;
     case Status::not_found:
       return not_found("Nothing is stored under this key: write it first.");
     case Status::ok:

@@ -10,8 +10,6 @@ namespace {
 constexpr size_t asks_max = 64;  // keys of one command asked for at once
 constexpr uint32_t attempts_max = 4;
 
-bool writes(Operation operation) { return operation == Operation::put || operation == Operation::erase; }
-
 }  // namespace
 
 std::string resp_error(const Response& response, Operation operation) {

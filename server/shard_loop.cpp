@@ -55,6 +55,8 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
   options.stand_in_bytes_max = config.stand_in_bytes_max / options.shards;
+  options.elements_max = config.elements_max;
+  options.elements_bytes_max = config.value_bytes_max;
   if (config.transfer_bytes_per_second != 0)
     options.transfer_bytes_per_second =
         std::max<uint64_t>(1, config.transfer_bytes_per_second / options.shards);
@@ -273,7 +275,7 @@ void ShardLoop::submit(Request&& request, std::shared_ptr<Requester> requester, 
   pending.operation = request.operation;
   ++pending_count_;
   feed_.expect(std::move(row));
-  bool writes = request.operation == Operation::put || request.operation == Operation::erase;
+  const bool writes = covey::writes(request.operation);
   if (writes && unsynced_since_us_ == 0) unsynced_since_us_ = now().tick_us;
   RequestId id{static_cast<uint64_t>(pending.generation) << 32 | place};
   if (performing_) {

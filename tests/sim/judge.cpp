@@ -39,6 +39,7 @@ void Oracle::answered(const ClientOperation& operation, uint64_t wall_ms, Totals
   switch (operation.request.operation) {
     case Operation::put:
     case Operation::erase:
+    case Operation::change:
       judge_write(operation, totals);
       return;
     case Operation::get:

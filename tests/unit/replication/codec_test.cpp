@@ -127,6 +127,36 @@ TEST_CASE("an object of another format, or with impossible fields, is refused", 
   CHECK_FALSE(decode_object(encode(unordered)));
 }
 
+TEST_CASE("registers are stored as they were before there were other kinds of versions", "[codec]") {
+  Object object;
+  object.versions.push_back({{{1}, {2}}, {3}, 0, "application/json", "7", {}, {}});
+  const std::string bytes =
+      bytes_of({1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, '7', 0});
+  CHECK(encode(object) == bytes);
+  CHECK(decode_object(bytes) == object);
+  object.versions[0].kind = VersionKind::field;
+  object.versions[0].name = "f";
+  const std::string typed =
+      bytes_of({2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, '7', 3, 1, 'f', 0});
+  CHECK(encode(object) == typed);
+  CHECK(decode_object(typed) == object);
+}
+
+TEST_CASE("kinds that are not known, and registers in the format of others, are refused", "[codec]") {
+  Object object;
+  object.versions.push_back({{{1}, {2}}, {3}, 0, {}, "7", VersionKind::member, "a"});
+  std::string bytes = encode(object);
+  const size_t kind = bytes.size() - 4;
+  REQUIRE(bytes[kind] == 2);
+  for (int other : {0, static_cast<int>(VersionKind::count), 255}) {
+    bytes[kind] = static_cast<char>(other);
+    CHECK_FALSE(decode_object(bytes));
+  }
+  bytes = encode(object);
+  bytes.replace(kind, 3, bytes_of({0, 0}));
+  CHECK_FALSE(decode_object(bytes));
+}
+
 TEST_CASE("storage keys sort by partition, then table, then key", "[codec]") {
   CHECK(object_key(PartitionId{1}, "t", "z") < object_key(PartitionId{2}, "a", "a"));
   CHECK(object_key(PartitionId{255}, "t", "z") < object_key(PartitionId{256}, "a", "a"));
