@@ -268,11 +268,14 @@ void Node::refuse(const Client& client, const Response& response) {
       return refuse(client, ErrorCode::temporarily_unavailable, "overloaded; nothing was written");
     case Status::precondition_failed:
       return refuse(client, ErrorCode::precondition_failed, "a precondition failed; nothing was written");
+    case Status::number_overflow:
+      return refuse(client, ErrorCode::abort, "the sum would be beyond 64 bits; nothing was written");
     case Status::too_many_siblings:
-      return refuse(client, ErrorCode::abort, "the key holds too many siblings; nothing was written");
-    case Status::disk_full:
-    case Status::storage_failed:
-      return refuse(client, ErrorCode::abort, "the store has failed; nothing was written");
+    case Status::too_many_elements:
+    case Status::object_too_large:
+      return refuse(client, ErrorCode::abort, "the key would hold too much; nothing was written");
+    default:
+      return refuse(client, ErrorCode::abort, "refused; nothing was written");
   }
 }
 

@@ -70,8 +70,8 @@ class Node {
   bool serve_counter(Now now, const Client& client, const Message& message);
   bool serve_registers(Now now, const Client& client, const Message& message);
 
-  void add_member(Now now, const Client& client, const Json& element, const char* answer_type);
-  void read_members(Now now, const Client& client, const char* answer_field);
+  // Asks for it, and answers the client when it is done.
+  void write(Now now, const Client& client, Request request, const char* answer_type);
   // All keys of a table with their live versions, partition by partition, as this node has them.
   using Rows = std::vector<std::pair<std::string, Object>>;
   void gather(Now now, const Client& client, const std::string& table, std::function<void(Rows&)> then);
@@ -106,7 +106,6 @@ class Node {
   std::optional<Client> init_;  // not answered yet
   uint64_t greet_at_us_ = 0;    // 0: done
   uint64_t init_until_us_ = 0;
-  uint64_t own_total_ = 0;  // counters: of this process, as two's complement
 };
 
 }  // namespace covey::maelstrom

@@ -1,26 +1,28 @@
 // Broadcast, sets and counters: every node answers by itself, and gossip brings all nodes to the same.
-#include <limits>
 #include <utility>
 
+#include "replication/hash.h"
+#include "replication/typed.h"
 #include "tests/maelstrom/node.h"
 
 namespace covey::maelstrom {
 namespace {
 
-constexpr const char* members_table = "members";
-constexpr const char* totals_table = "totals";
+constexpr const char* messages_table = "messages";
+constexpr const char* sets_table = "sets";
+constexpr const char* counters_table = "counters";
+// A change sends all of its key's set to the other nodes: hence several keys.
+constexpr uint32_t set_parts = 16;
 constexpr uint32_t page_keys = 1'000;
 constexpr uint32_t local_timeout_ms = 900;
 constexpr int64_t delta_max = int64_t{1} << 53;  // what every JSON reader takes as a whole number
 
-Request write_here(std::string table, std::string key, std::string value) {
-  return {.operation = Operation::put,
+Request here(Operation operation, std::string table, std::string key) {
+  return {.operation = operation,
           .table = std::move(table),
           .key = std::move(key),
           .level = {Level::Kind::one},
-          .timeout_ms = local_timeout_ms,
-          .overwrite = true,
-          .value = std::move(value)};
+          .timeout_ms = local_timeout_ms};
 }
 
 }  // namespace
@@ -55,28 +57,14 @@ void Node::gather_next(Now now, std::shared_ptr<Gathering> gathering) {
   });
 }
 
-void Node::add_member(Now now, const Client& client, const Json& element, const char* answer_type) {
-  std::string key = element.dump();
-  if (key.size() > key_bytes_max) {
-    refuse(client, ErrorCode::malformed_request,
-           "the element's JSON is longer than " + std::to_string(key_bytes_max) + " bytes");
-    return;
-  }
-  ask(now, write_here(members_table, std::move(key), ""),
-      [this, client, answer_type](Now, Response& response) {
-        if (response.status != Status::ok) return refuse(client, response);
-        reply(client, {{"type", answer_type}});
-      });
-}
-
-void Node::read_members(Now now, const Client& client, const char* answer_field) {
-  gather(now, client, members_table, [this, client, answer_field](Rows& rows) {
-    Json elements = Json::array();
-    for (const auto& [key, object] : rows) elements.push_back(Json::parse(key, nullptr, false));
-    reply(client, {{"type", "read_ok"}, {answer_field, std::move(elements)}});
+void Node::write(Now now, const Client& client, Request request, const char* answer_type) {
+  ask(now, std::move(request), [this, client, answer_type](Now, Response& response) {
+    if (response.status != Status::ok) return refuse(client, response);
+    reply(client, {{"type", answer_type}});
   });
 }
 
+// Every message is a key of its own.
 bool Node::serve_broadcast(Now now, const Client& client, const Message& message) {
   if (message.type == "topology") {
     // Who gossips with whom is the core's own choice.
@@ -84,31 +72,57 @@ bool Node::serve_broadcast(Now now, const Client& client, const Message& message
     return true;
   }
   if (message.type == "read") {
-    read_members(now, client, "messages");
+    gather(now, client, messages_table, [this, client](Rows& rows) {
+      Json messages = Json::array();
+      for (const auto& [key, object] : rows) messages.push_back(Json::parse(key, nullptr, false));
+      reply(client, {{"type", "read_ok"}, {"messages", std::move(messages)}});
+    });
     return true;
   }
   if (message.type != "broadcast" || !message.body.contains("message")) return false;
-  add_member(now, client, message.body["message"], "broadcast_ok");
+  std::string key = message.body["message"].dump();
+  if (key.size() > key_bytes_max) {
+    refuse(client, ErrorCode::malformed_request,
+           "the message's JSON is longer than " + std::to_string(key_bytes_max) + " bytes");
+    return true;
+  }
+  Request put = here(Operation::put, messages_table, std::move(key));
+  put.overwrite = true;
+  write(now, client, std::move(put), "broadcast_ok");
   return true;
 }
 
 bool Node::serve_set(Now now, const Client& client, const Message& message) {
   if (message.type == "read") {
-    read_members(now, client, "value");
+    gather(now, client, sets_table, [this, client](Rows& rows) {
+      Json elements = Json::array();
+      for (const auto& [key, object] : rows) {
+        for (std::string_view element : members(object))
+          elements.push_back(Json::parse(element.begin(), element.end(), nullptr, false));
+      }
+      reply(client, {{"type", "read_ok"}, {"value", std::move(elements)}});
+    });
     return true;
   }
   if (message.type != "add" || !message.body.contains("element")) return false;
-  add_member(now, client, message.body["element"], "add_ok");
+  std::string element = message.body["element"].dump();
+  if (element.size() > element_bytes_max) {
+    refuse(client, ErrorCode::malformed_request,
+           "the element's JSON is longer than " + std::to_string(element_bytes_max) + " bytes");
+    return true;
+  }
+  Request add = here(Operation::change, sets_table, std::to_string(hash_bytes(element, 0) % set_parts));
+  add.changes = {{ChangeKind::add, std::move(element), {}}};
+  write(now, client, std::move(add), "add_ok");
   return true;
 }
 
-// What each process of a node has added in all stands under a key that only it writes.
 bool Node::serve_counter(Now now, const Client& client, const Message& message) {
   if (message.type == "read") {
-    gather(now, client, totals_table, [this, client](Rows& rows) {
-      uint64_t sum = 0;
-      for (const auto& [key, object] : rows) sum += std::stoull(newest(object)->value);
-      reply(client, {{"type", "read_ok"}, {"value", static_cast<int64_t>(sum)}});
+    ask(now, here(Operation::get, counters_table, "sum"), [this, client](Now, Response& response) {
+      if (response.status != Status::ok && response.status != Status::not_found)
+        return refuse(client, response);
+      reply(client, {{"type", "read_ok"}, {"value", counter_value(response.object).integer}});
     });
     return true;
   }
@@ -121,15 +135,9 @@ bool Node::serve_counter(Now now, const Client& client, const Message& message) 
            "'delta' is a whole number up to 2^53, and not negative in g-counter");
     return true;
   }
-  const auto added = static_cast<uint64_t>(delta.get<int64_t>());
-  own_total_ += added;
-  std::string key = name_ + "/" + std::to_string(options_.incarnation);
-  ask(now, write_here(totals_table, std::move(key), std::to_string(own_total_)),
-      [this, client, added](Now, Response& response) {
-        if (response.status == Status::ok) return reply(client, {{"type", "add_ok"}});
-        own_total_ -= added;
-        refuse(client, response);
-      });
+  Request add = here(Operation::change, counters_table, "sum");
+  add.changes = {{ChangeKind::increment, {}, std::to_string(delta.get<int64_t>())}};
+  write(now, client, std::move(add), "add_ok");
   return true;
 }
 

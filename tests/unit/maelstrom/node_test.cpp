@@ -141,13 +141,34 @@ TEST_CASE("a counter takes whole numbers only, and one that grows no negative on
   CHECK(nodes.ask("n1", {{"type", "read"}})["value"] == 0);
 }
 
-TEST_CASE("a set of more elements than a page of keys is read whole", "[maelstrom]") {
-  Nodes nodes(1, Workload::g_set);
+TEST_CASE("more messages than a page of keys has room for are read whole", "[maelstrom]") {
+  Nodes nodes(1, Workload::broadcast);
   constexpr int count = 12'000;
-  for (int i = 0; i < count; ++i) nodes.send("n1", {{"type", "add"}, {"element", i}});
-  const Json value = nodes.ask("n1", {{"type", "read"}})["value"];
-  REQUIRE(value.size() == count);
-  CHECK(value.get<std::set<int>>().size() == count);
+  for (int i = 0; i < count; ++i) nodes.send("n1", {{"type", "broadcast"}, {"message", i}});
+  const Json messages = nodes.ask("n1", {{"type", "read"}})["messages"];
+  REQUIRE(messages.size() == count);
+  CHECK(messages.get<std::set<int>>().size() == count);
+}
+
+TEST_CASE("nodes apart go on adding to a set, and each element is in it once", "[maelstrom]") {
+  Nodes nodes(2, Workload::g_set);
+  nodes.apart = {"n1"};
+  for (const char* name : {"n1", "n2"}) {
+    for (const Json& element : {Json("both"), Json(name), Json({{"k", {1.5, nullptr}}})})
+      CHECK(nodes.ask(name, {{"type", "add"}, {"element", element}})["type"] == "add_ok");
+    CHECK(nodes.ask(name, {{"type", "read"}})["value"].size() == 3);
+  }
+  nodes.apart = {};
+  nodes.wait_ms(5'000);
+  const std::set<std::string> expected = {"\"both\"", "\"n1\"", "\"n2\"", R"({"k":[1.5,null]})"};
+  for (const char* name : {"n1", "n2"}) {
+    const Json value = nodes.ask(name, {{"type", "read"}})["value"];
+    std::set<std::string> found;
+    for (const Json& element : value) found.insert(element.dump());
+    CHECK(value.size() == 4);
+    CHECK(found == expected);
+  }
+  CHECK(nodes.ask("n1", {{"type", "add"}, {"element", std::string(70'000, 'x')}})["code"] == 12);
 }
 
 TEST_CASE("there are limits to requests in flight and to nodes", "[maelstrom]") {
