@@ -39,6 +39,7 @@ void add_options(CLI::App& app, Options& options) {
                  "Whom to compare with: redis, redis-benchmark, etcd, rocksdb, none")
       ->delimiter(',')
       ->check(CLI::IsMember({"redis", "redis-benchmark", "etcd", "rocksdb", "none"}));
+  app.add_flag("!--no-http", options.http, "Ask covey over the Redis protocol alone");
   app.add_option("--connections", options.connections)->capture_default_str()->check(CLI::Range(1, 10'000));
   app.add_option("--value-bytes", options.value_bytes)
       ->capture_default_str()

@@ -16,6 +16,7 @@ struct Options {
   std::vector<std::string> durabilities = {"sync", "interval", "none"};
   std::vector<uint32_t> pipelines = {1, 16};
   std::vector<std::string> peers = {"redis", "redis-benchmark", "etcd", "rocksdb"};
+  bool http = true;  // covey is asked over HTTP, too
   uint32_t connections = 50;
   uint32_t value_bytes = 100;
   uint64_t keys = 100'000;

@@ -1,5 +1,5 @@
-// How requests are written and answers are read: HTTP for covey, RESP for redis, gRPC for etcd. One object
-// serves one connection of the load generator.
+// How requests are written and answers are read: HTTP and RESP for covey, RESP for redis, gRPC for etcd. One
+// object serves one connection of the load generator.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ struct Answers {
 class Protocol {
  public:
   virtual ~Protocol() = default;
-  // What a connection sends before its first batch. Needs no answer.
+  // What a connection sends before its first batch. Answers to it are not counted.
   virtual void append_greeting(std::string&) {}
   virtual void append_put(std::string& out, std::string_view key, std::string_view value) = 0;
   virtual void append_get(std::string& out, std::string_view key) = 0;
@@ -34,6 +34,8 @@ class Protocol {
 std::unique_ptr<Protocol> covey_http(const std::string& table, const std::string& query);
 // wait_replicas > 0: a WAIT for so many replicas ends each batch, as redis clients do it that want that.
 std::unique_ptr<Protocol> resp(uint32_t wait_replicas);
+// For covey: in this table, with R and W at this level.
+std::unique_ptr<Protocol> covey_resp(const std::string& table, uint32_t level);
 // etcd's own protocol: gRPC over HTTP/2, its KV service. serializable: reads that any member answers alone.
 std::unique_ptr<Protocol> etcd_grpc(bool serializable);
 

@@ -44,6 +44,7 @@ CoveyCluster::CoveyCluster(const CoveyOptions& options, const fs::path& director
     : options_(options),
       directory_(directory),
       http_ports_(free_ports(options.nodes)),
+      resp_ports_(free_ports(options.nodes)),
       peer_ports_(free_ports(options.nodes)) {
   std::vector<std::string> seeds;
   for (const uint16_t port : peer_ports_) seeds.push_back(local(port));
@@ -57,7 +58,8 @@ CoveyCluster::CoveyCluster(const CoveyOptions& options, const fs::path& director
         {"node", name},
         {"data_dir", (directory / name).string()},
         {"threads", options.threads},
-        {"listen", {{"http", local(http_ports_[i])}, {"peer", local(peer_ports_[i])}}},
+        {"listen",
+         {{"http", local(http_ports_[i])}, {"resp", local(resp_ports_[i])}, {"peer", local(peer_ports_[i])}}},
         {"cluster",
          {{"name", "bench"}, {"partitions", partitions}, {"replicas", options.nodes}, {"seeds", seeds}}},
         {"consistency", {{"timeout_ms", 5000}}},

@@ -41,6 +41,7 @@ class CoveyCluster {
   void limit_transfers(std::optional<uint64_t> bytes_per_second);
   double ready_seconds() const { return ready_seconds_; }
   const std::vector<uint16_t>& http_ports() const { return http_ports_; }
+  const std::vector<uint16_t>& resp_ports() const { return resp_ports_; }
   Process& process(size_t node) { return processes_.at(node); }
   double cpu_seconds() const;  // of all nodes
   size_t nodes() const { return http_ports_.size(); }
@@ -58,6 +59,7 @@ class CoveyCluster {
   CoveyOptions options_;
   std::filesystem::path directory_;
   std::vector<uint16_t> http_ports_;
+  std::vector<uint16_t> resp_ports_;
   std::vector<uint16_t> peer_ports_;
   std::map<size_t, Process> processes_;
   double ready_seconds_ = 0;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <stdexcept>
+#include <utility>
 
 namespace covey::bench {
 namespace {
@@ -44,48 +46,61 @@ void check_fill(const LoadResult& result, const char* what) {
                            " writes failed, the first with: " + result.first_failure);
 }
 
+enum class CoveyProtocol { http, resp };
+
 class CoveySide final : public Side {
  public:
-  CoveySide(const Options& options, uint32_t nodes, Durability durability,
-            const std::filesystem::path& directory, std::string name = "covey", bool json_values = false,
-            bool columns = false)
+  CoveySide(const Options& options, std::shared_ptr<CoveyCluster> cluster, CoveyProtocol protocol,
+            std::string name, bool json_values = false)
       : options_(options),
+        cluster_(std::move(cluster)),
+        protocol_(protocol),
         name_(std::move(name)),
-        json_values_(json_values),
-        cluster_({.program = options.coveyd,
-                  .nodes = nodes,
-                  .durability = durability,
-                  .threads = options.threads,
-                  .columns = columns},
-                 directory) {}
+        json_values_(json_values) {}
   std::string name(const Question&) const override { return name_; }
   bool answers(const Question&) const override { return true; }
   void fill() override {
     Load load = load_for(
-        {.operation = Operation::put, .replicas = static_cast<uint32_t>(cluster_.nodes()), .pipeline = 16});
+        {.operation = Operation::put, .replicas = static_cast<uint32_t>(cluster_->nodes()), .pipeline = 16});
     load.each_key_once = true;
     check_fill(run_load(load), "covey");
-    cluster_.wait_until_equal(std::chrono::seconds(60));
+    cluster_->wait_until_equal(std::chrono::seconds(60));
   }
   Sample measure(const Question& question) override {
-    return measure_load(load_for(question), [this] { return cluster_.cpu_seconds(); });
+    return measure_load(load_for(question), [this] { return cluster_->cpu_seconds(); });
   }
 
  private:
   Load load_for(const Question& question) const {
     Load load = base_load(options_, question);
-    load.ports = cluster_.http_ports();
     load.json_values = json_values_;
+    if (protocol_ == CoveyProtocol::resp) {
+      load.ports = cluster_->resp_ports();
+      load.protocol = [level = question.replicas] { return covey_resp(CoveyCluster::table, level); };
+      return load;
+    }
+    load.ports = cluster_->http_ports();
     const std::string query =
         (question.operation == Operation::put ? "w=" : "r=") + std::to_string(question.replicas);
     load.protocol = [query] { return covey_http(CoveyCluster::table, query); };
     return load;
   }
   const Options& options_;
+  const std::shared_ptr<CoveyCluster> cluster_;
+  const CoveyProtocol protocol_;
   const std::string name_;
   const bool json_values_;
-  CoveyCluster cluster_;
 };
+
+std::shared_ptr<CoveyCluster> start_covey(const Options& options, uint32_t nodes, Durability durability,
+                                          const std::filesystem::path& directory, bool columns = false) {
+  return std::make_shared<CoveyCluster>(CoveyOptions{.program = options.coveyd,
+                                                     .nodes = nodes,
+                                                     .durability = durability,
+                                                     .threads = options.threads,
+                                                     .columns = columns},
+                                        directory);
+}
 
 class RedisSide final : public Side {
  public:
@@ -105,12 +120,9 @@ class RedisSide final : public Side {
     check_fill(run_load(load), "redis");
   }
   Sample measure(const Question& question) override {
-    const Sample sample = measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
-    last_per_second_ = sample.per_second;
-    return sample;
+    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
   }
   uint16_t port() const { return servers_.port(); }
-  double last_per_second() const { return last_per_second_; }
 
  private:
   static uint32_t waits(const Question& question) {
@@ -124,22 +136,31 @@ class RedisSide final : public Side {
   }
   const Options& options_;
   RedisServers servers_;
-  double last_per_second_ = 0;
 };
 
-// redis' own load generator against the same redis-server, to see that ours does not slow it down.
+// redis' own load generator, against a redis-server or a coveyd that another side has started and filled: it
+// knows neither tables nor levels.
 class RedisBenchmarkSide final : public Side {
  public:
-  RedisBenchmarkSide(const Options& options, const RedisSide& redis, const std::filesystem::path& directory)
-      : options_(options), redis_(redis), directory_(directory) {}
-  std::string name(const Question&) const override { return "redis, by redis-benchmark"; }
+  RedisBenchmarkSide(const Options& options, uint16_t port, std::string server,
+                     const std::filesystem::path& directory)
+      : options_(options), port_(port), server_(std::move(server)), directory_(directory) {}
+  std::string name(const Question&) const override { return server_ + ", by redis-benchmark"; }
   bool answers(const Question& question) const override { return question.replicas == 1; }
+  void fill() override {
+    Load load = base_load(options_, {.operation = Operation::put, .pipeline = 16});
+    load.ports = {port_};
+    load.protocol = [] { return resp(0); };
+    load.each_key_once = true;
+    check_fill(run_load(load), name({}).c_str());
+  }
   Sample measure(const Question& question) override {
-    const auto requests =
-        static_cast<uint64_t>(std::max(1000.0, redis_.last_per_second() * options_.seconds));
+    // It counts requests and not seconds.
+    const auto rate = rates_.try_emplace({question.operation, question.pipeline}, 20'000.0).first;
+    const auto requests = static_cast<uint64_t>(std::max(1000.0, rate->second * options_.seconds));
     const bool put = question.operation == Operation::put;
     const std::string text =
-        output_of({"redis-benchmark", "-p", std::to_string(redis_.port()), "-t", put ? "set" : "get", "-n",
+        output_of({"redis-benchmark", "-p", std::to_string(port_), "-t", put ? "set" : "get", "-n",
                    std::to_string(requests), "-c", std::to_string(options_.connections), "-P",
                    std::to_string(question.pipeline), "-d", std::to_string(options_.value_bytes), "-r",
                    std::to_string(options_.keys), "--csv"},
@@ -155,7 +176,7 @@ class RedisBenchmarkSide final : public Side {
       throw std::runtime_error("redis-benchmark printed: " + text);
     }
     Sample sample;
-    sample.per_second = figures[0];
+    sample.per_second = rate->second = figures[0];
     sample.p50_us = figures[3] * 1000;
     sample.p99_us = figures[5] * 1000;
     return sample;
@@ -163,8 +184,10 @@ class RedisBenchmarkSide final : public Side {
 
  private:
   const Options& options_;
-  const RedisSide& redis_;
-  std::filesystem::path directory_;
+  const uint16_t port_;
+  const std::string server_;
+  const std::filesystem::path directory_;
+  std::map<std::pair<Operation, uint32_t>, double> rates_;  // by operation and pipeline, of the last round
 };
 
 class EtcdSide final : public Side {
@@ -211,14 +234,21 @@ std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t 
     return program;
   };
   std::vector<std::unique_ptr<Side>> sides;
-  sides.push_back(std::make_unique<CoveySide>(options, nodes, durability, directory));
+  const auto covey = start_covey(options, nodes, durability, directory);
+  sides.push_back(std::make_unique<CoveySide>(options, covey, CoveyProtocol::resp, "covey"));
+  if (options.http)
+    sides.push_back(std::make_unique<CoveySide>(options, covey, CoveyProtocol::http, "covey, HTTP"));
+  const bool redis_benchmark = nodes == 1 && wanted("redis-benchmark");
+  if (redis_benchmark) {
+    const uint16_t port = covey->resp_ports().front();
+    sides.push_back(std::make_unique<RedisBenchmarkSide>(options, port, "covey", directory));
+  }
   if (wanted("redis")) {
     auto redis = std::make_unique<RedisSide>(options, nodes, durability, directory);
-    const RedisSide& reference = *redis;
+    const uint16_t port = redis->port();
     sides.push_back(std::move(redis));
-    if (nodes == 1 && wanted("redis-benchmark")) {
-      sides.push_back(std::make_unique<RedisBenchmarkSide>(options, reference, directory));
-    }
+    if (redis_benchmark)
+      sides.push_back(std::make_unique<RedisBenchmarkSide>(options, port, "redis", directory));
   }
   // etcd has no mode but that of syncing each write.
   if (nodes == 3 && durability == Durability::sync && wanted("etcd")) {
@@ -235,8 +265,9 @@ std::vector<std::unique_ptr<Side>> start_column_sides(const Options& options, ui
   for (const bool columns : {true, false}) {
     const std::filesystem::path own = directory / (columns ? "columns" : "none");
     std::filesystem::create_directory(own);
-    sides.push_back(std::make_unique<CoveySide>(options, nodes, durability, own,
-                                                columns ? "two columns" : "no columns", true, columns));
+    sides.push_back(
+        std::make_unique<CoveySide>(options, start_covey(options, nodes, durability, own, columns),
+                                    CoveyProtocol::http, columns ? "two columns" : "no columns", true));
   }
   return sides;
 }
