@@ -20,6 +20,7 @@ test_packages=(
   python3 clang-format    # tests/tidy
   curl jq procps iproute2 # real-process tests, the demonstration
   redis-server            # answers of the Redis protocol are compared with its own
+  redis-tools python3-redis ruby-redis # clients of Redis that must find a node like any other
 )
 lint_packages=(clang libclang-rt-14-dev clang-tidy)
 bench_packages=(wrk redis-server redis-tools etcd-server)

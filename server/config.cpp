@@ -101,7 +101,7 @@ void read_storage(ConfigReader& root, Config& config) {
   durability.finish();
   ConfigReader storage = root.object("storage");
   config.cache_bytes = storage.number_or("cache_mb", 64, 8, 1024 * 1024) * mib;
-  config.object_cache_bytes = storage.number_or("object_cache_mb", 32, 0, 1024 * 1024) * mib;
+  config.object_cache_bytes = storage.number_or("object_cache_mb", 256, 0, 1024 * 1024) * mib;
   config.write_buffer_bytes = storage.number_or("write_buffer_mb", 64, 4, 65536) * mib;
   config.free_space_bytes = storage.number_or("free_space_mb", 256, 0, 1024ull * 1024 * 1024) * mib;
   storage.finish();

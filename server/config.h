@@ -53,7 +53,7 @@ struct Config {
   uint32_t sync_interval_ms = 1000;
 
   uint64_t cache_bytes = 64ull << 20;
-  uint64_t object_cache_bytes = 32ull << 20;  // of all shards together
+  uint64_t object_cache_bytes = 256ull << 20;  // of all shards together
   uint64_t write_buffer_bytes = 64ull << 20;
   uint64_t free_space_bytes = 256ull << 20;
 

@@ -1,8 +1,10 @@
 #include "server/resp_call.h"
 
+#include "replication/plan.h"
 #include "server/call_options.h"
 #include "server/errors.h"
 #include "server/read_rows.h"
+#include "server/resp_value.h"
 
 namespace covey::server {
 namespace {
@@ -92,7 +94,7 @@ void RespCall::answered(uint64_t place, Response&& response) {
     plan_.refused(place);
     return key_done();
   }
-  if (response.status != Status::ok) return key_failed(resp_error(response, Operation::put));
+  if (response.status != Status::ok) return key_failed(error_of_write(response));
   if (plan_.wrote) plan_.wrote(place, response);
   key_done();
 }
@@ -122,8 +124,18 @@ void RespCall::condition(size_t place, Request& request, const Response& read) c
 
 void RespCall::write(size_t place, KeyChange change, const Response* read) {
   if (change.kind == KeyChange::Kind::none) return key_done();
+  if (change.kind == KeyChange::Kind::fail) return key_failed(std::move(change.value));
   const TableDefinition* table = shard().table(table_);
   if (table == nullptr) return key_failed("ERR " + no_such_table(table_).message);
+  if (change.kind == KeyChange::Kind::apply) {
+    Request asked = request(Operation::change, plan_.keys[place]);
+    if (!sound(change.changes))
+      return key_failed("ERR an element, or the name of a field, has at most " +
+                        std::to_string(element_bytes_max) + " bytes");
+    asked.changes = std::move(change.changes);
+    asked.expires_ms = change.expires_ms;
+    return shard().ask(std::move(asked), shared_from_this(), place);
+  }
   const bool puts = change.kind == KeyChange::Kind::put;
   Request asked = request(puts ? Operation::put : Operation::erase, plan_.keys[place]);
   asked.overwrite = plan_.overwrites;
@@ -146,6 +158,13 @@ void RespCall::write(size_t place, KeyChange change, const Response* read) {
     asked.expires_ms = change.expires_ms;
   }
   shard().ask(std::move(asked), shared_from_this(), place, std::move(row));
+}
+
+std::string RespCall::error_of_write(const Response& response) const {
+  if (response.status == Status::wrong_type) return std::string(wrong_type_error);
+  if (response.status == Status::not_a_number) return std::string(plan_.errors.not_a_number);
+  if (response.status == Status::number_overflow) return std::string(plan_.errors.overflow);
+  return resp_error(response, Operation::put);
 }
 
 void RespCall::key_done() {

@@ -22,16 +22,31 @@ namespace covey::server {
 
 // What is done to a key.
 struct KeyChange {
-  enum class Kind { none, put, erase } kind = Kind::none;
-  std::string value;
+  enum class Kind { none, put, erase, apply, fail } kind = Kind::none;
+  std::string value;                        // of fail: the error
   uint64_t expires_ms = 0;                  // 0: never
   std::optional<std::string> content_type;  // nullopt: the table's
   std::optional<Context> context;           // beside what was read
+  std::vector<Change> changes;              // of apply
 
   static KeyChange put(std::string value, uint64_t expires_ms = 0) {
-    return {Kind::put, std::move(value), expires_ms, {}, {}};
+    return {Kind::put, std::move(value), expires_ms, {}, {}, {}};
   }
-  static KeyChange erase() { return {Kind::erase, {}, 0, {}, {}}; }
+  static KeyChange erase() { return {Kind::erase, {}, 0, {}, {}, {}}; }
+  // What the coordinating replica decides by what it holds, whatever was read. expires_ms: of
+  // ChangeKind::expire.
+  static KeyChange apply(std::vector<Change> changes, uint64_t expires_ms = 0) {
+    return {Kind::apply, {}, expires_ms, {}, {}, std::move(changes)};
+  }
+  static KeyChange fail(std::string_view error) { return {Kind::fail, std::string(error), 0, {}, {}, {}}; }
+};
+
+inline constexpr std::string_view not_an_integer = "ERR value is not an integer or out of range";
+
+// What a command says where its change does not fit what the key holds: Redis has a text for each.
+struct KeyErrors {
+  std::string_view not_a_number = not_an_integer;
+  std::string_view overflow = "ERR increment or decrement would overflow";
 };
 
 struct KeyPlan {
@@ -47,6 +62,7 @@ struct KeyPlan {
   // it is written all the same.
   std::function<void(size_t place)> refused;
   std::function<void(RespReply& reply)> answer;  // once all keys are done
+  KeyErrors errors;
 };
 
 class RespCall : public Requester, public std::enable_shared_from_this<RespCall> {
@@ -91,6 +107,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   void write(size_t place, KeyChange change, const Response* read);
   void key_done();
   void key_failed(std::string error);
+  std::string error_of_write(const Response& response) const;
   void condition(size_t place, Request& request, const Response& read) const;
 
   std::shared_ptr<RespConnection> connection_;
@@ -107,7 +124,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   std::string error_;  // the first that a key met
 };
 
-// What is there, for readers of one value: its newest version. nullptr: nothing.
+// The newest version of what is there. nullptr: nothing.
 inline const Version* seen(const Response& read) { return newest(read.object); }
 
 // "UNAVAILABLE needed 2 reachable 1"

@@ -22,7 +22,8 @@ std::string unknown_command(const std::vector<std::string>& words) {
 std::vector<RespCommand> all_commands() {
   std::vector<RespCommand> all;
   for (auto group : {resp_session_commands(), resp_server_commands(), resp_string_commands(),
-                     resp_key_commands(), resp_scan_commands(), resp_covey_commands()}) {
+                     resp_key_commands(), resp_scan_commands(), resp_covey_commands(),
+                     resp_counter_commands(), resp_set_commands(), resp_hash_commands()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   std::sort(all.begin(), all.end(),

@@ -30,6 +30,27 @@ struct RespCommand {
   bool runs_alone() const { return whole_table || (first_key != 0 && !one_key()); }
 };
 
+// A command that reads, or writes, the key that is its first word.
+constexpr RespCommand read_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = MeteredOperation::get,
+          .first_key = 1,
+          .last_key = 1,
+          .key_step = 1,
+          .run = run};
+}
+constexpr RespCommand write_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+  return {.name = name,
+          .arity = arity,
+          .operation = MeteredOperation::put,
+          .writes = true,
+          .first_key = 1,
+          .last_key = 1,
+          .key_step = 1,
+          .run = run};
+}
+
 // The version of Redis whose commands and errors these are.
 inline constexpr std::string_view redis_version = "7.0.15";
 
@@ -48,6 +69,16 @@ std::span<const RespCommand> resp_string_commands();
 std::span<const RespCommand> resp_key_commands();
 std::span<const RespCommand> resp_scan_commands();
 std::span<const RespCommand> resp_covey_commands();
+std::span<const RespCommand> resp_counter_commands();
+std::span<const RespCommand> resp_set_commands();
+std::span<const RespCommand> resp_hash_commands();
+
+// The options of SSCAN and HSCAN. Their answer is all that matches, and the cursor 0: a set or a hash is read
+// as a whole in any case.
+struct ElementScan {
+  std::string pattern = "*";
+  bool parse(RespCall& call);  // false: it was told what is wrong
+};
 
 // Whether the word is this option, in letters of any case. `name` is lower case.
 bool is_option(std::string_view word, std::string_view name);

@@ -157,7 +157,7 @@ void RespConnection::begin_command() {
   Slot& slot = slots_.emplace_back();
   slot.command = command.command;
   slot.key_hash = command.key_hash;
-  slot.begun_us = now().tick_us;
+  slot.begun_us = last_progress_us();
   slot.request_bytes = command.bytes;
   request_bytes_ += command.bytes;
   ++under_way_;
@@ -196,7 +196,8 @@ void RespConnection::reply(uint64_t number, RespReply&& answer) {
   if (answer.failed()) ++metrics.resp_errors;
   const MeteredOperation operation =
       slot.command == nullptr ? MeteredOperation::other : slot.command->operation;
-  metrics.observe(operation, now().tick_us - std::min(now().tick_us, slot.begun_us));
+  const uint64_t now_us = now().tick_us;
+  metrics.observe(operation, now_us - std::min(now_us, slot.begun_us));
   std::string bytes = answer.take();
   if (number == first_slot_) {
     output().append(bytes);

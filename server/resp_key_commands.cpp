@@ -4,6 +4,7 @@
 
 #include "server/resp_commands.h"
 #include "server/resp_expiry.h"
+#include "server/resp_value.h"
 
 namespace covey::server {
 namespace {
@@ -43,12 +44,12 @@ void exists(RespCall& call) { count_found(call, plan_of(call), KeyChange::Kind::
 
 void type(RespCall& call) {
   KeyPlan plan = plan_of_first(call);
-  auto found = std::make_shared<bool>();
+  auto found = std::make_shared<Type>();
   plan.change = [found](size_t, const Response& read) {
-    *found = seen(read) != nullptr;
+    *found = seen_type(read);
     return KeyChange{};
   };
-  plan.answer = [found](RespReply& reply) { reply.simple(*found ? "string" : "none"); };
+  plan.answer = [found](RespReply& reply) { reply.simple(redis_name(*found)); };
   call.run(std::move(plan));
 }
 
@@ -56,10 +57,10 @@ void time_to_live(RespCall& call, int64_t unit_ms) {
   KeyPlan plan = plan_of_first(call);
   auto left = std::make_shared<int64_t>(-2);
   plan.change = [left, unit_ms](size_t, const Response& read) {
-    const Version* version = seen(read);
-    if (version == nullptr) return KeyChange{};
-    const auto milliseconds = static_cast<int64_t>(version->expires_ms) - static_cast<int64_t>(now().wall_ms);
-    *left = version->expires_ms == 0 ? -1 : (std::max<int64_t>(milliseconds, 0) + unit_ms / 2) / unit_ms;
+    if (seen(read) == nullptr) return KeyChange{};
+    const uint64_t expires_ms = seen_expiry(read);
+    const auto milliseconds = static_cast<int64_t>(expires_ms) - static_cast<int64_t>(now().wall_ms);
+    *left = expires_ms == 0 ? -1 : (std::max<int64_t>(milliseconds, 0) + unit_ms / 2) / unit_ms;
     return KeyChange{};
   };
   plan.answer = [left](RespReply& reply) { reply.integer(*left); };
@@ -102,13 +103,6 @@ std::string read_options(const std::vector<std::string>& words, ExpireOptions& o
   return {};
 }
 
-// The same value with another expiry.
-KeyChange expiring(const Version& version, uint64_t expires_ms) {
-  KeyChange change = KeyChange::put(version.value, expires_ms);
-  change.content_type = version.content_type;
-  return change;
-}
-
 void expire_at(RespCall& call, ExpiryUnit unit, std::string_view name) {
   ExpireOptions options;
   const std::string wrong = read_options(call.words, options);
@@ -119,11 +113,10 @@ void expire_at(RespCall& call, ExpiryUnit unit, std::string_view name) {
   plan.overwrites = false;
   auto done = std::make_shared<bool>();
   plan.change = [done, options, at = *at](size_t, const Response& read) {
-    const Version* version = seen(read);
-    *done = version != nullptr && options.allow(version->expires_ms, at);
+    *done = seen(read) != nullptr && options.allow(seen_expiry(read), at);
     if (!*done) return KeyChange{};
     if (at <= static_cast<int64_t>(now().wall_ms)) return KeyChange::erase();
-    return expiring(*version, static_cast<uint64_t>(at));
+    return expiring(read, static_cast<uint64_t>(at));
   };
   plan.answer = [done](RespReply& reply) { reply.integer(*done ? 1 : 0); };
   call.run(std::move(plan));
@@ -139,9 +132,8 @@ void persist(RespCall& call) {
   plan.overwrites = false;
   auto done = std::make_shared<bool>();
   plan.change = [done](size_t, const Response& read) {
-    const Version* version = seen(read);
-    *done = version != nullptr && version->expires_ms != 0;
-    return *done ? expiring(*version, 0) : KeyChange{};
+    *done = seen_expiry(read) != 0;
+    return *done ? expiring(read, 0) : KeyChange{};
   };
   plan.answer = [done](RespReply& reply) { reply.integer(*done ? 1 : 0); };
   call.run(std::move(plan));

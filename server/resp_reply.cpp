@@ -50,6 +50,8 @@ void RespReply::null_array() { out_.append(protocol_ < 3 ? "*-1\r\n" : "_\r\n");
 
 void RespReply::array(size_t count) { head('*', static_cast<int64_t>(count)); }
 
+void RespReply::set(size_t count) { head(protocol_ < 3 ? '*' : '~', static_cast<int64_t>(count)); }
+
 void RespReply::map(size_t count) {
   if (protocol_ < 3) return array(2 * count);
   head('%', static_cast<int64_t>(count));

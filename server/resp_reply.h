@@ -24,6 +24,7 @@ class RespReply {
   void null();
   void null_array();
   void array(size_t count);  // its elements follow
+  void set(size_t count);    // likewise; in version 2 an array
   void map(size_t count);    // keys and values follow; in version 2 an array of both
 
   int protocol() const { return protocol_; }

@@ -5,6 +5,7 @@
 #include "server/errors.h"
 #include "server/glob.h"
 #include "server/resp_commands.h"
+#include "server/resp_value.h"
 
 namespace covey::server {
 namespace {
@@ -17,7 +18,7 @@ constexpr int64_t scan_count_max = 10'000;
 // Goes on until `take` says that it has enough, or all is seen.
 class Walk : public Requester, public std::enable_shared_from_this<Walk> {
  public:
-  using Take = std::function<bool(const std::string& key)>;  // false: no more
+  using Take = std::function<bool(const std::string& key, const Object& object)>;  // false: no more
   struct End {
     bool all = false;  // nothing is left
     uint32_t partition = 0;
@@ -45,7 +46,7 @@ class Walk : public Requester, public std::enable_shared_from_this<Walk> {
       return call_->fail(resp_error(response, Operation::scan));
     for (const auto& [key, object] : response.rows) {
       if (object.versions.empty()) continue;
-      if (take_(key)) continue;
+      if (take_(key, object)) continue;
       start_key_ = key + '\0';  // the least key beyond it
       return then_(*call_, {false, partition_, start_key_});
     }
@@ -100,7 +101,7 @@ void keys(RespCall& call) {
   };
   auto state = std::make_shared<State>();
   const std::string pattern = call.words[1];
-  auto take = [state, pattern](const std::string& key) {
+  auto take = [state, pattern](const std::string& key, const Object&) {
     if (!matches_glob(pattern, key)) return true;
     state->bytes += key.size() + sizeof(std::string);
     state->keys.push_back(key);
@@ -118,7 +119,7 @@ void keys(RespCall& call) {
 void count_keys(RespCall& call) {
   if (!has_table(call)) return;
   auto count = std::make_shared<int64_t>(0);
-  auto take = [count](const std::string&) {
+  auto take = [count](const std::string&, const Object&) {
     ++*count;
     return true;
   };
@@ -132,12 +133,12 @@ void count_keys(RespCall& call) {
 struct ScanOptions {
   std::string pattern = "*";
   int64_t count = 10;
-  bool strings = true;  // the type that was asked for
+  std::optional<std::string> type;  // Redis' name of the one that is asked for, in lower case
 };
 
 // The error in Redis' words; empty: none.
-std::string read_options(const std::vector<std::string>& words, ScanOptions& out) {
-  for (size_t i = 2; i < words.size(); i += 2) {
+std::string read_options(const std::vector<std::string>& words, size_t from, bool typed, ScanOptions& out) {
+  for (size_t i = from; i < words.size(); i += 2) {
     if (i + 1 == words.size()) return "ERR syntax error";
     if (is_option(words[i], "count")) {
       auto count = parse_integer(words[i + 1]);
@@ -147,7 +148,8 @@ std::string read_options(const std::vector<std::string>& words, ScanOptions& out
     } else if (is_option(words[i], "match")) {
       out.pattern = words[i + 1];
     } else if (is_option(words[i], "type")) {
-      out.strings = is_option(words[i + 1], "string");
+      if (!typed) return "ERR syntax error";
+      out.type = lower_case(words[i + 1]);
     } else {
       return "ERR syntax error";
     }
@@ -155,17 +157,23 @@ std::string read_options(const std::vector<std::string>& words, ScanOptions& out
   return {};
 }
 
+std::optional<uint64_t> read_cursor(const std::string& word) {
+  auto number = parse_integer(word);
+  if (!number || *number < 0) return std::nullopt;
+  return static_cast<uint64_t>(*number);
+}
+
 void scan(RespCall& call) {
-  auto number = parse_integer(call.words[1]);
-  if (!number || *number < 0) return call.fail("ERR invalid cursor");
+  const auto number = read_cursor(call.words[1]);
+  if (!number) return call.fail("ERR invalid cursor");
   ScanOptions options;
-  const std::string wrong = read_options(call.words, options);
+  const std::string wrong = read_options(call.words, 2, true, options);
   if (!wrong.empty()) return call.fail(wrong);
   if (!has_table(call)) return;
   RespCursor from;
   from.table = call.table();
   if (*number != 0) {
-    auto known = call.shard().node().resp_cursors.find(static_cast<uint64_t>(*number));
+    auto known = call.shard().node().resp_cursors.find(*number);
     if (!known || known->table != call.table()) {
       return call.fail(
           "ERR this cursor is not known, or not any more: this node keeps the last 1024; begin again with 0");
@@ -177,8 +185,9 @@ void scan(RespCall& call) {
     int64_t seen = 0;
   };
   auto state = std::make_shared<State>();
-  auto take = [state, options](const std::string& key) {
-    if (options.strings && matches_glob(options.pattern, key)) state->keys.push_back(key);
+  auto take = [state, options](const std::string& key, const Object& object) {
+    const bool wanted = !options.type || *options.type == redis_name(type_of(object));
+    if (wanted && matches_glob(options.pattern, key)) state->keys.push_back(key);
     return ++state->seen < options.count;
   };
   auto then = [state](RespCall& done, const Walk::End& end) {
@@ -204,6 +213,18 @@ constexpr RespCommand commands[] = {
 };
 
 }  // namespace
+
+bool ElementScan::parse(RespCall& call) {
+  ScanOptions options;
+  const bool cursor = read_cursor(call.words[2]).has_value();
+  const std::string wrong = cursor ? read_options(call.words, 3, false, options) : "ERR invalid cursor";
+  if (!wrong.empty()) {
+    call.fail(wrong);
+    return false;
+  }
+  pattern = std::move(options.pattern);
+  return true;
+}
 
 std::span<const RespCommand> resp_scan_commands() { return commands; }
 

@@ -118,10 +118,12 @@ void config(RespCall& call) {
   if (call.words.size() < 3) return call.fail("ERR wrong number of arguments for 'config|get' command");
   const Config& config = call.config();
   const std::pair<std::string_view, std::string> known[] = {
+      {"appendonly", "yes"},
       {"databases", "1"},
       {"maxclients", std::to_string(config.connections_max)},
       {"port", config.listen_resp.substr(config.listen_resp.rfind(':') + 1)},
       {"proto-max-bulk-len", std::to_string(config.value_bytes_max)},
+      {"save", ""},
   };
   std::vector<const std::pair<std::string_view, std::string>*> told;
   for (const auto& setting : known) {

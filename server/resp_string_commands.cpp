@@ -4,15 +4,17 @@
 
 #include "server/resp_commands.h"
 #include "server/resp_expiry.h"
+#include "server/resp_value.h"
 
 namespace covey::server {
 namespace {
 
 using Text = std::optional<std::string>;
 
-Text value_of(const Response& read) {
-  const Version* version = seen(read);
-  return version == nullptr ? Text() : version->value;
+// Whether it is there and is no string.
+bool is_other(const Response& read) {
+  const Type type = seen_type(read);
+  return type != Type::none && !is_string(type);
 }
 
 // A plan for the one key that is words[1].
@@ -22,10 +24,10 @@ KeyPlan plan_of(RespCall& call) {
   return plan;
 }
 
-// Where the new value has to do with the one that was read, what has come beside it meanwhile stays.
-KeyChange changed(const Version& version, std::string value) {
-  KeyChange change = KeyChange::put(std::move(value), version.expires_ms);
-  change.content_type = version.content_type;
+// What was read with another value.
+KeyChange changed(const Response& read, std::string value) {
+  KeyChange change = KeyChange::put(std::move(value), seen_expiry(read));
+  if (seen_type(read) == Type::value) change.content_type = seen(read)->content_type;
   return change;
 }
 
@@ -35,7 +37,8 @@ void read_one(RespCall& call, Answer answer) {
   KeyPlan plan = plan_of(call);
   auto value = std::make_shared<Text>();
   plan.change = [value](size_t, const Response& read) {
-    *value = value_of(read);
+    if (is_other(read)) return KeyChange::fail(wrong_type_error);
+    *value = seen_string(read);
     return KeyChange{};
   };
   plan.answer = [value, answer](RespReply& reply) { answer(reply, *value); };
@@ -122,12 +125,12 @@ void set_with(RespCall& call, std::string value, uint64_t expires_ms, const Valu
   state->value = std::move(value);
   KeyPlan plan = plan_of(call);
   plan.change = [state, options, expires_ms](size_t, const Response& read) {
-    const Version* version = seen(read);
-    state->old = value_of(read);
-    state->written = !(options.only_absent && version != nullptr) && !(options.only_present && !version);
+    if (options.gets && is_other(read)) return KeyChange::fail(wrong_type_error);
+    const bool present = seen(read) != nullptr;
+    state->old = seen_string(read);
+    state->written = !(options.only_absent && present) && !(options.only_present && !present);
     if (!state->written) return KeyChange{};
-    const bool keeps = options.keeps_expiry && version != nullptr;
-    return KeyChange::put(state->value, keeps ? version->expires_ms : expires_ms);
+    return KeyChange::put(state->value, options.keeps_expiry ? seen_expiry(read) : expires_ms);
   };
   if (options.only_absent) plan.refused = [state](size_t) { state->written = false; };
   plan.answer = [state, gets = options.gets](RespReply& reply) {
@@ -183,7 +186,8 @@ void getdel(RespCall& call) {
   plan.overwrites = false;  // nothing that was not answered
   auto old = std::make_shared<Text>();
   plan.change = [old](size_t, const Response& read) {
-    *old = value_of(read);
+    if (is_other(read)) return KeyChange::fail(wrong_type_error);
+    *old = seen_string(read);
     return *old ? KeyChange::erase() : KeyChange{};
   };
   plan.answer = [old](RespReply& reply) { reply.bulk_or_null(*old); };
@@ -202,20 +206,17 @@ void getex(RespCall& call) {
   KeyPlan plan = plan_of(call);
   plan.overwrites = false;
   plan.change = [state, options](size_t, const Response& read) {
-    const Version* version = seen(read);
-    state->value = value_of(read);
-    if (version == nullptr) return KeyChange{};
-    KeyChange change = changed(*version, version->value);
-    change.expires_ms = 0;
-    if (!options.expiry) return version->expires_ms == 0 ? KeyChange{} : change;
+    if (is_other(read)) return KeyChange::fail(wrong_type_error);
+    state->value = seen_string(read);
+    if (!state->value) return KeyChange{};
+    if (!options.expiry) return seen_expiry(read) == 0 ? KeyChange{} : expiring(read, 0);
     auto at = expiry_of(*options.expiry, options.unit, "getex");
     if (!at) {
       state->error = at.error();
       return KeyChange{};
     }
     if (*at <= static_cast<int64_t>(now().wall_ms)) return KeyChange::erase();
-    change.expires_ms = static_cast<uint64_t>(*at);
-    return change;
+    return expiring(read, static_cast<uint64_t>(*at));
   };
   plan.answer = [state](RespReply& reply) {
     state->error.empty() ? reply.bulk_or_null(state->value) : reply.error(state->error);
@@ -228,10 +229,10 @@ void append(RespCall& call) {
   plan.overwrites = false;
   auto size = std::make_shared<size_t>();
   plan.change = [size, more = std::move(call.words[2])](size_t, const Response& read) {
-    const Version* version = seen(read);
-    std::string value = version == nullptr ? more : version->value + more;
+    if (is_other(read)) return KeyChange::fail(wrong_type_error);
+    std::string value = seen_string(read).value_or("") + more;
     *size = value.size();
-    return version == nullptr ? KeyChange::put(std::move(value)) : changed(*version, std::move(value));
+    return seen(read) == nullptr ? KeyChange::put(std::move(value)) : changed(read, std::move(value));
   };
   plan.answer = [size](RespReply& reply) { reply.integer(static_cast<int64_t>(*size)); };
   call.run(std::move(plan));
@@ -244,7 +245,7 @@ void mget(RespCall& call) {
   plan.keeps_values = true;
   auto values = std::make_shared<std::vector<Text>>(plan.keys.size());
   plan.change = [values](size_t place, const Response& read) {
-    (*values)[place] = value_of(read);
+    (*values)[place] = seen_string(read);
     return KeyChange{};
   };
   plan.answer = [values](RespReply& reply) {
@@ -272,27 +273,6 @@ void mset(RespCall& call) {
   };
   plan.answer = [](RespReply& reply) { reply.ok(); };
   call.run(std::move(plan));
-}
-
-constexpr RespCommand read_key(std::string_view name, int arity, void (*run)(RespCall&)) {
-  return {.name = name,
-          .arity = arity,
-          .operation = MeteredOperation::get,
-          .first_key = 1,
-          .last_key = 1,
-          .key_step = 1,
-          .run = run};
-}
-
-constexpr RespCommand write_key(std::string_view name, int arity, void (*run)(RespCall&)) {
-  return {.name = name,
-          .arity = arity,
-          .operation = MeteredOperation::put,
-          .writes = true,
-          .first_key = 1,
-          .last_key = 1,
-          .key_step = 1,
-          .run = run};
 }
 
 constexpr RespCommand commands[] = {

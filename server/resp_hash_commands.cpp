@@ -1,0 +1,191 @@
+// Hashes: fields that different nodes write at the same time are merged one by one.
+#include <iterator>
+#include <map>
+
+#include "replication/number.h"
+#include "server/glob.h"
+#include "server/resp_commands.h"
+#include "server/resp_value.h"
+
+namespace covey::server {
+namespace {
+
+using Fields = std::map<std::string, std::string, std::less<>>;
+
+// Reads the hash that is words[1], which may be absent.
+template <class Answer>
+void read_hash(RespCall& call, Answer answer) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  auto found = std::make_shared<Fields>();
+  plan.change = [found](size_t, const Response& read) {
+    const Type type = seen_type(read);
+    if (type != Type::none && type != Type::hash) return KeyChange::fail(wrong_type_error);
+    found->clear();
+    if (type == Type::hash) {
+      for (auto& [name, value] : fields(read.object)) found->emplace(name, std::move(value));
+    }
+    return KeyChange{};
+  };
+  plan.answer = [found, answer = std::move(answer)](RespReply& reply) { answer(reply, *found); };
+  call.run(std::move(plan));
+}
+
+// Changes the hash that is words[1]; `answer` is told what the change did.
+template <class Answer>
+void change_hash(RespCall& call, std::vector<Change> changes, KeyErrors errors, Answer answer) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  plan.reads = false;
+  plan.errors = errors;
+  plan.change = [changes = std::move(changes)](size_t, const Response&) mutable {
+    return KeyChange::apply(std::move(changes));
+  };
+  auto changed = std::make_shared<Changed>();
+  plan.wrote = [changed](size_t, const Response& written) { *changed = written.changed; };
+  plan.answer = [changed, answer](RespReply& reply) { answer(reply, *changed); };
+  call.run(std::move(plan));
+}
+
+void set_fields(RespCall& call, std::string_view name, void (*answer)(RespReply&, const Changed&)) {
+  if (call.words.size() % 2 != 0)
+    return call.fail("ERR wrong number of arguments for '" + std::string(name) + "' command");
+  std::vector<Change> changes;
+  for (size_t i = 2; i < call.words.size(); i += 2)
+    changes.push_back({ChangeKind::set_field, std::move(call.words[i]), std::move(call.words[i + 1])});
+  change_hash(call, std::move(changes), {}, answer);
+}
+
+void hset(RespCall& call) {
+  set_fields(call, "hset", [](RespReply& reply, const Changed& changed) { reply.integer(changed.added); });
+}
+
+void hmset(RespCall& call) {
+  set_fields(call, "hmset", [](RespReply& reply, const Changed&) { reply.ok(); });
+}
+
+void hsetnx(RespCall& call) {
+  Change change{ChangeKind::set_field_if_absent, std::move(call.words[2]), std::move(call.words[3])};
+  change_hash(call, {std::move(change)}, {},
+              [](RespReply& reply, const Changed& changed) { reply.integer(changed.added); });
+}
+
+void hdel(RespCall& call) {
+  std::vector<Change> changes;
+  for (size_t i = 2; i < call.words.size(); ++i)
+    changes.push_back({ChangeKind::remove_field, std::move(call.words[i]), {}});
+  change_hash(call, std::move(changes), {},
+              [](RespReply& reply, const Changed& changed) { reply.integer(changed.removed); });
+}
+
+void hincrby(RespCall& call) {
+  if (!parse_integer(call.words[3])) return call.fail(not_an_integer);
+  Change change{ChangeKind::increment_field, std::move(call.words[2]), std::move(call.words[3])};
+  change_hash(call, {std::move(change)}, {.not_a_number = "ERR hash value is not an integer"},
+              [](RespReply& reply, const Changed& changed) {
+                reply.integer(parse_integer(changed.value).value_or(0));
+              });
+}
+
+void hincrbyfloat(RespCall& call) {
+  if (!parse_number(call.words[3])) return call.fail("ERR value is not a valid float");
+  Change change{ChangeKind::increment_field_float, std::move(call.words[2]), std::move(call.words[3])};
+  change_hash(call, {std::move(change)},
+              {.not_a_number = "ERR hash value is not a float",
+               .overflow = "ERR increment would produce NaN or Infinity"},
+              [](RespReply& reply, const Changed& changed) { reply.bulk(changed.value); });
+}
+
+std::optional<std::string> field_of(const Fields& hash, const std::string& name) {
+  auto found = hash.find(name);
+  return found == hash.end() ? std::nullopt : std::optional(found->second);
+}
+
+void hget(RespCall& call) {
+  std::string name = std::move(call.words[2]);
+  read_hash(call, [name](RespReply& reply, const Fields& hash) { reply.bulk_or_null(field_of(hash, name)); });
+}
+
+void hmget(RespCall& call) {
+  std::vector<std::string> names(std::make_move_iterator(call.words.begin() + 2),
+                                 std::make_move_iterator(call.words.end()));
+  read_hash(call, [names = std::move(names)](RespReply& reply, const Fields& hash) {
+    reply.array(names.size());
+    for (const std::string& name : names) reply.bulk_or_null(field_of(hash, name));
+  });
+}
+
+void hgetall(RespCall& call) {
+  read_hash(call, [](RespReply& reply, const Fields& hash) {
+    reply.map(hash.size());
+    for (const auto& [name, value] : hash) {
+      reply.bulk(name);
+      reply.bulk(value);
+    }
+  });
+}
+
+void hkeys(RespCall& call) {
+  read_hash(call, [](RespReply& reply, const Fields& hash) {
+    reply.array(hash.size());
+    for (const auto& [name, value] : hash) reply.bulk(name);
+  });
+}
+
+void hvals(RespCall& call) {
+  read_hash(call, [](RespReply& reply, const Fields& hash) {
+    reply.array(hash.size());
+    for (const auto& [name, value] : hash) reply.bulk(value);
+  });
+}
+
+void hlen(RespCall& call) {
+  read_hash(call,
+            [](RespReply& reply, const Fields& hash) { reply.integer(static_cast<int64_t>(hash.size())); });
+}
+
+void hexists(RespCall& call) {
+  std::string name = std::move(call.words[2]);
+  read_hash(call, [name](RespReply& reply, const Fields& hash) { reply.integer(hash.contains(name)); });
+}
+
+void hstrlen(RespCall& call) {
+  std::string name = std::move(call.words[2]);
+  read_hash(call, [name](RespReply& reply, const Fields& hash) {
+    reply.integer(static_cast<int64_t>(field_of(hash, name).value_or("").size()));
+  });
+}
+
+void hscan(RespCall& call) {
+  ElementScan scan;
+  if (!scan.parse(call)) return;
+  read_hash(call, [scan](RespReply& reply, const Fields& hash) {
+    std::vector<std::string_view> shown;
+    for (const auto& [name, value] : hash) {
+      if (!matches_glob(scan.pattern, name)) continue;
+      shown.push_back(name);
+      shown.push_back(value);
+    }
+    reply.array(2);
+    reply.bulk("0");
+    reply.array(shown.size());
+    for (const std::string_view text : shown) reply.bulk(text);
+  });
+}
+
+constexpr RespCommand commands[] = {
+    write_key("hset", -4, hset),      write_key("hmset", -4, hmset),
+    write_key("hsetnx", 4, hsetnx),   write_key("hdel", -3, hdel),
+    write_key("hincrby", 4, hincrby), write_key("hincrbyfloat", 4, hincrbyfloat),
+    read_key("hget", 3, hget),        read_key("hmget", -3, hmget),
+    read_key("hgetall", 2, hgetall),  read_key("hkeys", 2, hkeys),
+    read_key("hvals", 2, hvals),      read_key("hlen", 2, hlen),
+    read_key("hexists", 3, hexists),  read_key("hstrlen", 3, hstrlen),
+    read_key("hscan", -3, hscan),
+};
+
+}  // namespace
+
+std::span<const RespCommand> resp_hash_commands() { return commands; }
+
+}  // namespace covey::server

@@ -1,0 +1,111 @@
+// Sets: an element that one node adds stays though another removes it at the same time.
+#include <algorithm>
+#include <iterator>
+
+#include "server/glob.h"
+#include "server/resp_commands.h"
+#include "server/resp_value.h"
+
+namespace covey::server {
+namespace {
+
+using Members = std::vector<std::string>;  // ascending
+
+// Reads the set that is words[1], which may be absent.
+template <class Answer>
+void read_set(RespCall& call, Answer answer) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  auto found = std::make_shared<Members>();
+  plan.change = [found](size_t, const Response& read) {
+    const Type type = seen_type(read);
+    if (type != Type::none && type != Type::set) return KeyChange::fail(wrong_type_error);
+    if (type == Type::set) {
+      const auto all = members(read.object);
+      found->assign(all.begin(), all.end());
+    }
+    return KeyChange{};
+  };
+  plan.answer = [found, answer = std::move(answer)](RespReply& reply) { answer(reply, *found); };
+  call.run(std::move(plan));
+}
+
+bool contains(const Members& set, const std::string& element) {
+  return std::binary_search(set.begin(), set.end(), element);
+}
+
+std::vector<std::string> words_from(RespCall& call, size_t first) {
+  return {std::make_move_iterator(call.words.begin() + static_cast<ptrdiff_t>(first)),
+          std::make_move_iterator(call.words.end())};
+}
+
+void change_set(RespCall& call, ChangeKind kind) {
+  std::vector<Change> changes;
+  for (std::string& element : words_from(call, 2)) changes.push_back({kind, std::move(element), {}});
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  plan.reads = false;
+  plan.change = [changes = std::move(changes)](size_t, const Response&) mutable {
+    return KeyChange::apply(std::move(changes));
+  };
+  auto count = std::make_shared<int64_t>();
+  plan.wrote = [count](size_t, const Response& written) {
+    *count = written.changed.added + written.changed.removed;
+  };
+  plan.answer = [count](RespReply& reply) { reply.integer(*count); };
+  call.run(std::move(plan));
+}
+
+void sadd(RespCall& call) { change_set(call, ChangeKind::add); }
+void srem(RespCall& call) { change_set(call, ChangeKind::remove); }
+
+void smembers(RespCall& call) {
+  read_set(call, [](RespReply& reply, const Members& set) {
+    reply.set(set.size());
+    for (const std::string& element : set) reply.bulk(element);
+  });
+}
+
+void scard(RespCall& call) {
+  read_set(call,
+           [](RespReply& reply, const Members& set) { reply.integer(static_cast<int64_t>(set.size())); });
+}
+
+void sismember(RespCall& call) {
+  std::string element = std::move(call.words[2]);
+  read_set(call, [element](RespReply& reply, const Members& set) { reply.integer(contains(set, element)); });
+}
+
+void smismember(RespCall& call) {
+  read_set(call, [elements = words_from(call, 2)](RespReply& reply, const Members& set) {
+    reply.array(elements.size());
+    for (const std::string& element : elements) reply.integer(contains(set, element));
+  });
+}
+
+void sscan(RespCall& call) {
+  ElementScan scan;
+  if (!scan.parse(call)) return;
+  read_set(call, [scan](RespReply& reply, const Members& set) {
+    Members shown;
+    for (const std::string& element : set) {
+      if (matches_glob(scan.pattern, element)) shown.push_back(element);
+    }
+    reply.array(2);
+    reply.bulk("0");
+    reply.array(shown.size());
+    for (const std::string& element : shown) reply.bulk(element);
+  });
+}
+
+constexpr RespCommand commands[] = {
+    write_key("sadd", -3, sadd),  write_key("srem", -3, srem),         read_key("smembers", 2, smembers),
+    read_key("scard", 2, scard),  read_key("sismember", 3, sismember), read_key("smismember", -3, smismember),
+    read_key("sscan", -3, sscan),
+};
+
+}  // namespace
+
+std::span<const RespCommand> resp_set_commands() { return commands; }
+
+}  // namespace covey::server
