@@ -16,6 +16,7 @@ SECONDS = 2.5
 class Played(unittest.TestCase):
     def play(self, workload, nodes):
         seed = random.SystemRandom().getrandbits(32)
+        print(f"seed {seed}", flush=True)
         problems, figures = play(workload, nodes, SECONDS, seed)
         print(json.dumps(figures))
         self.assertEqual(problems, [], f"seed {seed}")
@@ -56,10 +57,10 @@ class ByHand(unittest.TestCase):
 
     def write_apart_and_read(self, *options):
         network, played = self.start("lin-kv", 3, *options)
-        self.assertEqual(played.once("n2", {"type": "write", "key": 0, "value": 1}).outcome, "ok")
+        played.until_done("n2", {"type": "write", "key": 0, "value": 1})
         network.isolate(["n1"])
         apart = played.once("n1", {"type": "write", "key": 0, "value": 2})
-        read = played.once("n2", {"type": "read", "key": 0})
+        read = played.until_done("n2", {"type": "read", "key": 0})
         return apart, read, played.wrong_at_all()
 
     def test_registers_at_level_one_are_found_not_to_be_linearizable(self):
@@ -70,7 +71,7 @@ class ByHand(unittest.TestCase):
     def test_registers_at_a_majority_are_not_written_by_a_minority(self):
         apart, read, problems = self.write_apart_and_read()
         self.assertNotEqual(apart.outcome, "ok")
-        self.assertEqual((read.outcome, read.answer["value"], problems), ("ok", 1, []))
+        self.assertEqual((read.answer["value"], problems), (1, []))
 
     def test_a_counter_that_forgets_is_found(self):
         """Nodes keep all in memory: one that ends while it is apart takes along what it alone has acknowledged."""

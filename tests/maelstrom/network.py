@@ -74,6 +74,7 @@ class Network:
         self.cut = set()  # (from, to)
         self.clients = {}  # name -> called with the body of each message to it
         self.processes = {}
+        self.under_way = 0  # messages between nodes
         self.counts = {"between nodes": 0, "lost": 0, "cut": 0, "repeated": 0, "answers lost": 0}
         self._selector = selectors.DefaultSelector()
         self._due = []
@@ -102,7 +103,7 @@ class Network:
 
     def lose_what_is_under_way(self):
         """REQUIRES: what is to be lost is cut."""
-        self.run(self.faults.delay_max_s * 10)
+        assert self.run_until(lambda: self.under_way == 0, 60), "there is always something under way"
 
     def run_until(self, condition, limit_s):
         """Whether the condition came true."""
@@ -212,10 +213,12 @@ class Network:
             self.counts["repeated"] += 1
             copies = 2
         for _ in range(copies):
+            self.under_way += 1
             delay = self.random.uniform(self.faults.delay_min_s, self.faults.delay_max_s)
             self.at(delay, lambda: self._arrive(src, to, body))
 
     def _arrive(self, src, to, body):
+        self.under_way -= 1
         if (src, to) in self.cut:
             self.counts["cut"] += 1
         else:

@@ -74,7 +74,7 @@ class Workload:
                 self._next(f"c-{node}-{i}", node)
         self.network.run(seconds)
         self.playing = False
-        assert self.network.run_until(lambda: self.busy == 0, CLIENT_TIMEOUT_S * 5)
+        assert self.network.run_until(lambda: self.busy == 0, 60)
 
     def _next(self, client, node):
         if not self.playing or node not in self.network.processes:
@@ -141,6 +141,12 @@ class Workload:
         self.history.append(done)
         self.ended(done, self.network.ask(node, body))
         return done
+
+    def until_done(self, node, body, limit_s=60):
+        """Again and again, until it is answered."""
+        done = []
+        assert self.network.run_until(lambda: done.append(self.once(node, body)) or done[-1].outcome == "ok", limit_s), done[-1]
+        return done[-1]
 
     def figures(self):
         outcomes = collections.Counter(done.outcome for done in self.history)
@@ -305,12 +311,8 @@ class LinKv(Workload):
         """Also a read of every key at every node, which has to be answered by then."""
         for node in self.network.names:
             for key in range(self.keys):
-                if not self.network.run_until(lambda: self.reads(node, key), limit_s):
-                    return [f"{node} does not answer a read of key {key}"]
+                self.until_done(node, {"type": "read", "key": key}, limit_s)
         return self.wrong_at_all()
-
-    def reads(self, node, key):
-        return self.once(node, {"type": "read", "key": key}).outcome == "ok"
 
 
 WORKLOADS = {kind.name: kind for kind in (Echo, Broadcast, GSet, GCounter, Counter, LinKv)}
