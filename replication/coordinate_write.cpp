@@ -46,6 +46,13 @@ void sort_by_dot(Object& object) {
 
 void Coordinator::start_write(Now now, OperationState operation) {
   operation.kind = OperationState::Kind::write;
+  // More than an object may hold is not sent around either.
+  const CoreOptions& options = shard_.options;
+  if (operation.request.changes.size() > options.elements_max)
+    return fail(operation, Status::too_many_elements);
+  if (!operation.request.changes.empty() &&
+      bytes_of(operation.request) > options.elements_bytes_max + key_bytes_max)
+    return fail(operation, Status::object_too_large);
   Targets who = targets(now, operation.partition, operation.request.sloppy);
   operation.response.reachable = static_cast<uint32_t>(who.counted(operation.request.sloppy));
   uint32_t needed = operation.response.needed;
@@ -218,7 +225,7 @@ Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& ed
   const CoreOptions& options = shard_.options;
   const PlanOptions plan_options = {
       .actor = actor,
-      .knows_own = edit.knows_all_of(actor),
+      .own_from = edit.known_from(actor),
       .time = shard_.next_time(now, newest_seen),
       .wall_ms = now.wall_ms,
       .elements_max = options.elements_max,
@@ -231,6 +238,7 @@ Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& ed
   operation.dots.clear();
   for (Version& version : planned.added) {
     version.dot = edit.mint(actor);
+    if (version.content_type.empty()) version.content_type = request.content_type;
     operation.dots.add(version.dot);
     operation.response.dot = version.dot;
     filled.versions.push_back(std::move(version));

@@ -67,6 +67,14 @@ uint64_t Edit::last_minted(Actor actor) const {
   return last;
 }
 
+uint64_t Edit::known_from(Actor actor) const {
+  const uint64_t last = last_minted(actor);
+  const DotSet::Entry* known = clock_.find(actor);
+  if (last == 0 || (known != nullptr && known->base >= last)) return 1;
+  const bool knows_last = known != nullptr && known->highest() >= last;
+  return knows_last ? known->runs.back().first : last + 1;
+}
+
 Dot Edit::mint(Actor actor) {
   const uint64_t next = last_minted(actor) + 1;
   minted_.emplace(actor, next);

@@ -66,8 +66,8 @@ void NumberSum::add(const Number& number) {
 
 Number NumberSum::total() const {
   if (is_float_) return Number::of_float(reals_);
-  constexpr __int128 least = std::numeric_limits<int64_t>::min();
-  constexpr __int128 most = std::numeric_limits<int64_t>::max();
+  constexpr Wide least = std::numeric_limits<int64_t>::min();
+  constexpr Wide most = std::numeric_limits<int64_t>::max();
   return Number::of(static_cast<int64_t>(std::clamp(integers_, least, most)));
 }
 

@@ -34,8 +34,9 @@ class NumberSum {
   Number total() const;
 
  private:
+  __extension__ using Wide = __int128;
   bool is_float_ = false;
-  __int128 integers_ = 0;
+  Wide integers_ = 0;
   long double reals_ = 0;
 };
 

@@ -19,9 +19,9 @@ DotSet all_up_to_highest(const DotSet& clock) {
 // Moves to `out` what survives of `mine` against the other object.
 void keep_surviving(const Object& mine, const Object& other, bool is_first, std::vector<Version>& out) {
   for (const Version& version : mine.versions) {
-    auto same = std::find_if(other.versions.begin(), other.versions.end(),
-                             [&](const Version& theirs) { return theirs.dot == version.dot; });
-    bool in_both = same != other.versions.end();
+    auto same = std::lower_bound(other.versions.begin(), other.versions.end(), version.dot,
+                                 [](const Version& theirs, Dot dot) { return theirs.dot < dot; });
+    bool in_both = same != other.versions.end() && same->dot == version.dot;
     bool overwritten = other.context.contains(version.dot);
     if (bug(Bug::flipped_cover_in_merge) && !is_first) overwritten = !overwritten;
     if (bug(Bug::merge_ignores_context)) overwritten = false;

@@ -84,9 +84,13 @@ class Planner {
     return version;
   }
   bool covered(const Version& version) const { return plan_.covered.contains(version.dot); }
+  // Whatever has replaced it is known here.
+  bool replaceable(Dot dot) const {
+    return dot.actor == options_.actor && dot.counter.value >= options_.own_from;
+  }
   bool own(const Version& version) const {
     if (bug(Bug::sum_replaces_others)) return true;
-    return options_.knows_own && version.dot.actor == options_.actor;
+    return replaceable(version.dot);
   }
 
   void change_members(const std::vector<Change>& changes) {
@@ -252,7 +256,7 @@ class Planner {
       for (const Version* version : versions) latest = std::max(latest, version->time);
       const bool over = latest.ms() + options_.token_window_ms <= options_.time.ms();
       auto number = parse_number(versions.front()->value);
-      const bool mine = options_.knows_own && versions.front()->dot.actor == options_.actor;
+      const bool mine = replaceable(versions.front()->dot);
       auto folded = !over || !mine || !number ? std::nullopt
                     : folded_                 ? covey::add(*folded_, *number)
                                               : number;

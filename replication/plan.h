@@ -17,7 +17,7 @@ namespace covey {
 
 struct PlanOptions {
   Actor actor;            // whose dots are added
-  bool knows_own = true;  // this replica knows all dots that the actor has given out in the partition
+  uint64_t own_from = 1;  // from this counter on the replica knows all dots that the actor has given out
   Hlc time;               // of the change
   uint64_t wall_ms = 0;
   uint32_t elements_max = 10'000;

@@ -58,9 +58,10 @@ class Replica {
     void join_voids(const DotSet& dots);
     // The actor's next dot in this partition.
     Dot mint(Actor actor);
-    // Whether this copy knows all dots that the actor, one of this node, has given out in the partition. Not
-    // so after it has dropped its data: what it holds of the actor's may be out of date.
-    bool knows_all_of(Actor actor) const { return clock_.base(actor) == last_minted(actor); }
+    // From which counter on this copy knows every dot that the actor, one of this node, has given out in the
+    // partition. After it has dropped its data what it is sent of the actor's earlier ones may be out of
+    // date.
+    uint64_t known_from(Actor actor) const;
     void set_ready(bool ready);
     // Adds to the counts, modulo 2^64.
     void correct_counts(const Counts& off) { correction_ = off; }

@@ -34,7 +34,7 @@ struct Request {
   std::optional<Context> context;  // what the client has seen; nullopt: nothing (a concurrent write)
   bool overwrite = false;          // covers all that the coordinating replica holds, too
   std::string value;
-  std::string content_type;
+  std::string content_type;  // of a change: of all that it adds
   // Wall clock; 0: never. Of a change 0 leaves the key's expiry as it is, unless it is one to expire.
   uint64_t expires_ms = 0;
   std::vector<Change> changes;  // of Operation::change, sound() (replication/plan.h); context and overwrite

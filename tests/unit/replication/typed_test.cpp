@@ -125,11 +125,13 @@ TEST_CASE("a copy that may lack dots of its own node's leaves what it holds of t
   on.increment(0, "2");  // only node 0 has it, and drops its data
   Object later = on[0].object;
   on[0].object = on[1].object;  // what it is sent is from before
-  on.options.knows_own = false;
+  on.options.own_from = 3;
   on.increment(0, "1");
+  on.increment(0, "1");  // and goes on with what it knows all of
+  CHECK(on[0].object.versions.size() == 2);
   on[1].object = merge(on[1].object, later);
   on.pull_all();
-  CHECK(on.count(0) == "8");
+  CHECK(on.count(0) == "9");
 }
 
 TEST_CASE("of an addition and a removal at once the addition stays", "[typed]") {
