@@ -52,6 +52,7 @@ Reading reading_from_json(const HttpResponse& response) {
   reading.context = object.contains("context") ? object.at("context").get<std::string>()
                                                : std::string(response.header("Covey-Context"));
   reading.replicas = replicas_from_header(response.header("Covey-Replicas"));
+  reading.type = response.header("Covey-Type");
   if (const auto counts = object.find("replicas"); counts != object.end()) {
     reading.replicas = {.owners = counts->value("owners", 0),
                         .asked = counts->value("asked", 0),
@@ -121,6 +122,7 @@ Result<Reading, Error> reading_from(const HttpResponse& response) try {
   Reading reading;
   reading.context = response.header("Covey-Context");
   reading.replicas = replicas_from_header(response.header("Covey-Replicas"));
+  reading.type = response.header("Covey-Type");
   if (response.status == 200) {
     std::string_view dot = response.header("ETag");
     if (dot.size() >= 2 && dot.front() == '"' && dot.back() == '"') dot = dot.substr(1, dot.size() - 2);
@@ -151,6 +153,23 @@ Result<Written, Error> written_from(const HttpResponse& response) try {
     written.acks_received = acks->value("received", 0);
   }
   return written;
+} catch (const Json::exception& problem) {
+  Error error = bad_answer(problem.what());
+  error.outcome_unknown = true;
+  return error;
+}
+
+Result<Changed, Error> changed_from(const HttpResponse& response) try {
+  auto written = written_from(response);
+  if (!written) return written.error();
+  const Json body = Json::parse(response.body);
+  Changed changed;
+  static_cast<Written&>(changed) = std::move(*written);
+  if (body.contains("value")) changed.value = raw_member(response.body, "value").value();
+  changed.added = body.value("added", uint64_t{0});
+  changed.removed = body.value("removed", uint64_t{0});
+  changed.repeated = body.value("repeated", false);
+  return changed;
 } catch (const Json::exception& problem) {
   Error error = bad_answer(problem.what());
   error.outcome_unknown = true;
@@ -229,6 +248,10 @@ std::string batch_line(const BatchOperation& operation) {
   std::string line = "{" + key_member(operation.key);
   if (operation.kind == BatchOperation::Kind::get) line += R"(,"op":"get")";
   if (operation.kind == BatchOperation::Kind::del) line += R"(,"op":"delete")";
+  if (operation.kind == BatchOperation::Kind::change) {
+    line += "," + operation.value;
+    if (operation.ttl) line += R"(,"ttl_ms":)" + std::to_string(operation.ttl->count());
+  }
   if (operation.kind == BatchOperation::Kind::put) {
     const bool guess = operation.content_type.empty();
     line += "," + value_members(operation.value,
@@ -285,7 +308,8 @@ Result<ScanPage, Error> scan_page_from(const HttpResponse& response) try {
       ended = true;
       if (!line.at("cursor").is_null()) page.cursor = line.at("cursor").get<std::string>();
     } else {
-      page.entries.push_back({key_from(line), versions_from(line, text), line.value("context", "")});
+      page.entries.push_back(
+          {key_from(line), versions_from(line, text), line.value("context", ""), line.value("type", "")});
     }
   });
   if (failure) return *failure;

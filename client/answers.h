@@ -18,6 +18,7 @@ Error bad_answer(std::string message);
 Result<Json, Error> json_from(const HttpResponse& response);
 Result<Reading, Error> reading_from(const HttpResponse& response);  // 200, 300, 404; plain or vnd.covey+json
 Result<Written, Error> written_from(const HttpResponse& response);
+Result<Changed, Error> changed_from(const HttpResponse& response);
 Result<Health, Error> health_from(const HttpResponse& response);
 
 // One line of a batch body without its line feed. Keys that are not UTF-8, and values that are not JSON on

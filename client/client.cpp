@@ -146,6 +146,18 @@ Result<Written, Error> Client::del(std::string_view table, std::string_view key,
   return written_from(*response);
 }
 
+Result<Changed, Error> Client::change(std::string_view table, std::string_view key, std::string body,
+                                      const WriteOptions& options, bool has_token) {
+  Target target{"kv", table, key};
+  target.add_common("w", options);
+  if (options.ttl) target.add("ttl_ms", std::to_string(options.ttl->count()));
+  HttpRequest request{.method = "POST", .target = target.text(), .body = std::move(body)};
+  request.headers.emplace_back("Content-Type", "application/json");
+  auto response = state_->call(request, has_token ? Effect::read : Effect::write, options.timeout);
+  if (!response) return response.error();
+  return changed_from(*response);
+}
+
 Result<std::vector<BatchOutcome>, Error> Client::batch(std::string_view table,
                                                        const std::vector<BatchOperation>& operations,
                                                        const WriteOptions& options) {

@@ -82,6 +82,8 @@ struct Version {
 struct Reading {
   std::vector<Version> versions;
   std::string context;
+  std::string type;  // "value", "counter", "set" or "hash"; empty where it is not told. Of the last three
+                     // get() gives one version, its value JSON
   struct Replicas {
     int owners = 0;
     int asked = 0;  // 0: not told
@@ -99,11 +101,19 @@ struct Written {
   int acks_received = 0;
 };
 
+// What a change to a counter, a set or a hash did, as the coordinating replica saw the key.
+struct Changed : Written {
+  std::string value;      // of an increment: the new number as JSON; else empty
+  uint64_t added = 0;     // elements or fields that were not there
+  uint64_t removed = 0;   // that were there
+  bool repeated = false;  // the token was known: nothing was added
+};
+
 struct BatchOperation {
-  enum class Kind { put, del, get };
+  enum class Kind { put, del, get, change };
   Kind kind = Kind::put;
   std::string key;
-  std::string value;
+  std::string value;  // change: members of a JSON object without its braces: "op" and what belongs to it
   std::string content_type;  // empty: guessed
   std::string context;
   std::optional<Milliseconds> ttl;
@@ -132,6 +142,7 @@ struct ScanEntry {
   std::string key;
   std::vector<Version> versions;
   std::string context;
+  std::string type;  // "counter", "set" or "hash": one version then, its value JSON; empty: values
 };
 
 struct ScanPage {
@@ -170,6 +181,11 @@ class Client {
                              const WriteOptions& options = {});
   // Deletes what options.context covers; without a context, nothing that is there.
   Result<Written, Error> del(std::string_view table, std::string_view key, const WriteOptions& options = {});
+
+  // body: a JSON object with an "op", as docs/http.md says. Increments with a token are repeated like reads:
+  // they count once.
+  Result<Changed, Error> change(std::string_view table, std::string_view key, std::string body,
+                                const WriteOptions& options = {}, bool has_token = false);
 
   // Many at once; outcomes in the order of the operations. An Error is of the whole call: with
   // outcome_unknown any of the writes may have happened. Of the options, level, sloppy and timeout count.

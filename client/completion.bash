@@ -1,7 +1,7 @@
 # Bash completion for covey.
 _covey() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="get put del siblings resolve scan import export agg bench cluster backup explain tables table shell"
+  local commands="get put del siblings resolve scan incr sadd srem smembers hset hget hgetall hdel hincr import export agg bench cluster backup explain tables table shell"
   local global="--node --table --output --timeout --sloppy --no-sloppy --help --version"
   local command="" under="" word i
   for ((i = 1; i < COMP_CWORD; ++i)); do
@@ -43,6 +43,9 @@ _covey() {
     siblings) options="--read" ;;
     resolve) options="--pick --value --write --read" ;;
     scan) options="--start --limit --keys-only --read" ;;
+    incr) options="--write --ttl --token" ;;
+    sadd | srem | hset | hdel | hincr) options="--write --ttl" ;;
+    smembers | hget | hgetall) options="--read" ;;
     import) options="--format --key --write --ttl --blind --from-line --resume --parallel" ;;
     export) options="--out --read" ;;
     agg) options="--where --prefix --by --limit-groups --exact --available --siblings --device --verify --plot --profile" ;;

@@ -6,6 +6,7 @@
 #include "server/batch_line.h"
 #include "server/kv_api.h"
 #include "server/text.h"
+#include "server/typed_columns.h"
 
 namespace covey::server {
 namespace {
@@ -136,6 +137,12 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
       uint64_t ttl_ms = line.ttl_ms != 0 ? line.ttl_ms : options_.ttl_ms;
       if (ttl_ms != 0) request.expires_ms = now().wall_ms + ttl_ms;
     }
+    if (line.operation == Operation::change) {
+      if (auto wrong = check_columns(*table, line.changes)) return bad_column(*wrong);
+      request.changes = std::move(line.changes);
+      uint64_t ttl_ms = line.ttl_ms;
+      if (ttl_ms != 0) request.expires_ms = now().wall_ms + ttl_ms;
+    }
     request.key = std::move(line.key);
     return std::nullopt;
   }
@@ -158,12 +165,13 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
                               (response.status == Status::ok && response.object.versions.empty()));
     if (response.status != Status::ok && !absent)
       return render_error(entry, error_of(response, entry.operation));
-    begin_result(entry, absent ? 404 : response.object.versions.size() > 1 ? 300 : 200);
+    begin_result(entry, reading ? status_of_read(response.object) : 200);
     ShardLoop& shard = connection_->shard();
     if (absent) entry.result.append(",").append(error_member(not_found("Nothing is stored under this key.")));
     if (!reading) {
       entry.result.append(",\"dot\":");
       append_json_string(entry.result, shard.core().dot_text(response.dot));
+      if (entry.operation == Operation::change) append_changed(entry.result, response.changed);
     } else if (!absent) {
       append_versions(entry.result, shard, response.object);
     }

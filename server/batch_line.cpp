@@ -4,6 +4,7 @@
 
 #include "replication/base64.h"
 #include "server/call_options.h"
+#include "server/change_body.h"
 #include "server/json_text.h"
 #include "server/text.h"
 
@@ -34,11 +35,14 @@ std::optional<ErrorAnswer> take_base64(const dom::element& value, std::string_vi
   return std::nullopt;
 }
 
-std::optional<ErrorAnswer> take_operation(const dom::element& value, Operation& out) {
-  std::string_view name;
-  bool known = value.get(name) == simdjson::SUCCESS && (name == "put" || name == "delete" || name == "get");
-  if (!known) return bad_request("\"op\" must be \"put\", \"delete\" or \"get\".");
-  out = name == "put" ? Operation::put : name == "delete" ? Operation::erase : Operation::get;
+std::optional<ErrorAnswer> take_operation(const dom::element& value, std::string_view& name, Operation& out) {
+  bool known = value.get(name) == simdjson::SUCCESS &&
+               (name == "put" || name == "delete" || name == "get" || is_change(name));
+  if (!known) return bad_request("\"op\" must be put, delete, get, " + std::string(change_names()) + ".");
+  out = name == "put"      ? Operation::put
+        : name == "delete" ? Operation::erase
+        : name == "get"    ? Operation::get
+                           : Operation::change;
   return std::nullopt;
 }
 
@@ -47,6 +51,8 @@ struct Seen {
   bool key = false;
   bool value = false;
   bool json_value = false;
+  std::string_view op;
+  ChangeMembers change;
 };
 
 std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element& value, BatchLine& line,
@@ -66,7 +72,7 @@ std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element
     seen.json_value = name == "value";
     return seen.json_value ? std::nullopt : take_base64(value, name, line.value);
   }
-  if (name == "op") return take_operation(value, line.operation);
+  if (name == "op") return take_operation(value, seen.op, line.operation);
   if (name == "content_type") {
     if (auto error = take_text(value, name, line.content_type)) return error;
     if (line.content_type.size() > 256) return bad_request("\"content_type\" must have at most 256 bytes.");
@@ -86,9 +92,13 @@ std::optional<ErrorAnswer> take_member(std::string_view name, const dom::element
       return std::nullopt;
     return bad_request("\"ttl_ms\" must be a whole number from 1 to " + std::to_string(ttl_ms_max) + ".");
   }
+  if (ChangeMembers::knows(name)) {
+    seen.change.take(name, value);
+    return std::nullopt;
+  }
   return bad_request(
       "A line has a member that is not known; known are key, key_base64, value, value_base64, op, "
-      "content_type, context and ttl_ms.");
+      "content_type, context, ttl_ms, and of changes by, token, members, fields and field.");
 }
 
 }  // namespace
@@ -123,7 +133,9 @@ std::optional<ErrorAnswer> check_lines(const std::vector<NumberedLine>& lines) {
 std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_max, BatchLine& line) {
   dom::element document;
   dom::object object;
-  if (parse_json(parser(), text, document) != simdjson::SUCCESS || document.get(object) != simdjson::SUCCESS)
+  bool stood_in = false;
+  if (parse_json(parser(), text, document, &stood_in) != simdjson::SUCCESS ||
+      document.get(object) != simdjson::SUCCESS)
     return bad_request("A line must be a JSON object.");
   Seen seen;
   std::optional<ErrorAnswer> first_error;
@@ -134,6 +146,17 @@ std::optional<ErrorAnswer> parse_line(std::string_view text, size_t value_bytes_
   if (first_error) return first_error;
   if (!seen.key) return bad_request("A line needs \"key\" or \"key_base64\".");
   if (auto error = check_key(line.key)) return error;
+  if (line.operation == Operation::change) {
+    if (seen.value || line.context || !line.content_type.empty())
+      return bad_request("A change takes no value, content_type or context: leave them out.");
+    auto changes = seen.change.changes(seen.op, {text, line.ttl_ms, stood_in});
+    if (!changes) return changes.error();
+    line.changes = std::move(*changes);
+    return std::nullopt;
+  }
+  if (!seen.change.empty())
+    return bad_request("Only changes (" + std::string(change_names()) +
+                       ") take by, token, members, fields and field: leave them out.");
   if (line.operation != Operation::put) return std::nullopt;
   if (!seen.value) return bad_request("A put needs \"value\" or \"value_base64\".");
   if (seen.json_value) {

@@ -20,6 +20,7 @@ struct BatchLine {
   std::string content_type;
   std::optional<std::string> context;
   uint64_t ttl_ms = 0;  // 0: none
+  std::vector<Change> changes;
 };
 
 // The body's lines that are not blank, and for each its number, from 1. Views into body.

@@ -60,8 +60,11 @@ ColumnTable::ColumnTable(std::string name, const TableDefinition& definition)
     : name_(std::move(name)), definition_(definition.text), conflicts_(definition.conflicts) {
   for (const ColumnDefinition& column : definition.columns) {
     schema_.columns.push_back({column.name, library_type(column.type)});
-    bool top = column.path.find('/', 1) == std::string::npos && column.path.find('~') == std::string::npos;
+    const bool whole = column.path.empty();
+    bool top =
+        !whole && column.path.find('/', 1) == std::string::npos && column.path.find('~') == std::string::npos;
     fields_.push_back({top ? column.path.substr(1) : "", column.path});
+    typed_.push_back({field_of(column.path), whole, schema_.columns.back().type});
     has_pointers_ = has_pointers_ || fields_.back().member.empty();
   }
 }
@@ -104,7 +107,7 @@ void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) con
     }
   }
   for (size_t i = 0; has_pointers_ && i < fields_.size(); ++i) {
-    if (!fields_[i].member.empty()) continue;
+    if (!fields_[i].member.empty() || fields_[i].pointer.empty()) continue;
     ondemand::value found;
     if (document.at_pointer(fields_[i].pointer).get(found) == simdjson::SUCCESS)
       row[i] = take(found, schema_.columns[i].type);
@@ -112,8 +115,13 @@ void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) con
 }
 
 std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) const {
+  const Type type = plain(object) ? Type::value : type_of(object);
+  if (type == Type::none) return {};
+  if (type != Type::value) return {typed_state(object)};
   std::vector<const Version*> order;
-  for (const Version& version : object.versions) order.push_back(&version);
+  for (const Version& version : object.versions) {
+    if (version.kind == VersionKind::value) order.push_back(&version);
+  }
   std::sort(order.begin(), order.end(), [](const Version* a, const Version* b) {
     return std::tie(a->time, a->dot) < std::tie(b->time, b->dot);
   });
@@ -124,6 +132,29 @@ std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) c
     const std::string& value = order[i]->value;
     if (known == nullptr || !known->take(row_name(definition_, value), out[i].values))
       read(value, out[i].values);
+  }
+  return out;
+}
+
+RowState ColumnTable::typed_state(const Object& object) const {
+  RowState out;
+  out.expires_ms = key_expiry(object);
+  Object shown = object;
+  std::erase_if(shown.versions, [](const Version& version) { return version.kind == VersionKind::expiry; });
+  const auto from_before = [&](const Version& version) { return version.time.ms() < out.expires_ms; };
+  // What was written when the key had expired already, by whoever had not heard of it, is the key then.
+  const bool over =
+      out.expires_ms != 0 && !std::all_of(shown.versions.begin(), shown.versions.end(), from_before);
+  if (over) {
+    std::erase_if(shown.versions, from_before);
+    out.expires_ms = 0;
+  }
+  out.time = static_cast<int64_t>(newest(shown)->time.value);
+  const Type type = type_of(shown);
+  if (type == Type::value) {
+    read(newest(shown)->value, out.values);
+  } else {
+    out.values = typed_row(typed_, shown, type);
   }
   return out;
 }

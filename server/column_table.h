@@ -12,6 +12,7 @@
 #include "gpu/value.h"
 #include "server/read_rows.h"
 #include "server/table_definition.h"
+#include "server/typed_columns.h"
 
 namespace covey::server {
 
@@ -41,10 +42,12 @@ class ColumnTable {
   void read(std::string_view value, std::vector<agg::Value>& row) const;
   // An object's versions in their order: by time, then dot. Under last_write_wins all the same: which one is
   // shown depends on what has expired.
-  // Values whose rows are in `known`, if given, are not read again.
+  // Values whose rows are in `known`, if given, are not read again. A counter, a set or a hash is one row, as
+  // it is shown to readers.
   std::vector<RowState> rows(const Object& object, ReadRows* known = nullptr) const;
 
  private:
+  RowState typed_state(const Object& object) const;
   struct Field {
     std::string member;  // of the object itself; empty: only the pointer tells
     std::string pointer;
@@ -54,6 +57,7 @@ class ColumnTable {
   const Conflicts conflicts_;
   agg::Schema schema_;
   std::vector<Field> fields_;
+  std::vector<TypedColumn> typed_;
   bool has_pointers_ = false;
 };
 

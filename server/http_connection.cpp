@@ -152,7 +152,7 @@ void HttpConnection::answered(uint64_t slot, Response&& response) {
 bool HttpConnection::has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const {
   if (slot == first_slot_ || call.operation != Operation::get) return false;
   size_t bytes = held_bytes_;
-  for (const Version& version : response.object.versions) bytes += version.value.size();
+  for (const Version& version : response.object.versions) bytes += version.value.size() + version.name.size();
   return bytes > held_bytes_max;
 }
 

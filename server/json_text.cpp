@@ -17,8 +17,9 @@ size_t take_digits(std::string_view& text) {
   return count;
 }
 
-// RFC 8259's grammar of a number.
-bool is_number(std::string_view text) {
+}  // namespace
+
+bool is_json_number(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   bool zero = text.starts_with('0');
   size_t whole = take_digits(text);
@@ -35,10 +36,12 @@ bool is_number(std::string_view text) {
   return text.empty();
 }
 
+namespace {
+
 // What stands for a number that 64 bits can't hold; empty: they can, or it is no number.
 std::string_view stand_in(std::string_view token) {
   constexpr size_t held_by_64_bits = 18;  // any whole number of so many digits
-  if (!is_number(token)) return {};
+  if (!is_json_number(token)) return {};
   if (!std::isfinite(std::strtod(std::string(token).c_str(), nullptr))) return "true";
   bool whole = token.find_first_of(".eE") == std::string_view::npos;
   if (!whole || token.size() <= held_by_64_bits) return {};

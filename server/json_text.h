@@ -15,6 +15,9 @@ namespace covey::server {
 simdjson::error_code parse_json(simdjson::dom::parser& parser, std::string_view text,
                                 simdjson::dom::element& out, bool* stood_in = nullptr);
 
+// RFC 8259's grammar of a number.
+bool is_json_number(std::string_view text);
+
 // The text without white space between its tokens; empty: it is not JSON.
 std::string minified_json(std::string_view text);
 

@@ -2,8 +2,11 @@
 
 #include "replication/base64.h"
 #include "replication/context_token.h"
+#include "server/change_body.h"
 #include "server/json_text.h"
 #include "server/text.h"
+#include "server/typed_answer.h"
+#include "server/typed_columns.h"
 
 namespace covey::server {
 namespace {
@@ -41,6 +44,20 @@ std::optional<ErrorAnswer> fill_write(const HttpRequest& http, ShardLoop& shard,
   return fill_conditions(http, shard, request);
 }
 
+std::optional<ErrorAnswer> fill_change(const HttpRequest& http, const TableDefinition& table,
+                                       const CallOptions& options, Request& request) {
+  if (http.has_context) {
+    return bad_request(
+        "A change covers what the coordinating replica holds of it: send it without Covey-Context.");
+  }
+  auto changes = parse_change(http.body, options.ttl_ms);
+  if (!changes) return changes.error();
+  if (auto wrong = check_columns(table, *changes)) return bad_column(*wrong);
+  request.changes = std::move(*changes);
+  if (options.ttl_ms != 0) request.expires_ms = now().wall_ms + options.ttl_ms;
+  return std::nullopt;
+}
+
 void append_context_headers(std::string& out, std::string_view context, const Response& response) {
   out.append("Covey-Context: ").append(context).append("\r\n");
   if (response.owners == 0) return;
@@ -51,6 +68,11 @@ void append_context_headers(std::string& out, std::string_view context, const Re
   out.append("\r\n");
 }
 
+void append_expiry(std::string& out, const Version& version) {
+  if (version.expires_ms != 0)
+    out.append(",\"expires\":\"").append(iso_time(version.expires_ms)).append("\"");
+}
+
 void append_sibling(std::string& out, ShardLoop& shard, const Version& version) {
   out.push_back('{');
   append_value(out, version, {});
@@ -58,18 +80,34 @@ void append_sibling(std::string& out, ShardLoop& shard, const Version& version) 
   append_json_string(out, shard.core().dot_text(version.dot));
   out.append(",\"time\":\"").append(iso_time(version.time.ms())).append("\",\"content_type\":");
   append_json_string(out, version.content_type.empty() ? "application/octet-stream" : version.content_type);
-  if (version.expires_ms != 0)
-    out.append(",\"expires\":\"").append(iso_time(version.expires_ms)).append("\"");
+  append_expiry(out, version);
   out.push_back('}');
+}
+
+// Registers one by one, and what each other type comes to.
+void append_siblings(std::string& out, ShardLoop& shard, const Object& live) {
+  const size_t begin = out.size();
+  for (Type type : types_in(live)) {
+    const Version& latest = newest_of(live, type);
+    out.append(out.size() == begin ? "" : ",")
+        .append("{\"type\":\"")
+        .append(text_of(type))
+        .append("\",\"value\":");
+    append_typed(out, live, type);
+    out.append(",\"time\":\"").append(iso_time(latest.time.ms())).append("\"");
+    append_expiry(out, latest);
+    out.push_back('}');
+  }
+  for (const Version* version : registers_of(live, type_of(live))) {
+    if (out.size() != begin) out.push_back(',');
+    append_sibling(out, shard, *version);
+  }
 }
 
 std::string siblings_document(ShardLoop& shard, const Response& response, std::string_view context,
                               bool replicas) {
   std::string body = "{\"siblings\":[";
-  for (const Version& version : response.object.versions) {
-    if (&version != &response.object.versions.front()) body.push_back(',');
-    append_sibling(body, shard, version);
-  }
+  append_siblings(body, shard, response.object);
   body.append("],\"context\":");
   append_json_string(body, context);
   if (replicas) {
@@ -94,7 +132,10 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
                                      [&] { return dots_of(response.object); });
   std::string headers;
   append_context_headers(headers, context, response);
-  if (versions.size() > 1) ++shard.metrics().reads_with_siblings;
+  const Type type = type_of(response.object);
+  const auto registers = registers_of(response.object, type);
+  if (type != Type::none) headers.append("Covey-Type: ").append(text_of(type)).append("\r\n");
+  if (siblings_of(response.object) > 1) ++shard.metrics().reads_with_siblings;
   if (call.as_document) {
     std::string body = siblings_document(shard, response, context, true);
     return connection.reply(slot, ReplyHead{versions.empty() ? 404 : 200, document_type, headers}, body);
@@ -102,14 +143,20 @@ void reply_to_read(HttpConnection& connection, uint64_t slot, const KeyCall& cal
   if (versions.empty()) {
     return connection.reply(slot, not_found("Nothing is stored under this key: write it first."), headers);
   }
-  if (versions.size() > 1) {
+  if (type != Type::value) {
+    std::string body;
+    append_typed(body, response.object, type);
+    return connection.reply(slot, ReplyHead{200, "application/json", headers}, body);
+  }
+  if (registers.size() > 1) {
     return connection.reply(slot, ReplyHead{300, "application/json", headers},
                             siblings_document(shard, response, context, false));
   }
-  headers.append("ETag: \"").append(shard.core().dot_text(versions[0].dot)).append("\"\r\n");
-  std::string_view type = versions[0].content_type;
-  if (type.empty()) type = "application/octet-stream";
-  connection.reply(slot, ReplyHead{200, type, headers}, versions[0].value);
+  const Version& value = *registers.front();
+  headers.append("ETag: \"").append(shard.core().dot_text(value.dot)).append("\"\r\n");
+  std::string_view content_type = value.content_type;
+  if (content_type.empty()) content_type = "application/octet-stream";
+  connection.reply(slot, ReplyHead{200, content_type, headers}, value.value);
 }
 
 void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& call,
@@ -127,6 +174,7 @@ void reply_to_write(HttpConnection& connection, uint64_t slot, const KeyCall& ca
   append_number(body, response.received);
   body.append("},\"siblings\":");
   append_number(body, response.siblings);
+  if (call.operation == Operation::change) append_changed(body, response.changed);
   body.append(",\"context\":");
   append_json_string(body, context);
   body.append("}\n");
@@ -164,9 +212,31 @@ void append_value(std::string& out, const Version& version, ValueNames names) {
   out.append(names.separate_base64 ? "\"" : "\",\"base64\":true");
 }
 
+void append_changed(std::string& out, const Changed& changed) {
+  if (!changed.value.empty()) out.append(",\"value\":").append(changed.value);
+  if (changed.repeated) out.append(",\"repeated\":true");
+  out.append(",\"added\":");
+  append_number(out, changed.added);
+  out.append(",\"removed\":");
+  append_number(out, changed.removed);
+}
+
+int status_of_read(const Object& live) {
+  const Type type = type_of(live);
+  if (type == Type::none) return 404;
+  return type == Type::value && registers_of(live, type).size() > 1 ? 300 : 200;
+}
+
 void append_versions(std::string& out, ShardLoop& shard, const Object& object) {
-  if (object.versions.size() == 1) {
-    const Version& version = object.versions.front();
+  const Type type = type_of(object);
+  if (type != Type::value) {
+    out.append(",\"type\":\"").append(text_of(type)).append("\",\"value\":");
+    append_typed(out, object, type);
+    return;
+  }
+  const auto registers = registers_of(object, type);
+  if (registers.size() == 1) {
+    const Version& version = *registers.front();
     out.push_back(',');
     append_value(out, version, {.separate_base64 = true});
     out.append(",\"content_type\":");
@@ -176,10 +246,7 @@ void append_versions(std::string& out, ShardLoop& shard, const Object& object) {
     return;
   }
   out.append(",\"siblings\":[");
-  for (const Version& version : object.versions) {
-    if (&version != &object.versions.front()) out.push_back(',');
-    append_sibling(out, shard, version);
-  }
+  append_siblings(out, shard, object);
   out.push_back(']');
 }
 
@@ -191,6 +258,7 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   ReadRow row;
   request.operation = http.method == Method::put     ? Operation::put
                       : http.method == Method::erase ? Operation::erase
+                      : http.method == Method::post  ? Operation::change
                                                      : Operation::get;
   bool reading = request.operation == Operation::get;
   request.table = key.table;
@@ -199,9 +267,10 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
   request.sloppy = options.sloppy;
   request.timeout_ms = options.timeout_ms;
   request.conflicts = table->conflicts;
-  MeteredOperation metered = reading                               ? MeteredOperation::get
-                             : request.operation == Operation::put ? MeteredOperation::put
-                                                                   : MeteredOperation::erase;
+  MeteredOperation metered = reading                                  ? MeteredOperation::get
+                             : request.operation == Operation::put    ? MeteredOperation::put
+                             : request.operation == Operation::change ? MeteredOperation::change
+                                                                      : MeteredOperation::erase;
   connection->meter(slot, metered, request.level);
   if (!reading) {
     if (auto error = fill_write(http, shard, request)) return connection->reply(slot, *error);
@@ -219,6 +288,9 @@ void start_key_call(std::shared_ptr<HttpConnection> connection, uint64_t slot, H
     request.value = std::move(http.body);
     request.content_type = http.content_type == "application/octet-stream" ? "" : http.content_type;
     if (options.ttl_ms != 0) request.expires_ms = now().wall_ms + options.ttl_ms;
+  }
+  if (request.operation == Operation::change) {
+    if (auto error = fill_change(http, *table, options, request)) return connection->reply(slot, *error);
   }
   KeyCall& call = *connection->key_call(slot);
   call.operation = request.operation;

@@ -29,6 +29,12 @@ void append_value(std::string& out, const Version& version, ValueNames names);
 
 // An object's versions as members of a line of results: one as value, content_type and dot; several as
 // "siblings".
+// Members of an answer to a change, each beginning with a comma.
+void append_changed(std::string& out, const Changed& changed);
+
+// 300: several registers stand where a reader expects one value.
+int status_of_read(const Object& live);
+
 void append_versions(std::string& out, ShardLoop& shard, const Object& object);
 
 bool is_json_type(std::string_view content_type);

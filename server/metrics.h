@@ -30,9 +30,9 @@ class Histogram {
   uint64_t sum_us_ = 0;
 };
 
-inline constexpr std::array<std::string_view, 6> operation_names = {"get",  "put",   "delete",
-                                                                    "scan", "batch", "other"};
-enum class MeteredOperation : uint8_t { get, put, erase, scan, batch, other };
+inline constexpr std::array<std::string_view, 7> operation_names = {"get",   "put",   "delete", "scan",
+                                                                    "batch", "other", "change"};
+enum class MeteredOperation : uint8_t { get, put, erase, scan, batch, other, change };
 // A place for each level that can be asked for (one, quorum, all, the numbers from 1 to 16), and one, the
 // last, for requests without a level.
 inline constexpr size_t level_slots = 3 + 16 + 1;

@@ -54,10 +54,10 @@ void route_kv(Call& call) {
   auto table = percent_decode(call.path.substr(0, slash));
   const TableDefinition* known = table ? call.connection->shard().table(*table) : nullptr;
   bool whole_table = slash == std::string_view::npos;
-  bool method_fits = whole_table
-                         ? reads(call.request) || call.request.method == Method::post
-                         : call.request.method != Method::post && call.request.method != Method::other;
-  if (!method_fits) return wrong_method(call, whole_table ? "GET, HEAD, POST" : "GET, HEAD, PUT, DELETE");
+  bool method_fits = whole_table ? reads(call.request) || call.request.method == Method::post
+                                 : call.request.method != Method::other;
+  if (!method_fits)
+    return wrong_method(call, whole_table ? "GET, HEAD, POST" : "GET, HEAD, PUT, POST, DELETE");
   if (known == nullptr) return call.connection->reply(call.slot, no_such_table(table ? *table : "?"));
   if (whole_table && call.request.method == Method::post) {
     return start_batch(call.connection, call.slot, call.request, *table, call.options);

@@ -33,7 +33,8 @@ std::string unknown_member(const json& object, std::initializer_list<const char*
 }
 
 bool is_pointer(const std::string& path) {
-  if (path.empty() || path.front() != '/' || path.size() > 256) return false;
+  if (path.empty()) return true;  // a counter's number, a set's size
+  if (path.front() != '/' || path.size() > 256) return false;
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '~' && (i + 1 == path.size() || (path[i + 1] != '0' && path[i + 1] != '1'))) return false;
   }
@@ -53,7 +54,8 @@ Result<ColumnDefinition, std::string> parse_column(const json& column) {
   out.path = "/" + out.name;
   if (column.contains("path")) {
     if (!column["path"].is_string() || !is_pointer(column["path"].get<std::string>())) {
-      return "the path of column \"" + out.name + "\" must be a JSON pointer like \"/temp\"";
+      return "the path of column \"" + out.name +
+             "\" must be a JSON pointer like \"/temp\", or empty for counters and sets";
     }
     out.path = column["path"].get<std::string>();
   }
@@ -173,6 +175,7 @@ std::optional<std::string> check_columns(const TableDefinition& table, std::stri
   for (size_t i = 0; i < table.columns.size(); ++i) {
     const ColumnDefinition& column = table.columns[i];
     simdjson::dom::element field;
+    if (column.path.empty()) continue;                                               // an object is no number
     if (document.at_pointer(column.path).get(field) != simdjson::SUCCESS) continue;  // missing is null
     if (!take(field, column.type, values[i])) {
       return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) +

@@ -41,6 +41,7 @@ std::unique_ptr<CLI::App> make_app(Parse& parse, bool in_shell) {
   app->get_formatter()->column_width(36);
   add_settings(*app, parse.settings);
   add_key_commands(*app, parse);
+  add_type_commands(*app, parse);
   add_bulk_commands(*app, parse);
   add_agg_command(*app, parse);
   add_cluster_commands(*app, parse);

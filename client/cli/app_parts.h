@@ -18,9 +18,10 @@ struct Parse {
   std::function<int()> chosen;
 };
 
-void add_key_commands(CLI::App& app, Parse& parse);      // get put del siblings resolve scan
-void add_bulk_commands(CLI::App& app, Parse& parse);     // import export bench
-void add_agg_command(CLI::App& app, Parse& parse);       // agg
+void add_key_commands(CLI::App& app, Parse& parse);   // get put del siblings resolve scan
+void add_type_commands(CLI::App& app, Parse& parse);  // incr sadd srem smembers hset hget hgetall hdel hincr
+void add_bulk_commands(CLI::App& app, Parse& parse);  // import export bench
+void add_agg_command(CLI::App& app, Parse& parse);    // agg
 void add_cluster_commands(CLI::App& app, Parse& parse);  // cluster backup explain tables table
 
 // A command whose options are filled into a Command, kept as long as the parser.

@@ -64,6 +64,40 @@ struct ScanCommand {
 };
 int run(Session& session, const ScanCommand& command);
 
+// Changes to counters, sets and hashes.
+struct ChangeOptions {
+  std::string key;
+  std::string level;
+  std::optional<Milliseconds> ttl;
+};
+struct IncrementCommand : ChangeOptions {
+  std::optional<std::string> field;  // of a hash
+  std::string by = "1";              // a JSON number
+  std::string token;
+};
+int run(Session& session, const IncrementCommand& command);
+struct ElementsCommand : ChangeOptions {
+  std::string op;  // sadd, srem, hdel
+  std::vector<std::string> names;
+};
+int run(Session& session, const ElementsCommand& command);
+struct SetFieldsCommand : ChangeOptions {
+  std::vector<std::string> pairs;  // names and values in turn
+};
+int run(Session& session, const SetFieldsCommand& command);
+
+struct MembersCommand {
+  std::string key;
+  std::string level;
+};
+int run(Session& session, const MembersCommand& command);
+struct FieldsCommand {
+  std::string key;
+  std::optional<std::string> field;  // this one alone
+  std::string level;
+};
+int run(Session& session, const FieldsCommand& command);
+
 struct ImportCommand {
   std::string file;    // "-": standard input
   std::string format;  // "jsonl", "csv" or empty: by the file's name

@@ -128,6 +128,12 @@ Result<std::optional<ImportRecord>, ImportProblem> RecordReader::next_json() {
   try {
     record.key = client::key_from(object);
     record.versions = client::versions_from(object, text);
+    record.type = object.value("type", "");
+    const bool known =
+        record.type.empty() || record.type == "counter" || record.type == "set" || record.type == "hash";
+    if (!known || (!record.type.empty() && record.versions.size() != 1)) {
+      return ImportProblem{line_, R"("type" must be "counter", "set" or "hash", with one "value")"};
+    }
     if (record.versions.empty()) throw Json::other_error::create(501, "no value", &object);
   } catch (const Json::exception&) {
     return ImportProblem{line_,

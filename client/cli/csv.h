@@ -32,6 +32,8 @@ struct ImportRecord {
   uint64_t line = 0;  // the first line of the file that it comes from, from 1
   std::string key;
   std::vector<client::Version> versions;  // several: siblings, all to be kept
+  std::string
+      type;  // "counter", "set" or "hash": of the one version's value, as export tells it; empty: values
 };
 
 struct ImportProblem {

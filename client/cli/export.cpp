@@ -1,5 +1,6 @@
 // export: every key of a table (or under a prefix) as the lines that import reads back: value, content type
-// and all siblings. Not exported: dots, contexts, expiry times (an imported value does not expire).
+// and all siblings; type and value of counters, sets and hashes. Not exported: dots, contexts, expiry times
+// (an imported value does not expire).
 #include <fstream>
 #include <iostream>
 
@@ -12,6 +13,7 @@ namespace {
 
 std::string export_line(const client::ScanEntry& entry) {
   std::string line = "{" + client::key_member(entry.key) + ",";
+  if (!entry.type.empty()) line += "\"type\":\"" + entry.type + "\",";
   if (entry.versions.size() == 1) {
     line += client::value_members(entry.versions.front().value, entry.versions.front().content_type);
     return line + "}";

@@ -79,7 +79,21 @@ class Sender {
   Result<std::vector<Problem>, Error> send(const Batch& batch) {
     std::vector<BatchOperation> puts;
     std::vector<uint64_t> lines;
+    // Counters, sets and hashes: what is there is deleted, and then they are made anew.
+    std::vector<BatchOperation> changes;
+    std::vector<uint64_t> change_lines;
     for (const ImportRecord& record : batch.records) {
+      if (!record.type.empty()) {
+        changes.push_back({.kind = BatchOperation::Kind::change,
+                           .key = record.key,
+                           .value = change_to(record),
+                           .ttl = command_.ttl});
+        change_lines.push_back(record.line);
+        if (command_.blind) continue;
+        puts.push_back({.kind = BatchOperation::Kind::del, .key = record.key});
+        lines.push_back(record.line);
+        continue;
+      }
       for (const client::Version& version : record.versions) {
         puts.push_back({.key = record.key,
                         .value = version.value,
@@ -94,16 +108,34 @@ class Sender {
       if (!read) return read.error();
       problems = *read;
     }
-    auto outcomes = call(puts, command_.level);
-    if (!outcomes) return outcomes.error();
-    for (size_t i = 0; i < outcomes->size(); ++i) {
-      const auto& error = (*outcomes)[i].error;
-      if (error) problems.push_back({lines[i], message_of(*error), exit_code_of(*error)});
+    // What could not be deleted is not to be added to.
+    const auto forget = [&](uint64_t line) {
+      const auto at = std::find(change_lines.begin(), change_lines.end(), line);
+      if (at == change_lines.end()) return;
+      changes.erase(changes.begin() + (at - change_lines.begin()));
+      change_lines.erase(at);
+    };
+    for (const Problem& problem : problems) forget(problem.line);
+    for (const auto& [operations, of] : {std::pair(&puts, &lines), std::pair(&changes, &change_lines)}) {
+      auto outcomes = call(*operations, command_.level);
+      if (!outcomes) return outcomes.error();
+      for (size_t i = 0; i < outcomes->size(); ++i) {
+        const auto& error = (*outcomes)[i].error;
+        if (!error) continue;
+        problems.push_back({(*of)[i], message_of(*error), exit_code_of(*error)});
+        if (operations == &puts) forget(lines[i]);
+      }
     }
     return problems;
   }
 
  private:
+  static std::string change_to(const ImportRecord& record) {
+    const std::string& value = record.versions.front().value;
+    if (record.type == "counter") return R"("op":"incr","by":)" + value;
+    return (record.type == "set" ? R"("op":"sadd","members":)" : R"("op":"hset","fields":)") + value;
+  }
+
   // Fills the contexts in; puts whose key could not be read are taken out and told as problems.
   Result<std::vector<Problem>, Error> read_contexts(std::vector<BatchOperation>& puts,
                                                     std::vector<uint64_t>& lines) {

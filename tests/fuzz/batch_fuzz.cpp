@@ -1,6 +1,8 @@
 // What anybody may send as a batch: lines of JSON, or of what looks like it.
+#include "replication/plan.h"
 #include "replication/result.h"
 #include "server/batch_line.h"
+#include "server/change_body.h"
 #include "server/json_text.h"
 #include "server/table_definition.h"
 #include "tests/fuzz/fuzz.h"
@@ -8,6 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace covey;
   std::string_view body = fuzz::view(data, size);
+  if (auto changes = server::parse_change(body, size % 2)) COVEY_ASSERT(sound(*changes));
   auto lines = server::split_lines(body);
   bool readable = !server::check_lines(lines);
   if (!readable && lines.size() == 1) {
@@ -20,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& text : lines) {
     server::BatchLine line;
     if (server::parse_line(text.text, 1 << 20, line)) continue;
+    COVEY_ASSERT(sound(line.changes) == (line.operation == Operation::change));
     if (line.operation != Operation::put || line.content_type != "application/json") continue;
     // What is stored as JSON is JSON by itself, and stays what it is on one line. (Base64 may be anything.)
     std::string once = server::minified_json(line.value);

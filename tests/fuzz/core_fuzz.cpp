@@ -161,9 +161,19 @@ class World {
     if ((what & 0x40) != 0) request.conflicts = Conflicts::last_write_wins;
     if ((what & 0x80) != 0 && operation == Operation::put) request.expires_ms = now().wall_ms + 300;
     request.value = std::string(what, 'v');
+    if (operation == Operation::erase && (what & 0x80) != 0) change(request, what);
     request.partition = PartitionId{what % 2u};
     request.timeout_ms = 200;
     cores_[n]->request(now(), RequestId{++requests_}, std::move(request));
+  }
+
+  // All keys take all changes: what is there is of any type.
+  void change(Request& request, uint8_t what) const {
+    request.operation = Operation::change;
+    request.value.clear();
+    const auto kind = static_cast<ChangeKind>(1 + what % (static_cast<int>(ChangeKind::count) - 1));
+    if ((what & 0x40) != 0) request.expires_ms = now().wall_ms + 300;
+    request.changes = {{kind, std::string(1, static_cast<char>('a' + what % 3)), std::to_string(what)}};
   }
 
   void one_step(uint8_t step) {

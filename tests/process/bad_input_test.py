@@ -155,7 +155,7 @@ class BadInput(harness.ClusterTest):
     def test_paths_and_methods(self):
         for path in ("/", "/v1", "/v1/", "/v1/kv", "/v2/kv/default/k1", "/v1/cluster/x", "/metrics/", "//", "/v1/health"):
             self.refuse(404, "not_found", "GET", path)
-        for method, path in (("POST", "/v1/kv/default/k1"), ("PATCH", "/v1/kv/default/k1"), ("PUT", "/v1/kv/default"),
+        for method, path in (("POST", "/v1/explain/default/k1"), ("PATCH", "/v1/kv/default/k1"), ("PUT", "/v1/kv/default"),
                              ("DELETE", "/v1/kv/default"), ("POST", "/v1/cluster"), ("PUT", "/metrics"),
                              ("DELETE", "/v1/health/ready"), ("POST", "/v1/tables"), ("PUT", "/v1/explain/default/k1"),
                              ("BREW", "/v1/kv/default/k1")):
