@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "replication/hash.h"
+#include "replication/typed.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
 
@@ -28,6 +29,20 @@ const char* status_text(Status status) {
       return "disk_full";
     case Status::storage_failed:
       return "storage_failed";
+    case Status::wrong_type:
+      return "wrong_type";
+    case Status::not_a_number:
+      return "not_a_number";
+    case Status::number_overflow:
+      return "number_overflow";
+    case Status::too_many_elements:
+      return "too_many_elements";
+    case Status::too_many_tokens:
+      return "too_many_tokens";
+    case Status::object_too_large:
+      return "object_too_large";
+    case Status::count:
+      break;
   }
   return "?";
 }
@@ -75,7 +90,7 @@ size_t World::submit(ClientOperation given, const std::string& context_name) {
     operation.shown = refused ? "refused" : "down";
     return number;
   }
-  if (request.operation == Operation::put || request.operation == Operation::erase) {
+  if (writes(request.operation)) {
     request.content_type = "op/" + std::to_string(number);
   }
   operation.submitted = oracle_.next_moment();
@@ -93,7 +108,7 @@ size_t World::submit(ClientOperation given, const std::string& context_name) {
     const Request& asked = waiting.request;
     ShardState& shard = machine.shards[partition % machine.shards.size()];
     auto ask = [&](Core& core, Now time) { core.request(time, RequestId{number + 1}, asked); };
-    if (asked.operation == Operation::put || asked.operation == Operation::erase) {
+    if (writes(asked.operation)) {
       stage(machine, shard, {asked.table, asked.key}, &waiting);
       input_of_pass(machine, shard, ask);
     } else {
@@ -136,8 +151,15 @@ std::string World::shown(const ClientOperation& operation) const {
   const Response& response = operation.response;
   std::string out;
   if (response.status == Status::ok && operation.request.operation == Operation::get) {
+    const Type type = type_of(response.object);
+    if (type == Type::counter) return text_of(counter_value(response.object));
     std::vector<std::string> values;
-    for (const Version& version : response.object.versions) values.push_back(version.value);
+    for (std::string_view member : members(response.object)) values.emplace_back(member);
+    for (const auto& [name, value] : fields(response.object))
+      values.push_back(std::string(name) + "=" + value);
+    for (const Version& version : response.object.versions) {
+      if (version.kind == VersionKind::value) values.push_back(version.value);
+    }
     std::sort(values.begin(), values.end());
     for (const auto& value : values) out += (out.empty() ? "" : " ") + value;
     return out;

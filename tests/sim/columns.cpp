@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "replication/codec.h"
+#include "replication/typed.h"
 #include "tests/sim/failure.h"
 
 namespace covey::sim {
@@ -43,9 +44,7 @@ Rows scanned(Store& store, const server::ColumnTable& table, PartitionId partiti
   for (; cursor->valid(); cursor->next()) {
     auto object = decode_object(cursor->value());
     require(object.has_value(), "a stored object can't be decoded");
-    std::erase_if(object->versions, [&](const Version& version) {
-      return version.expires_ms != 0 && version.expires_ms <= wall_ms;
-    });
+    take_expired(*object, wall_ms);
     resolve(*object, table.conflicts());
     Row row;
     for (server::RowState& version : table.rows(*object)) row.emplace_back(version.time, version.values);
@@ -57,7 +56,8 @@ Rows scanned(Store& store, const server::ColumnTable& table, PartitionId partiti
 
 server::TableDefinition definition(const char* conflicts) {
   auto parsed = server::parse_table_definition(std::string_view(
-      std::string(R"({"conflicts": ")") + conflicts + R"(", "columns": [{"name": "x", "type": "int64"}]})"));
+      std::string(R"({"conflicts": ")") + conflicts +
+      R"(", "columns": [{"name": "x", "type": "int64"}, {"name": "n", "path": "", "type": "int64"}]})"));
   require(parsed.ok(), "a table's definition can't be read");
   return std::move(*parsed);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "replication/typed.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/gone.h"
 #include "tests/sim/oracle.h"
@@ -19,10 +20,17 @@ bool says_nothing_written(Status status) {
     case Status::precondition_failed:
     case Status::disk_full:
     case Status::storage_failed:
+    case Status::wrong_type:
+    case Status::not_a_number:
+    case Status::number_overflow:
+    case Status::too_many_elements:
+    case Status::too_many_tokens:
+    case Status::object_too_large:
       return true;
     case Status::ok:
     case Status::not_found:
     case Status::timeout:
+    case Status::count:
       return false;
   }
   return false;
@@ -72,6 +80,15 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
           "a write was answered with a dot that is not its own, key " + key.key);
   require(response.context.contains(response.dot),
           "a write's context does not have its own dot: " + describe(*event));
+  // All dots of one change are stored together.
+  for (size_t id : made->second) acknowledged(operation, events_[id]);
+  totals.add("writes acknowledged");
+  if ((event->durable & ~owners_[event->partition.value]) != 0)
+    totals.add("sometimes: a stand-in took a write");
+}
+
+void Oracle::acknowledged(const ClientOperation& operation, Event& judged) {
+  Event* event = &judged;
   require(!event->voided, "acknowledged after it was closed as a hole: " + describe(*event));
   NodeMask counted = setup_.durability == Durability::sync ? event->durable : event->held;
   if (event->strict && !moved_within(event->partition, operation)) counted &= owners_[event->partition.value];
@@ -82,9 +99,6 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
           describe(*event));
   event->acknowledged = true;
   event->acknowledged_at = next_moment();
-  totals.add("writes acknowledged");
-  if ((event->durable & ~owners_[event->partition.value]) != 0)
-    totals.add("sometimes: a stand-in took a write");
 }
 
 // Strict R + W > N, owners unchanged, fewer than W of those that acknowledged it have lost their disks.
@@ -101,13 +115,6 @@ bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const
   if (asked + good > replicas) return true;
   uint32_t wiped = count_of(event.wiped & owners);
   return (event.rolled_back & owners) == 0 && wiped < event.needed && good + wiped >= event.needed;
-}
-
-bool Oracle::hidden_by_newer(const Event& event, const Object& shown) const {
-  if (conflicts(event.key.table) != Conflicts::last_write_wins || !event.has_version) return false;
-  return std::any_of(shown.versions.begin(), shown.versions.end(), [&](const Version& version) {
-    return version.time != event.time ? version.time > event.time : version.dot > event.dot;
-  });
 }
 
 std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& seen_before,
@@ -137,16 +144,19 @@ void Oracle::judge_read(const ClientOperation& operation, const TableKey& key, c
     Event* event = find(partition, version.dot);
     require(event != nullptr && event->key == key,
             "a read of " + key.key + " returned what nobody wrote: '" + version.value + "'");
-    saw_version(*event, version);
+    saw_version(*event, version, true);
     require(context.contains(version.dot),
             "a read's context does not have what it returned: " + describe(*event));
     require(version.expires_ms == 0 || version.expires_ms > operation.wall_ms || wall_ms < operation.wall_ms,
             "a read returned an expired value: " + describe(*event));
   }
   if (conflicts(key.table) == Conflicts::last_write_wins) {
-    require(object.versions.size() <= 1, "siblings in a table where the last write wins, key " + key.key);
+    require(object.versions.size() <= 1 || !plain(object),
+            "siblings in a table where the last write wins, key " + key.key);
   }
-  if (object.versions.size() > 1) totals.add("sometimes: a read returned siblings");
+  if (siblings_of(object) > 1) totals.add("sometimes: a read returned siblings");
+  if (!plain(object)) totals.add("sometimes: a read returned a counter, a set or a hash");
+  judge_counter(partition, key, object);
 
   std::vector<const Event*> before;
   std::vector<const Event*> promised;

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "replication/partition.h"
+#include "replication/typed.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/world.h"
 
@@ -165,6 +166,7 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   require(key.has_value(), machine.id.name + " gave a dot for no key");
   std::optional<Object> stored;  // if it did change
   std::vector<Version> removed;
+  Object before_it;
   for (size_t i = 0; i < change.objects.size(); ++i) {
     if (decode_object_key(change.objects[i].key) != key) continue;
     auto before = decoded(change.objects[i].before);
@@ -172,13 +174,25 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
     for (const Version& one : before->versions) {
       if (version_of(objects[i], one.dot) == nullptr) removed.push_back(one);
     }
+    before_it = *before;
     stored = objects[i];
     stored->context.join(before->context);
   }
+  // A change is known by what waits for its key; the versions that it only gives another expiry are of
+  // others.
+  if (key && shard.staged.contains(*key) && shard.staged.at(*key) != nullptr &&
+      shard.staged.at(*key)->request.operation == Operation::change)
+    operation = shard.staged.at(*key);
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
-    bool put = operation->request.operation == Operation::put;
+    const bool changes = operation->request.operation == Operation::change;
+    const bool put = changes ? version != nullptr : operation->request.operation == Operation::put;
     Event& event =
         oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
+    if (changes) {
+      oracle_.changed(event, {operation->request, partition, before_it, removed, now(machine).wall_ms},
+                      version);
+      totals.add("sometimes: a counter, a set or a hash was changed");
+    }
     if (version != nullptr) oracle_.saw_version(event, *version);
     if (operation->request.conflicts == Conflicts::last_write_wins) {
       for (const Version& one : removed) oracle_.also_overwrites(event, one.dot);
@@ -201,8 +215,10 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
     totals.add("sometimes: an object was written once more for closed dots");
     return &event;
   }
+  const uint64_t of_key = key_expiry(before_it);
   for (const Version& one : removed) {
-    require(one.expires_ms != 0 && one.expires_ms <= now(machine).wall_ms,
+    const uint64_t expires_ms = one.expires_ms == 0 && one.time.ms() < of_key ? of_key : one.expires_ms;
+    require(expired(expires_ms, now(machine).wall_ms),
             machine.id.name + " removed a value that had not expired, key " + key->key);
     oracle_.also_overwrites(event, one.dot);
   }

@@ -65,6 +65,15 @@ std::vector<TableKey> Oracle::keys() const {
   return keys;
 }
 
+bool Oracle::key_expires(const Event& event) const {
+  const auto& all = events_of(event.key);
+  return std::any_of(all.begin(), all.end(), [&](size_t id) {
+    const Event& other = events_[id];
+    return other.version_kind == VersionKind::expiry && other.expires_ms <= latest_wall_ms_ &&
+           event.time.ms() < other.expires_ms;
+  });
+}
+
 std::string Oracle::describe(const Event& event) const {
   static constexpr const char* kinds[] = {"put", "delete", "expiry", "touch"};
   char dot[48];
@@ -72,7 +81,7 @@ std::string Oracle::describe(const Event& event) const {
                 static_cast<unsigned long long>(event.dot.counter.value));
   std::string out =
       std::string(kinds[static_cast<int>(event.kind)]) + " " + event.key.table + "/" + event.key.key;
-  if (event.kind == Event::Kind::put) out += " " + event.value;
+  if (event.kind == Event::Kind::put) out += " " + event.name + " " + event.value;
   out += " (partition " + std::to_string(event.partition.value) + ", dot " + dot;
   if (event.acknowledged) {
     out += ", acknowledged w=" + std::to_string(event.needed) + (event.strict ? " strict" : " sloppy");
@@ -172,18 +181,19 @@ void Oracle::learned(size_t node, Event& event, bool on_disk) {
   event.rolled_back &= ~bit;
 }
 
-void Oracle::saw_version(Event& event, const Version& version) {
+void Oracle::saw_version(Event& event, const Version& version, bool read) {
+  const bool same = version.value == event.value && version.kind == event.version_kind &&
+                    version.name == event.name &&
+                    (version.expires_ms == event.expires_ms || (read && event.expires_ms == 0));
   require(event.kind == Event::Kind::put, "a version with the dot of a delete: " + describe(event));
   if (!event.has_version) {
     event.has_version = true;
     event.time = version.time;
-    require(version.value == event.value && version.expires_ms == event.expires_ms,
-            "a value that nobody wrote: '" + version.value + "' for " + describe(event));
+    require(same, "a value that nobody wrote: '" + version.value + "' for " + describe(event));
     return;
   }
-  require(
-      version.value == event.value && version.time == event.time && version.expires_ms == event.expires_ms,
-      "one dot, two versions: '" + version.value + "' and " + describe(event));
+  require(same && version.time == event.time,
+          "one dot, two versions: '" + version.value + "' and " + describe(event));
 }
 
 void Oracle::claimed_without_write(PartitionId partition, Dot dot) { claimed_[partition.value].add(dot); }

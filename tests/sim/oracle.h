@@ -55,6 +55,9 @@ struct Event {
   Hlc time;
   uint64_t expires_ms = 0;
   std::string value;
+  VersionKind version_kind = VersionKind::value;
+  std::string name;          // of an element, a field, a token
+  int64_t sum = 0;           // of an increment: what its version counts, with what it has replaced
   bool has_version = false;  // its version was seen, so `time` is known
   NodeMask held = 0;         // had it at some time
   NodeMask durable = 0;      // had it on a disk at some time
@@ -92,6 +95,17 @@ class Oracle {
   // What it removed beside what its client had seen: expired values, and where the last write wins all that
   // the coordinating replica saw.
   void also_overwrites(Event& event, Dot removed);
+  // A change to a counter, a set or a hash, of which this event is one dot: what it added under it, or
+  // nothing.
+  struct Planned {
+    const Request& request;
+    PartitionId partition;
+    const Object& before;  // as its replica stored it
+    const std::vector<Version>& removed;
+    uint64_t wall_ms = 0;
+  };
+  void changed(Event& event, const Planned& planned, const Version* version);
+  static constexpr uint64_t token_window_ms = 3'600'000;
   // It says no more than the node knew: `context` without the versions that the object still has.
   void touched(Event& event, const DotSet& context, const Object& object);
   // Whether a node whose disk is as old as that may go on with these lives: of every dot that it gave since,
@@ -101,7 +115,8 @@ class Oracle {
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);
   // A version was seen with this event's dot: all of them must be the same.
-  void saw_version(Event& event, const Version& version);
+  // `read`: as a client is shown it, elements with the key's expiry.
+  void saw_version(Event& event, const Version& version, bool read = false);
   // A dot that was never given is in a clock.
   void claimed_without_write(PartitionId partition, Dot dot);
   void voided(PartitionId partition, const DotSet& dots, const std::set<Actor>& running);
@@ -133,9 +148,15 @@ class Oracle {
   std::string describe(const Event& event) const;
 
  private:
+  bool key_expires(const Event& event) const;
   template <class Counts>
   bool gone(const Event& event, Counts counts, bool expiry_counts) const;
+  int64_t sum_of(const Planned& planned, const Version& version, const std::set<Dot>& passed) const;
+  void judge_token(const Event& event, const Planned& planned, const Version* version,
+                   const std::set<Dot>& passed);
+  void judge_counter(PartitionId partition, const TableKey& key, const Object& shown) const;
   void judge_write(const ClientOperation& operation, Totals& totals);
+  void acknowledged(const ClientOperation& operation, Event& judged);
   void judge_read(const ClientOperation& operation, const TableKey& key, const Object& object,
                   const Context& context, uint64_t wall_ms, Totals& totals);
   void judge_scan(const ClientOperation& operation, uint64_t wall_ms, Totals& totals);

@@ -22,6 +22,28 @@ Level level_of(const std::string& text, uint32_t replicas) {
   return *level;
 }
 
+const std::map<std::string, ChangeKind> change_verbs = {
+    {"incr", ChangeKind::increment},    {"sadd", ChangeKind::add},
+    {"srem", ChangeKind::remove},       {"hset", ChangeKind::set_field},
+    {"hdel", ChangeKind::remove_field}, {"hincr", ChangeKind::increment_field},
+    {"expire", ChangeKind::expire}};
+
+// Behind the key: a number; elements; a field and what it is set to or what is added; fields.
+std::vector<Change> changes_of(const std::string& verb, const Arguments& arguments) {
+  const ChangeKind kind = change_verbs.at(verb);
+  if (kind == ChangeKind::expire) return {{kind, {}, {}}};
+  if (kind == ChangeKind::increment) return {{kind, arguments.option("token").value_or(""), arguments.at(2)}};
+  if (kind == ChangeKind::set_field || kind == ChangeKind::increment_field)
+    return {{kind, arguments.at(2), arguments.at(3)}};
+  std::vector<Change> out;
+  for (size_t i = 2; i < arguments.size(); ++i) {
+    if (arguments.at(i) != "strict" && arguments.at(i) != "reply-lost")
+      out.push_back({kind, arguments.at(i), {}});
+  }
+  if (out.empty()) throw ScenarioError(verb + ": say which");
+  return out;
+}
+
 class Runner {
  public:
   explicit Runner(bool traced) : traced_(traced) {}
@@ -42,7 +64,7 @@ class Runner {
       words.pop_back();
     }
     Arguments arguments(std::move(words));
-    if (verb == "get" || verb == "put" || verb == "delete" || verb == "scan") {
+    if (verb == "get" || verb == "put" || verb == "delete" || verb == "scan" || change_verbs.contains(verb)) {
       client(verb, arguments, expected, waits);
     } else if (verb == "expect") {
       expect(arguments.plain());
@@ -112,7 +134,8 @@ class Runner {
     request.sloppy = !arguments.has("strict");
     request.timeout_ms =
         static_cast<uint32_t>(parse_duration_us(arguments.option("timeout").value_or("1s")) / 1000);
-    bool write = verb == "put" || verb == "delete";
+    const bool changes = change_verbs.contains(verb);
+    bool write = verb == "put" || verb == "delete" || changes;
     request.level = level_of(arguments.option(write ? "w" : "r").value_or("quorum"), replicas);
     if (verb == "scan") {
       request.operation = Operation::scan;
@@ -121,10 +144,14 @@ class Runner {
       request.start_key = arguments.option("start").value_or("");
       request.limit = static_cast<uint32_t>(parse_number(arguments.option("limit").value_or("100")));
     } else {
-      request.operation = verb == "get" ? Operation::get : verb == "put" ? Operation::put : Operation::erase;
+      request.operation = verb == "get"   ? Operation::get
+                          : verb == "put" ? Operation::put
+                          : changes       ? Operation::change
+                                          : Operation::erase;
       request.key = arguments.at(1);
     }
     if (verb == "put") request.value = arguments.at(2);
+    if (changes) request.changes = changes_of(verb, arguments);
     request.if_absent = arguments.has("if-absent");
     if (auto ttl = arguments.option("ttl"))
       request.expires_ms = world_->wall_ms(machine) + parse_duration_us(*ttl) / 1000;
