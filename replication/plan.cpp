@@ -215,7 +215,7 @@ class Planner {
       before = *both;
     }
     // What floats add up to is an integer if it is written as one.
-    if (before.is_float) before = parse_number(text_of(before)).value_or(before);
+    if (before.is_float && type_ != Type::value) before = parse_number(text_of(before)).value_or(before);
     auto by = parse_number(change.value);
     if (!by || ((before.is_float || by->is_float) && !takes_floats(change.kind))) return Status::not_a_number;
     if (!change.name.empty() && token_known(change.name) && !bug(Bug::token_counted_twice)) {

@@ -3,6 +3,7 @@
 #include "server/errors.h"
 #include "server/resp_commands.h"
 #include "server/text.h"
+#include "server/typed_answer.h"
 
 namespace covey::server {
 namespace {
@@ -31,7 +32,42 @@ void write_sibling(RespReply& reply, ShardLoop& shard, const Version& version) {
   reply.integer(static_cast<int64_t>(version.expires_ms));
 }
 
-// {siblings: [{value, dot, time, expires_ms}], context}
+// A counter as its number, a set as its elements, a hash as its fields.
+void write_typed(RespReply& reply, const Object& object, Type type) {
+  const Version& latest = newest_of(object, type);
+  reply.map(4);
+  reply.bulk("type");
+  reply.bulk(text_of(type));
+  reply.bulk("value");
+  if (type == Type::counter) {
+    reply.bulk(text_of(counter_value(object)));
+  } else if (type == Type::set) {
+    const auto all = members(object);
+    reply.set(all.size());
+    for (const std::string_view member : all) reply.bulk(member);
+  } else {
+    const auto all = fields(object);
+    reply.map(all.size());
+    for (const auto& [name, value] : all) {
+      reply.bulk(name);
+      reply.bulk(value);
+    }
+  }
+  reply.bulk("time");
+  reply.bulk(iso_time(latest.time.ms()));
+  reply.bulk("expires_ms");
+  reply.integer(static_cast<int64_t>(latest.expires_ms));
+}
+
+void write_siblings(RespReply& reply, ShardLoop& shard, const Object& object) {
+  const auto registers = registers_of(object, type_of(object));
+  const auto types = types_in(object);
+  reply.array(registers.size() + types.size());
+  for (const Version* version : registers) write_sibling(reply, shard, *version);
+  for (const Type type : types) write_typed(reply, object, type);
+}
+
+// {siblings: [{value, dot, time, expires_ms} or {type, value, time, expires_ms}], context}
 void get(RespCall& call) {
   if (call.words.size() == 4 && is_option(call.words[2], "r")) {
     if (!take_level(call, call.words[3], call.read_level)) return;
@@ -50,8 +86,7 @@ void get(RespCall& call) {
     const auto& object = read->object;
     reply.map(2);
     reply.bulk("siblings");
-    reply.array(object.versions.size());
-    for (const Version& version : object.versions) write_sibling(reply, call.shard(), version);
+    write_siblings(reply, call.shard(), object);
     reply.bulk("context");
     reply.bulk(seal_context(call.shard().node().token, call.table(), call.words[1], read->context,
                             [&] { return dots_of(object); }));

@@ -33,7 +33,7 @@ DEL h | HSET h only 1 | HDEL h only | EXISTS h | HSET h a 1 b 2 | HSCAN h 0 | HS
 SET str v | SADD str a | SREM str a | SMEMBERS str | SCARD str | SISMEMBER str a | SMISMEMBER str a | SSCAN str 0 | HSET str a 1 | HGET str a | HGETALL str | HDEL str a
 HLEN str | HINCRBY str a 1 | HKEYS str | HSCAN str 0 | INCR s | GET s | GET h | STRLEN s | APPEND h x | GETSET s x | GETDEL h | GETEX s | GETEX h EX 10 | SET s x GET
 INCRBY h 1 | INCRBYFLOAT s 1 | SADD h a | HSET s a 1 | MGET str s h c | SETNX s 1 | SET s x NX | EXISTS s h str | SET s now-a-string | GET s | TYPE s | DEL h | SADD h x | TYPE h
-DEL s h str c e f g
+DEL s h str c e f g | SET z 01 | INCR z | INCRBYFLOAT z 1 | INCR z | SET z " 1" | INCR z | SET z -0 | INCR z | DEL z
 """
 # In version 3 only what it writes otherwise.
 SAME_IN_3 = """
@@ -154,6 +154,24 @@ class Merged(RespTest):
             self.assertEqual(client(*words), "-ERR syntax error")
         self.assertEqual(client("COVEY.INCR", "c", "x"), "-ERR value is not an integer or out of range")
         self.assertEqual(client("COVEY.INCR", "c", 1, "TOKEN", "t" * 129), "-ERR a token has 1 to 128 bytes")
+
+    def test_all_of_a_key_is_shown(self):
+        client = self.start_one()
+        client("HELLO", 3)
+        client("SADD", "k", "b", "a")
+        self.assertEqual([(one[b"type"], one[b"value"]) for one in client("COVEY.GET", "k")[b"siblings"]], [(b"set", [b"a", b"b"])])
+        client("COVEY.SET", "k", "beside it")
+        read = client("COVEY.GET", "k")
+        self.assertEqual([one[b"value"] for one in read[b"siblings"]], [b"beside it", [b"a", b"b"]])
+        self.assertEqual(client("TYPE", "k"), b"string", "the latest of the two")
+        self.assertEqual(client("COVEY.SET", "k", "settled", "CONTEXT", read[b"context"])[b"siblings"], 1)
+        client("HSET", "h", "n", 1)
+        client("HINCRBY", "h", "n", 4)
+        client("EXPIRE", "h", 100)
+        one, = client("COVEY.GET", "h")[b"siblings"]
+        self.assertEqual((one[b"type"], one[b"value"], one[b"expires_ms"] > 0), (b"hash", {b"n": b"5"}, True))
+        client("INCRBYFLOAT", "c", 1.5)
+        self.assertEqual(client("COVEY.GET", "c")[b"siblings"][0][b"value"], b"1.5")
 
     def test_limits_are_told(self):
         client = self.start_one(limits={"elements": 100, "value_bytes": 20000})

@@ -59,6 +59,18 @@ TEST_CASE("what a register held is part of the counter, once", "[typed]") {
   CHECK(on.change(0, {{ChangeKind::increment_float, {}, "1"}}).changed.value == "2.5");
 }
 
+TEST_CASE("what floats add up to is an integer if it is written as one, and a text that is not is none",
+          "[typed]") {
+  TypedReplicas on(1);
+  on.change(0, {{ChangeKind::increment_float, {}, "2.5"}});
+  CHECK(on.increment(0, "1").status == Status::not_a_number);
+  CHECK(on.change(0, {{ChangeKind::increment_float, {}, "0.5"}}).changed.value == "3");
+  CHECK(on.increment(0, "1").changed.value == "4");
+  on.overwrite(0, "01");
+  CHECK(on.increment(0, "1").status == Status::not_a_number);
+  CHECK(on.change(0, {{ChangeKind::increment_float, {}, "1"}}).changed.value == "2");
+}
+
 TEST_CASE("a delete spares the node's count that it has not seen", "[typed]") {
   TypedReplicas on(2);
   on.increment(0, "5");
