@@ -83,6 +83,9 @@ struct CoreOptions {
   // At which whole partitions are sent, to all peers together; 0: as fast as they take them. A pace, not a
   // promise: a chunk is not cut.
   uint64_t transfer_bytes_per_second = 0;
+  // Of a copy that is filled at once: keys that are written here meanwhile, and objects that expire or have a
+  // context. With more of them its objects are merged one by one.
+  uint64_t filled_beside_max = 50'000;
   DetectorOptions detector;  // run by the core of shard 0 for the whole node
   Feed* feed = nullptr;      // told of every batch (replication/feed.h); outlives the core
 };
@@ -136,7 +139,7 @@ struct CoreStats {
   uint64_t read_repairs = 0, siblings_made = 0;
   uint64_t gossip_digests_sent = 0, gossip_objects_sent = 0, gossip_bytes_sent = 0,
            gossip_objects_received = 0;
-  uint64_t repairs_started = 0, repairs_resumed = 0, repairs_finished = 0;
+  uint64_t repairs_started = 0, repairs_resumed = 0, repairs_finished = 0, copies_filled = 0;
   uint64_t repair_objects_sent = 0, repair_bytes_sent = 0, repair_objects_received = 0;
   uint64_t copies_compared = 0, objects_repaired = 0;  // object by object
   uint64_t state_hash_alarms = 0, log_cuts = 0, stand_in_writes = 0, stand_in_drops = 0,

@@ -130,7 +130,7 @@ void index_expiry(PartitionId id, const TableKey& key, const Object& before, con
 void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next) {
   Object after = strip(*staged.after, clock_);
   const Object& before = staged.before;
-  if (after == before) return;
+  if (after == before && !staged.over_load) return;
   std::string at = object_key(next.id, key.table, key.key);
   bool keeps = !after.versions.empty() || !after.context.empty();
   bool had_context = !before.context.empty();
@@ -155,6 +155,15 @@ void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& b
   next.objects -= before.versions.empty() ? 0 : 1;
 }
 
+void Edit::write_load(StoreBatch& batch) {
+  next_.state_hash += load_->counts.state_hash;
+  next_.objects += load_->counts.objects;
+  next_.bytes += load_->counts.bytes;
+  next_.residual += load_->residual.size();
+  for (const std::string& key : load_->residual) batch.put(Column::residual, key, "");
+  for (const std::string& key : load_->expiries) batch.put(Column::expiry, key, "");
+}
+
 bool Edit::prepare(StoreBatch& batch) {
   next_ = partition_;
   next_.clock = clock_;
@@ -165,6 +174,7 @@ bool Edit::prepare(StoreBatch& batch) {
   next_.objects += correction_.objects;
   next_.bytes += correction_.bytes;
   const size_t others = batch.operations().size();
+  if (load_) write_load(batch);
   if (drop_) {
     std::string lower = partition_key(next_.id);
     std::string upper = after_prefix(lower);
@@ -200,6 +210,7 @@ bool Edit::prepare(StoreBatch& batch) {
 void Edit::apply(Lsn written) {
   static_cast<PartitionRecord&>(partition_) = std::move(next_);
   partition_.last_write = written;
+  if (partition_.written) note_written(*partition_.written);
   if (replica_.options_.feed != nullptr) tell(*replica_.options_.feed);
   if (!drop_) return;
   partition_.settled.clear();
@@ -210,8 +221,14 @@ void Edit::apply(Lsn written) {
   partition_.copies.clear();
 }
 
+void Edit::note_written(std::set<TableKey>& keys) const {
+  for (const auto& [key, staged] : staged_) {
+    if (staged.after && keys.size() <= replica_.options_.filled_beside_max) keys.insert(key);
+  }
+}
+
 void Edit::announce(Feed& feed) const {
-  if (drop_) return;
+  if (drop_ || load_) return;
   std::vector<const TableKey*> keys;
   for (const auto& [key, staged] : staged_) {
     if (staged.after && !same_versions(staged.before, *staged.after)) keys.push_back(&key);
@@ -223,6 +240,7 @@ void Edit::announce(Feed& feed) const {
 
 void Edit::tell(Feed& feed) const {
   if (drop_) return feed.dropped(partition_.id);
+  if (load_) return feed.refilled(partition_.id, partition_.state_hash);
   bool any = false;
   for (const auto& [key, staged] : staged_) {
     if (!staged.after || same_versions(staged.before, *staged.after)) continue;
@@ -242,7 +260,8 @@ Result<bool, StoreError> Edit::commit() {
     announce(*feed);
     feed->writing();
   }
-  auto written = replica_.store_.write(batch);
+  auto written =
+      load_ ? replica_.store_.write(batch, std::move(load_->objects)) : replica_.store_.write(batch);
   if (!written) return written.error();
   apply(*written);
   if (feed != nullptr) feed->applied();

@@ -26,6 +26,9 @@ class Feed {
   virtual void changed(PartitionId partition, const TableKey& key, const Object& after) = 0;
   // All changed keys of the partition were told, and this is its state hash now.
   virtual void reached(PartitionId, uint64_t /*state*/) {}
+  // All keys of the partition may hold other versions than were told, and this is its state hash now. Of
+  // what changed nothing was announced.
+  virtual void refilled(PartitionId, uint64_t /*state*/) {}
   // This node holds nothing of the partition any more. Its state hash is 0.
   virtual void dropped(PartitionId partition) = 0;
   // The end of a batch: all that was told since the last end is to be seen together or not at all.

@@ -11,8 +11,12 @@ namespace {
 
 constexpr size_t serves_max = 4;  // each pins a snapshot
 constexpr size_t slice_keys = 2'000;
+constexpr uint64_t all_sent_below = 8;  // to who has less than this part of the objects
 constexpr uint64_t idle_after_us = 5'000'000;
 constexpr uint64_t waiting_told_us = 1'000'000;
+// What an object counts for at the pace beside its bytes: small ones cost clients the processor, not the
+// link.
+constexpr uint64_t object_costs_bytes = 512;
 constexpr uint64_t burst_us = 50'000;  // that the pace may be ahead after a pause
 
 uint32_t bucket_of(const TableKey& key) {
@@ -77,10 +81,16 @@ bool Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) 
   if (auto found = interrupted_.find(partition.id); found != interrupted_.end() && !kind.keep) {
     pull.from = pull.position = found->second.position;
     pull.earlier = std::move(found->second.clock);
+    pull.filling = std::move(found->second.filling);
     interrupted_.erase(found);
     ++shard_.stats.repairs_resumed;
   }
-  pull.hashing = begin_hashing(partition.id, pull.from);
+  // What is kept aside is not here yet: the rest is wanted whole.
+  if (pull.filling) {
+    ask(peer, partition.id, pull);
+  } else {
+    pull.hashing = begin_hashing(partition.id, pull.from);
+  }
   pulls_.emplace(partition.id, std::move(pull));
   return true;
 }
@@ -92,14 +102,18 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
   message.set_keep(pull.keep);
   message.set_from(pull.from);
   message.set_ask_back(pull.ask_back);
+  if (pull.from.empty()) message.set_objects(pull.objects);
   for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
 }
 
 Repair::Pulls::iterator Repair::end_pull(Pulls::iterator at, const std::string& reason, bool resumable) {
   auto& [id, pull] = *at;
   ended_ = true;
-  if (resumable && !pull.keep && pull.earlier && !pull.position.empty())
-    interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier)};
+  if (resumable && !pull.keep && pull.earlier && !pull.position.empty()) {
+    interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier), std::move(pull.filling)};
+  } else if (pull.filling) {
+    shard_.replica.at(id).written.reset();
+  }
   if (auto& check = pull.check) {
     using State = CopyCheck::State;
     check->reason = reason;
@@ -113,6 +127,15 @@ Repair::Pulls::iterator Repair::end_pull(Pulls::iterator at, const std::string& 
   return pulls_.erase(at);
 }
 
+// A session under way would take over a clock for what it had brought before.
+void Repair::forget(Partition& partition) {
+  if (auto pull = pulls_.find(partition.id); pull != pulls_.end())
+    end_pull(pull, "the copy was dropped, or is ready", false);
+  interrupted_.erase(partition.id);
+  merged_alone_.erase(partition.id);
+  partition.written.reset();
+}
+
 void Repair::tick(Now now) {
   tick_pulls(now);
   for (auto at = serves_.begin(); at != serves_.end();) {
@@ -123,7 +146,7 @@ void Repair::tick(Now now) {
       over = progress == Progress::failed;
       if (progress == Progress::done) begin_sending(serve);
     }
-    if (!over && serve.wanted) tell_waiting(now, serve);
+    if (!over && is_due(serve)) tell_waiting(now, serve);
     at = over ? serves_.erase(at) : std::next(at);
   }
   send_due(now);
@@ -153,10 +176,16 @@ void Repair::tick_pulls(Now now) {
       continue;
     }
     pull.hashes = pull.hashing->hashes;
+    pull.objects = pull.hashing->found.objects;
     pull.hashing.reset();
     ask(pull.peer, id, pull);
     ++at;
   }
+}
+
+bool Repair::is_due(const Serve& serve) const {
+  return !serve.last &&
+         (serve.ahead.empty() || serve.ahead_bytes < chunks_ahead_max * shard_.options.message_bytes_max);
 }
 
 void Repair::begin_sending(Serve& serve) {
@@ -184,11 +213,13 @@ void Repair::tell_waiting(Now now, Serve& serve) {
 
 // What is wanted and the pace allows, in turns.
 void Repair::send_due(Now now) {
-  for (size_t asked = serves_.size(); asked > 0 && now.tick_us >= sends_again_us_; --asked) {
+  for (size_t passed = 0; passed < serves_.size() && now.tick_us >= sends_again_us_;) {
     auto next = serves_.upper_bound(last_served_);
     if (next == serves_.end()) next = serves_.begin();
     last_served_ = next->first;
-    if (next->second.wanted && next->second.hashed) send_chunk(now, next->second);
+    const bool due = is_due(next->second) && next->second.hashed;
+    if (due) send_chunk(now, next->second);
+    passed = due ? 0 : passed + 1;
   }
 }
 
@@ -225,10 +256,12 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   serve.to = std::move(from_key);
   serve.told_us = now.tick_us;
   serve.until_us = now.tick_us + idle_after_us;
-  // To who has nothing, everything goes.
-  const bool empty = std::all_of(serve.theirs.begin(), serve.theirs.end(), [](uint64_t h) { return h == 0; });
+  // To who has nothing, or hardly anything, everything goes.
+  const bool empty =
+      std::all_of(serve.theirs.begin(), serve.theirs.end(), [](uint64_t h) { return h == 0; }) ||
+      (message.has_objects() && message.objects() <= partition.objects / all_sent_below);
   if (empty && !serve.keep) {
-    serve.hashing.hashes.fill(1);
+    for (size_t b = 0; b < repair_buckets; ++b) serve.hashing.hashes[b] = ~serve.theirs[b];
     begin_sending(serve);
   }
   serves_.emplace(std::pair{from, message.session()}, std::move(serve));
@@ -261,7 +294,6 @@ void Repair::send_chunk(Now now, Serve& serve) {
     bytes += cursor.key().size() + cursor.value().size();
   }
   serve.last = !cursor.valid();
-  serve.wanted = false;
   if (auto error = cursor.error()) {
     shard_.store_failed(*error);
     message.set_refusal(static_cast<uint32_t>(refusal_of(*error)));
@@ -270,24 +302,32 @@ void Repair::send_chunk(Now now, Serve& serve) {
   message.set_last(serve.last);
   serve.told_us = now.tick_us;
   serve.until_us = now.tick_us + idle_after_us;
+  const size_t sent = message.ByteSizeLong();
+  serve.ahead.push_back(sent);
+  serve.ahead_bytes += sent;
   if (const uint64_t rate = shard_.options.transfer_bytes_per_second; rate > 0) {
     const uint64_t earliest = now.tick_us - std::min(now.tick_us, burst_us);
-    sends_again_us_ = std::max(sends_again_us_, earliest) + message.ByteSizeLong() * 1'000'000 / rate;
+    const uint64_t counted = sent + object_costs_bytes * static_cast<uint64_t>(message.items_size());
+    sends_again_us_ = std::max(sends_again_us_, earliest) + counted * 1'000'000 / rate;
   }
   shard_.stats.repair_objects_sent += static_cast<uint64_t>(message.items_size());
-  shard_.stats.repair_bytes_sent += message.ByteSizeLong();
+  shard_.stats.repair_bytes_sent += sent;
 }
 
 void Repair::receive(Now now, const NodeId& from, const peer::RepairNext& message) {
   auto at = serves_.find({from, message.session()});
   if (at == serves_.end() || !at->second.hashed) return;
-  if (message.index() != at->second.index + 1)
-    return;  // repeated or reordered: the asker begins anew if need be
-  if (at->second.last) {
+  Serve& serve = at->second;
+  if (message.index() == 0 || message.index() > serve.index + 1) return;
+  for (uint64_t kept = serve.index + 1 - message.index(); serve.ahead.size() > kept;) {
+    serve.ahead_bytes -= serve.ahead.front();
+    serve.ahead.pop_front();
+  }
+  serve.until_us = now.tick_us + idle_after_us;
+  if (serve.last && serve.ahead.empty()) {
     serves_.erase(at);  // it has everything
     return;
   }
-  at->second.wanted = true;
   send_due(now);
 }
 
@@ -308,10 +348,12 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   if (message.index() != pull.index + 1 || message.from() != pull.position) return;  // repeated
   Partition& partition = shard_.replica.at(id);
   CopyCheck unwanted;
+  if (clock && may_fill(partition, pull, message)) pull.filling = begin_filling(partition, *clock);
   const bool applied =
       clock && !shard_.writes_refused && message.keep() == pull.keep &&
-      (pull.keep ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
-                 : apply_chunk(now, partition, message, *clock, pull.earlier));
+      (pull.keep      ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
+       : pull.filling ? fill_chunk(now, partition, message, *clock, *pull.filling)
+                      : apply_chunk(now, partition, message, *clock, pull.earlier));
   if (!applied) {
     end_pull(at,
              shard_.writes_refused ? "this node takes no writes: its disk is full"
@@ -344,13 +386,7 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
   if (!merge_items(now, edit, message.items(), clock)) return false;
   if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
   if (message.last()) {
-    auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
-    if (!voids) return false;
-    auto added = lives_.add_voids(edit, partition, *voids);
-    if (!added) {
-      shard_.store_failed(added.error());
-      return false;
-    }
+    if (!join_end(edit, partition, message)) return false;
     Clock seen_by_all = clock;
     if (earlier && !bug(Bug::resumed_clock_of_the_last)) seen_by_all.intersect(*earlier);
     edit.join_clock(seen_by_all);
@@ -358,6 +394,14 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());
   return done.ok();
+}
+
+bool Repair::join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message) {
+  auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
+  if (!voids) return false;
+  auto added = lives_.add_voids(edit, partition, *voids);
+  if (!added) shard_.store_failed(added.error());
+  return added.ok();
 }
 
 // Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's

@@ -8,8 +8,10 @@
 // its range, also of those the sender no longer holds. A session that was interrupted goes on, with whichever
 // peer, behind the last chunk that arrived; then it takes over only what every one of its snapshots had seen.
 //
-// Chunks are sent at the pace of CoreOptions::transfer_bytes_per_second. Who waits for one is told every
-// second that there is more to come.
+// A copy with hardly any objects is sent all, and has them at the end, all at once (repair_fill.cpp).
+//
+// Chunks are sent ahead of what the asker has said to have, at the pace of
+// CoreOptions::transfer_bytes_per_second. Who waits for one is told every second that there is more to come.
 //
 // With `keep` stored objects themselves are compared, whatever the clocks say: one of two copies that know
 // the same dots has lost something, nobody can tell which, and both keep what either holds. What is being
@@ -18,9 +20,11 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +36,7 @@ namespace covey {
 
 constexpr uint32_t repair_buckets = 256;
 constexpr size_t pulls_max = 2;                 // of a shard at once
+constexpr size_t chunks_ahead_max = 4;          // about so many, of CoreOptions::message_bytes_max
 constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
 
 // The keys of a list of items, of which each names its table only if the one before has another.
@@ -58,8 +63,8 @@ class Repair {
   bool open(Now now, const NodeId& peer, Partition& partition, Kind kind);
   // Since the last call a session has ended, and there is room for another.
   bool take_ended() { return std::exchange(ended_, false); }
-  // The copy was dropped: what has arrived is no more.
-  void forget(PartitionId partition) { interrupted_.erase(partition); }
+  // The copy was dropped, or is ready: what has arrived is no more, or of no use.
+  void forget(Partition& partition);
   void tick(Now now);
 
   void receive(Now now, const NodeId& from, const peer::RepairOpen& message);
@@ -92,6 +97,14 @@ class Repair {
     Hashes hashes{};
     Counts found, kept;  // as added up; as the snapshot's record tells them
   };
+  // Of a copy that is sent everything: what has come (repair_fill.cpp).
+  struct Filling {
+    Clock clock;  // that the objects were stripped by, and that all sessions' snapshots had
+    ObjectLoad load;
+    std::string last_key;      // of the load
+    DotSet beyond;             // dots of their versions that the clock lacks
+    std::set<TableKey> known;  // keys of versions whose dots this copy knew: it may have seen them replaced
+  };
   struct Pull {
     NodeId peer;
     uint64_t session = 0;
@@ -104,11 +117,14 @@ class Repair {
     std::string from;              // storage key behind which it began
     std::string position;          // storage key up to which chunks have come
     std::optional<Clock> earlier;  // that of all snapshots of the sessions that it goes on with
+    std::unique_ptr<Filling> filling;
+    uint64_t objects = 0;  // of this copy, as far as they are spoken of
     uint64_t until_us = 0;
   };
   struct Interrupted {
     std::string position;
     Clock clock;  // that the snapshots up to there had in common
+    std::unique_ptr<Filling> filling;
   };
   struct Serve {
     NodeId peer;
@@ -125,7 +141,8 @@ class Repair {
     uint64_t index = 0;    // of the chunk told last, from 1
     std::string from, to;  // its range
     bool last = false;
-    bool wanted = true;    // the next one, and not sent yet
+    std::deque<size_t> ahead;  // sizes of those told that the asker has not said to have
+    size_t ahead_bytes = 0;
     uint64_t told_us = 0;  // when the asker last heard of it
     uint64_t until_us = 0;
   };
@@ -141,12 +158,21 @@ class Repair {
   // Ends a session; `reason`: why it did not come to its end.
   Pulls::iterator end_pull(Pulls::iterator at, const std::string& reason, bool resumable);
   bool correct_counts(Partition& partition, const Hashing& hashing, CopyCheck& check);
+  bool is_due(const Serve& serve) const;  // its next chunk is wanted
   void begin_sending(Serve& serve);
   void send_due(Now now);
   void tell_waiting(Now now, Serve& serve);
   void send_chunk(Now now, Serve& serve);
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                    const std::optional<Clock>& earlier);
+  // The voids that come with the last chunk.
+  bool join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message);
+  bool may_fill(const Partition& partition, const Pull& pull, const peer::RepairChunk& message) const;
+  std::unique_ptr<Filling> begin_filling(Partition& partition, const Clock& clock);
+  bool fill_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
+                  Filling& filling);
+  bool end_filling(Partition& partition, const peer::RepairChunk& message, Filling& filling);
+  bool merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& filling);
   bool keep_chunk(Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                   CopyCheck& check);
   bool cover_absent(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message,
@@ -158,6 +184,7 @@ class Repair {
   Lives& lives_;
   Pulls pulls_;
   std::map<PartitionId, Interrupted> interrupted_;
+  std::set<PartitionId> merged_alone_;  // too much to be filled at once
   bool ended_ = false;
   Serves serves_;
   std::vector<CopyCheck> checked_;

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,14 @@ class Feed;
 
 struct Placing {
   bool keeps_log = true;  // false: there is no other owner that could lack a dot
+};
+
+// Objects as another copy of the partition stores them, for a copy that has hardly any itself.
+struct ObjectLoad {
+  std::unique_ptr<StoreLoad> objects;
+  Counts counts;                   // of all of them, but for those in Replica::Edit::put_over_load
+  std::set<std::string> residual;  // storage keys of those with a context, likewise
+  std::set<std::string> expiries;  // entries of that index, likewise
 };
 
 class Replica {
@@ -53,6 +63,10 @@ class Replica {
     // The key's new object, filled, and the dots that it settles beside those of its versions.
     // REQUIRES: the key was read in this edit.
     void put(const TableKey& key, Object filled, const DotSet& settled);
+    // Takes in objects whose keys hold nothing here. Their versions' dots are in what is joined to the clock.
+    void load(ObjectLoad objects) { load_ = std::move(objects); }
+    // The key is among those loaded, and was put: it holds what was put, also where that changed nothing.
+    void put_over_load(const TableKey& key) { staged_.at(key).over_load = true; }
     void join_clock(const DotSet& dots) { clock_.join(dots); }
     bool knows(const DotSet& dots) const { return clock_.contains(dots); }
     void join_voids(const DotSet& dots);
@@ -79,13 +93,16 @@ class Replica {
     struct Staged {
       Object before;                // stored
       std::optional<Object> after;  // filled
+      bool over_load = false;
     };
     // Adds all that changed to the batch; false: nothing. Memory stays as it is until the batch is written:
     // one that fails leaves nothing to undo.
     bool prepare(StoreBatch& batch);
     void apply(Lsn written);
+    void note_written(std::set<TableKey>& keys) const;
     void announce(Feed& feed) const;  // once prepared
     void tell(Feed& feed) const;      // once applied
+    void write_load(StoreBatch& batch);
     void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;
@@ -99,6 +116,7 @@ class Replica {
     std::optional<bool> ready_;
     bool drop_ = false;
     Counts correction_;
+    std::optional<ObjectLoad> load_;
     PartitionRecord next_;  // as the prepared batch holds it
   };
 

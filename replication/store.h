@@ -56,6 +56,7 @@ class StoreBatch {
   void erase_range(Column column, std::string lower, std::string upper) {
     operations_.push_back({column, std::move(lower), std::nullopt, std::move(upper)});
   }
+  void add(Operation operation) { operations_.push_back(std::move(operation)); }
   const std::vector<Operation>& operations() const { return operations_; }
   bool empty() const { return operations_.empty(); }
   void clear() { operations_.clear(); }
@@ -82,6 +83,17 @@ class StoreCursor {
   virtual std::optional<StoreError> error() const = 0;
 };
 
+// Objects that are new to the store, kept aside until they are written (Store::write), on disk if they are
+// many. Those that are not written are dropped with it. Used by the store's thread; gone before the store.
+class StoreLoad {
+ public:
+  virtual ~StoreLoad() = default;
+  // An entry of the column of objects. REQUIRES: its key is behind those of all added before.
+  [[nodiscard]] virtual std::optional<StoreError> add(std::string_view key, std::string_view value) = 0;
+  // What was added under the key; nullopt: nothing was. From the first call on nothing can be added.
+  [[nodiscard]] virtual Result<std::optional<std::string>, StoreError> find(std::string_view key) = 0;
+};
+
 // One shard's store. Used by one thread; several Store objects may share one database.
 class Store {
  public:
@@ -94,6 +106,12 @@ class Store {
   // Applies the batch at once: later reads see it. It is durable when durable() >= the returned Lsn, which
   // this store counts up by one for each write.
   [[nodiscard]] virtual Result<Lsn, StoreError> write(const StoreBatch& batch) = 0;
+
+  virtual std::unique_ptr<StoreLoad> load() = 0;
+  // The same for a batch and a load, as one: first what was added to the load, over it the batch. What was
+  // written before may become durable with it. REQUIRES: the batch erases no range.
+  [[nodiscard]] virtual Result<Lsn, StoreError> write(const StoreBatch& batch,
+                                                      std::unique_ptr<StoreLoad> load) = 0;
 
   // The newest write known to survive a crash of the machine (mode sync or interval), or simply the newest
   // (mode none).

@@ -71,6 +71,7 @@ void Upkeep::become_ready(Partition& partition) {
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());
   partition.forget_told();
+  repair_.forget(partition);
   shard_.told_ready(partition);
 }
 
@@ -113,7 +114,7 @@ void Upkeep::drop_if_handed_over(Partition& partition) {
   if (!early && !std::all_of(owners.begin(), owners.end(), has_all)) return;
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   edit.drop_everything();
-  repair_.forget(partition.id);
+  repair_.forget(partition);
   auto done = edit.commit();
   if (!done) {
     shard_.store_failed(done.error());

@@ -78,6 +78,11 @@ void ColumnFeed::reached(PartitionId partition, uint64_t state) {
   if (!any) events_.push_back({.kind = ColumnEvent::Kind::reached, .partition = partition, .number = state});
 }
 
+void ColumnFeed::refilled(PartitionId partition, uint64_t state) {
+  if (!tables_.empty())
+    events_.push_back({.kind = ColumnEvent::Kind::refilled, .partition = partition, .number = state});
+}
+
 void ColumnFeed::dropped(PartitionId partition) {
   if (!tables_.empty()) events_.push_back({.kind = ColumnEvent::Kind::dropped, .partition = partition});
 }

@@ -42,6 +42,7 @@ class ColumnFeed final : public Feed {
   void writing() override;
   void changed(PartitionId partition, const TableKey& key, const Object& after) override;
   void reached(PartitionId partition, uint64_t state) override;
+  void refilled(PartitionId partition, uint64_t state) override;
   void dropped(PartitionId partition) override;
   void applied() override;
 

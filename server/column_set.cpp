@@ -85,6 +85,9 @@ void ColumnSet::apply_one(uint32_t shard, ColumnEvent& event, uint64_t wall_ms) 
     case ColumnEvent::Kind::dropped:
       states_[event.partition] = 0;
       return drop(event.partition);
+    case ColumnEvent::Kind::refilled:
+      states_[event.partition] = event.number;
+      return refill(shard, event.partition);
     case ColumnEvent::Kind::defined:
       return define(shard, event.table, event.states);
     case ColumnEvent::Kind::gone:
@@ -275,6 +278,25 @@ void ColumnSet::drop(PartitionId partition) {
     reset(part);
     part.state_ = state;
     part.load_ = load;
+  }
+}
+
+// The parts are loaded again from the stored objects.
+void ColumnSet::refill(uint32_t shard, PartitionId partition) {
+  flush();
+  for (auto& [name, table] : tables_) {
+    auto at = table.parts.find(partition);
+    if (at == table.parts.end()) continue;
+    ColumnPart& part = at->second;
+    const bool evicted = part.state_ == ColumnPart::State::evicted;
+    reset(part);
+    if (evicted) {
+      part.state_ = ColumnPart::State::evicted;
+      continue;
+    }
+    ++rebuilt_;
+    part.load_ = next_number();
+    loads_.push_back({part.load_, name, shard, partition, ""});
   }
 }
 

@@ -44,14 +44,15 @@ using PartitionStates = std::map<PartitionId, uint64_t>;
 
 struct ColumnEvent {
   enum class Kind : uint8_t {
-    row,      // table, partition, key, versions: what the key holds; none: it is gone. number: the
-              // partition's state hash after the batch
-    dropped,  // partition: the node holds nothing of it any more
-    reached,  // partition, number: its state hash after a batch that changed no row of a table with columns
-    defined,  // table, states: the shard's partitions have these columns from now on, and no others of that
-              // name
-    gone,     // table: there is none of its name any more
-    mark,     // number, states: all batches before this moment were told
+    row,       // table, partition, key, versions: what the key holds; none: it is gone. number: the
+               // partition's state hash after the batch
+    dropped,   // partition: the node holds nothing of it any more
+    reached,   // partition, number: its state hash after a batch that changed no row of a table with columns
+    defined,   // table, states: the shard's partitions have these columns from now on, and no others of that
+               // name
+    gone,      // table: there is none of its name any more
+    refilled,  // partition, number: its state hash after a batch of which no rows are told
+    mark,      // number, states: all batches before this moment were told
   };
   Kind kind = Kind::row;
   std::shared_ptr<const ColumnTable> table;
@@ -239,6 +240,7 @@ class ColumnSet {
                  const agg::ColumnStore::Dictionaries& dictionaries);
   void fill_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
                 std::vector<RowState>&& versions, uint64_t wall_ms);
+  void refill(uint32_t shard, PartitionId partition);
   void drop(PartitionId partition);
   void mark(uint64_t number);
   void look_ahead(std::span<const ColumnEvent> events) const;

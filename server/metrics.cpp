@@ -144,6 +144,9 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_repairs_started_total", "Whole-partition transfers begun.", core.repairs_started);
   print.counter("covey_repairs_finished_total", "Whole-partition transfers ended well.",
                 core.repairs_finished);
+  print.counter("covey_copies_filled_total",
+                "Copies with hardly any object that were sent everything and took it in as a whole.",
+                core.copies_filled);
   print.counter("covey_repairs_resumed_total",
                 "Whole-partition transfers that went on where one was interrupted.", core.repairs_resumed);
   print.counter("covey_repair_objects_received_total", "Objects received in whole-partition transfers.",

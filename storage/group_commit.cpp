@@ -50,6 +50,13 @@ void GroupCommit::wrote(Progress& progress, uint64_t count) {
   if (!sync_requested_.load() && !sync_requested_.exchange(true)) wake();
 }
 
+void GroupCommit::made_durable(Progress& progress, uint64_t count) {
+  std::lock_guard lock(shards_mutex_);
+  progress.written.store(count);
+  progress.durable.store(count);
+  if (progress.on_durable) progress.on_durable();
+}
+
 void GroupCommit::wake() {
   { std::lock_guard lock(wake_mutex_); }  // so that the thread is not between its look and its sleep
   wake_.notify_one();

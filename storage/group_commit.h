@@ -41,8 +41,10 @@ class GroupCommit {
   std::shared_ptr<Progress> add(std::function<void()> on_durable);
   void remove(const std::shared_ptr<Progress>& progress);  // its on_durable is not called any more
   void wrote(Progress& progress, uint64_t count);          // count: the shard's writes up to now
-  void recover_soon();                                     // once a second until it succeeds
-  bool sync_now();                                         // in the calling thread; false: failed
+  // As after a sync: these writes have become durable in another way.
+  void made_durable(Progress& progress, uint64_t count);
+  void recover_soon();  // once a second until it succeeds
+  bool sync_now();      // in the calling thread; false: failed
   uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:

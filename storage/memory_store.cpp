@@ -57,6 +57,21 @@ class MemoryStore::Cursor final : public StoreCursor {
   std::optional<StoreError> error_;
 };
 
+class MemoryStore::Load final : public StoreLoad {
+ public:
+  std::optional<StoreError> add(std::string_view key, std::string_view value) override {
+    COVEY_ASSERT(entries.empty() || entries.rbegin()->first < key);
+    entries.emplace_hint(entries.end(), key, value);
+    return std::nullopt;
+  }
+  Result<std::optional<std::string>, StoreError> find(std::string_view key) override {
+    const auto found = entries.find(key);
+    if (found == entries.end()) return std::optional<std::string>();
+    return std::optional<std::string>(found->second);
+  }
+  Map entries;
+};
+
 MemoryStore::MemoryStore(Durability durability) : durability_(durability) {
   for (auto& column : columns_) column = std::make_shared<Map>();
 }
@@ -117,6 +132,19 @@ Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch) {
   }
   unsynced_.push_back(std::move(record));
   return written_;
+}
+
+std::unique_ptr<StoreLoad> MemoryStore::load() { return std::make_unique<Load>(); }
+
+Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) {
+  StoreBatch all;
+  for (auto& [key, value] : static_cast<Load&>(*load).entries)
+    all.put(Column::objects, key, std::move(value));
+  for (const auto& operation : batch.operations()) {
+    COVEY_ASSERT(operation.range_end.empty());
+    all.add(operation);
+  }
+  return write(all);
 }
 
 Lsn MemoryStore::durable() const { return durability_ == Durability::none ? written_ : durable_; }

@@ -29,6 +29,8 @@ class MemoryStore final : public Store {
 
   Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;
   Result<Lsn, StoreError> write(const StoreBatch& batch) override;
+  std::unique_ptr<StoreLoad> load() override;
+  Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override;
   Lsn durable() const override;
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
                                       const StoreSnapshot* snapshot = nullptr) override;
@@ -70,6 +72,7 @@ class MemoryStore final : public Store {
   };
   class Snapshot;
   class Cursor;
+  class Load;
 
   Map& writable(Column column);
   void assign(Column column, const std::string& key, std::optional<std::string> value);

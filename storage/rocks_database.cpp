@@ -48,6 +48,12 @@ std::optional<StoreError> Database::check_files() {
   const auto listed = env_->GetChildren(options_.path, &names);
   if (!listed.ok()) return to_store_error(listed, options_.path);
 
+  for (const std::string& name : names) {
+    if (!name.starts_with(load_file_prefix)) continue;
+    const auto removed = env_->DeleteFile(options_.path + "/" + name);
+    if (!removed.ok()) return to_store_error(removed, options_.path + "/" + name);
+  }
+
   const auto is = [](std::string_view wanted) {
     return [wanted](const std::string& name) { return name == wanted; };
   };

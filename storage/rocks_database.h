@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ class Status;
 
 namespace covey {
 
+// Files of the database's directory that are not part of it: of loads that were not written.
+inline constexpr const char* load_file_prefix = "load-";
+
 class DurableMark;
 class GroupCommit;
 class LogSync;
@@ -41,6 +45,7 @@ struct DatabaseOptions {
   uint64_t block_cache_bytes = 64ull << 20;   // also holds indexes and filters
   uint64_t object_cache_bytes = 32ull << 20;  // of each shard's store (storage/object_cache.h); 0: none
   uint64_t write_buffer_bytes = 64ull << 20;  // all memtables together; logs take at most twice as much
+  uint64_t load_memory_bytes = 1 << 20;       // what a load (Store::load) with more is made tables of at once
   rocksdb::Env* env = nullptr;  // the files; borrowed, outlives the database. nullptr: the real ones
   // The simulator's way, repeatable: no thread for syncs (whoever uses it calls sync() and recover()) and no
   // compaction of its own.
@@ -93,6 +98,7 @@ class Database {
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
+  friend class RocksLoad;
   friend class RocksStore;
   explicit Database(DatabaseOptions options);
   std::optional<StoreError> check_files();
@@ -112,6 +118,9 @@ class Database {
   rocksdb::Env* env_;
   std::vector<std::string> notes_;
   std::unique_ptr<DurableMark> mark_;
+  // Writers share it; who takes tables in has it alone (RocksStore::write of a load).
+  std::shared_mutex writing_;
+  std::atomic<uint64_t> loads_{0};  // files of loads that were begun, for their names
   std::unique_ptr<LogSync> log_sync_;
   std::atomic<bool> has_failed_{false};
   std::atomic<uint64_t> torn_log_{0};  // the log that has just been found full; 0: none

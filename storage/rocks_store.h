@@ -23,6 +23,9 @@ class RocksStore final : public Store {
 
   Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;
   Result<Lsn, StoreError> write(const StoreBatch& batch) override;
+  std::unique_ptr<StoreLoad> load() override;
+  // As tables: everything before it is durable first, and it is itself once this returns.
+  Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override;
   Lsn durable() const override;
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
                                       const StoreSnapshot* snapshot = nullptr) override;

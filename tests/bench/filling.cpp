@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "tests/bench/convergence.h"
 #include "tests/bench/load.h"
@@ -75,6 +76,28 @@ double wait_until_filled(const CoveyCluster& cluster, size_t node) {
   return seconds_since(begin);
 }
 
+// Until no log tells the other node what it lacks: what is lost then comes from the filling alone.
+void wait_until_logs_are_empty(const CoveyCluster& cluster) {
+  const auto begin = Clock::now();
+  for (size_t node = 0; node < cluster.nodes();) {
+    if (cluster.metric(node, "covey_dot_log_entries") == 0) {
+      ++node;
+      continue;
+    }
+    if (seconds_since(begin) > 300) throw std::runtime_error("the logs were not collected in five minutes");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+// Until what loading or a start has left to do in the background is done.
+void wait_until_idle(const CoveyCluster& cluster) {
+  constexpr double idle_cpu_seconds = 0.05;
+  for (double before = -1, now = cluster.cpu_seconds(); now - before > idle_cpu_seconds;) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    before = std::exchange(now, cluster.cpu_seconds());
+  }
+}
+
 class Clients {
  public:
   Clients(const Options& options, const CoveyCluster& cluster) : options_(options), cluster_(cluster) {}
@@ -115,6 +138,7 @@ Filling measure_filling(const Options& options) {
                static_cast<unsigned long long>(out.keys));
   load_keys(cluster, 2, 0, options.keys, options.value_bytes, 1, "w=2");
   cluster.wait_until_equal(std::chrono::seconds(300));
+  wait_until_logs_are_empty(cluster);
   out.copy_seconds = copy_seconds(directory.path(), out.bytes);
 
   cluster.stop(1);
@@ -122,6 +146,7 @@ Filling measure_filling(const Options& options) {
   cluster.limit_transfers(0);
   cluster.stop(0);
   cluster.start(0);
+  wait_until_idle(cluster);
   const double cpu_before = cluster.cpu_seconds();
   cluster.start(1);
   out.unlimited_seconds = wait_until_filled(cluster, 1);
@@ -136,10 +161,12 @@ Filling measure_filling(const Options& options) {
   cluster.start(0);
   cluster.start(1);
   cluster.wait_until_equal(std::chrono::seconds(60));
+  wait_until_idle(cluster);
   const Clients clients(options, cluster);
   out.puts_before = clients.per_second(Operation::put);
   out.gets_before = clients.per_second(Operation::get);
   cluster.wait_until_equal(std::chrono::seconds(60));
+  wait_until_logs_are_empty(cluster);
   cluster.stop(1);
   cluster.wipe(1);
   cluster.start(1);

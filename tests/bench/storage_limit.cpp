@@ -26,6 +26,10 @@ class Recorder final : public Store {
     batches.push_back(batch);
     return store_.write(batch);
   }
+  std::unique_ptr<StoreLoad> load() override { return store_.load(); }
+  Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override {
+    return store_.write(batch, std::move(load));
+  }
   Lsn durable() const override { return store_.durable(); }
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
                                       const StoreSnapshot* snapshot) override {

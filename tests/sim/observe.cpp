@@ -275,6 +275,7 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a whole transfer began", stats.repairs_started);
   totals.add("sometimes: a stand-in had no room", stats.stand_ins_refused);
   totals.add("sometimes: an interrupted transfer went on", stats.repairs_resumed);
+  totals.add("sometimes: a copy was filled at once", stats.copies_filled);
   totals.add("sometimes: a whole transfer ended", stats.repairs_finished);
   totals.add("sometimes: copies were compared object by object", stats.copies_compared);
   totals.add("objects repaired after such a comparison", stats.objects_repaired);

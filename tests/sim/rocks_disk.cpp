@@ -38,6 +38,19 @@ class CountedStore final : public Store {
     writes_.unsynced.emplace_back(*written, database_.last_write());
     return written;
   }
+  std::unique_ptr<StoreLoad> load() override { return inner_->load(); }
+  // Tables are durable, with all before them; what is small is written as a batch.
+  Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override {
+    auto written = inner_->write(batch, std::move(load));
+    if (!written) return written;
+    writes_.newest = *written;
+    writes_.unsynced.emplace_back(*written, database_.last_write());
+    if (inner_->durable() < *written) return written;
+    writes_.synced = *written;
+    writes_.synced_number = database_.last_write();
+    writes_.unsynced.clear();
+    return written;
+  }
   Lsn durable() const override { return inner_->durable(); }
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
                                       const StoreSnapshot* snapshot = nullptr) override {
@@ -149,6 +162,7 @@ class RocksDisk final : public Disk {
                                   .durability = durability_,
                                   .block_cache_bytes = 1 << 20,
                                   .write_buffer_bytes = 1 << 20,
+                                  .load_memory_bytes = 2 << 10,
                                   .env = env_.get(),
                                   .deterministic = true,
                                   .on_failure = [this](const std::string&) { has_ended_ = true; },

@@ -76,7 +76,43 @@ std::unique_ptr<StoreCursor> WatchedStore::cursor(Column column, std::string_vie
   return std::make_unique<Cursor>(*this, column, inner_.cursor(column, lower, upper, snapshot));
 }
 
+class WatchedStore::Load final : public StoreLoad {
+ public:
+  explicit Load(std::unique_ptr<StoreLoad> inner) : inner_(std::move(inner)) {}
+  std::optional<StoreError> add(std::string_view key, std::string_view value) override {
+    entries.put(Column::objects, std::string(key), std::string(value));
+    return inner_->add(key, value);
+  }
+  Result<std::optional<std::string>, StoreError> find(std::string_view key) override {
+    return inner_->find(key);
+  }
+  StoreBatch entries;
+  std::unique_ptr<StoreLoad> take() { return std::move(inner_); }
+
+ private:
+  std::unique_ptr<StoreLoad> inner_;
+};
+
+std::unique_ptr<StoreLoad> WatchedStore::load() { return std::make_unique<Load>(inner_.load()); }
+
 Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
+  return watch(batch, [&] { return inner_.write(batch); });
+}
+
+Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) {
+  auto& loaded = static_cast<Load&>(*load);
+  std::set<std::string> above;
+  for (const auto& operation : batch.operations())
+    if (operation.column == Column::objects) above.insert(operation.key);
+  StoreBatch all;
+  for (const auto& operation : loaded.entries.operations())
+    if (!above.contains(operation.key)) all.add(operation);
+  for (const auto& operation : batch.operations()) all.add(operation);
+  return watch(all, [&] { return inner_.write(batch, loaded.take()); });
+}
+
+Result<Lsn, StoreError> WatchedStore::watch(const StoreBatch& batch,
+                                            const std::function<Result<Lsn, StoreError>()>& write) {
   std::map<uint32_t, Change> changes;  // by partition
   auto change_of = [&](const std::string& key) -> Change& { return changes[Reader(key).u32_big()]; };
   for (const auto& operation : batch.operations()) {
@@ -91,7 +127,7 @@ Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
     auto cursor = inner_.cursor(Column::dots, operation.key, upper);
     for (; cursor->valid(); cursor->next()) change_of(operation.key).unlogged.emplace_back(cursor->key());
   }
-  auto written = inner_.write(batch);
+  auto written = write();
   if (!written) return written;
   for (const auto& operation : batch.operations()) damaged_.erase({operation.column, operation.key});
   for (const auto& operation : batch.operations()) {

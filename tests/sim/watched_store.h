@@ -2,6 +2,8 @@
 // told that some of it is damaged, which the simulator's own checks of the store below are not.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -36,6 +38,8 @@ class WatchedStore final : public Store {
 
   Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;
   Result<Lsn, StoreError> write(const StoreBatch& batch) override;
+  std::unique_ptr<StoreLoad> load() override;
+  Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override;
   Lsn durable() const override { return inner_.durable(); }
   std::unique_ptr<StoreCursor> cursor(Column column, std::string_view lower, std::string_view upper,
                                       const StoreSnapshot* snapshot = nullptr) override;
@@ -55,6 +59,10 @@ class WatchedStore final : public Store {
 
  private:
   class Cursor;
+  class Load;
+  // `batch`: all that `write` gives to the inner store.
+  Result<Lsn, StoreError> watch(const StoreBatch& batch,
+                                const std::function<Result<Lsn, StoreError>()>& write);
   bool is_damaged(Column column, std::string_view key);
 
   Store& inner_;

@@ -150,4 +150,34 @@ TEST_CASE("each key has one slot and each slot one key", "[columns]") {
                              model.begin(), model.end(), [](auto& entry) { return entry.first[1] == 'k'; })));
 }
 
+TEST_CASE("columns of a copy that was filled at once have all its rows", "[columns]") {
+  const TableDefinition table = definition();
+  Columns columns;
+  test::SmallCluster cluster(2, 2, partitions, {}, {{"n2", &columns.feed}});
+  columns.restart();
+  columns.define(table);
+  const auto write = [&](int first, int end) {
+    for (int i = first; i < end; ++i) {
+      Request request = cluster.make(Operation::put, "key " + std::to_string(i), "one", true);
+      request.value = R"({"temp": 1.5, "at": {"site": "eu"}})";
+      cluster.ask("n1", std::move(request));
+    }
+  };
+  write(0, 100);
+  cluster.wait_ms(5'000);
+  cluster.isolate("n2");
+  cluster.store("n2") = MemoryStore();
+  columns.restart();
+  cluster.start("n2", {.life = 77'001, .fallback_life = 77'002, .fresh = true});
+  columns.define(table);
+  columns.settle(cluster.store("n2"), cluster.now().wall_ms);
+  cluster.join("n1", "n2");
+  cluster.wait_ms(20);
+  write(100, 120);  // of which n2 hears while it is filled
+  cluster.wait_ms(5'000);
+  REQUIRE(cluster.core("n2").stats().copies_filled > 0);
+  columns.settle(cluster.store("n2"), cluster.now().wall_ms);
+  require_equal(columns, cluster.store("n2"), table, cluster.now().wall_ms, {0, 1, 2, 3});
+}
+
 }  // namespace covey::server

@@ -226,4 +226,35 @@ TEST_CASE("a database that was refused for damage is left as it is", "[storage]"
   CHECK(count_keys(*database) == damaged_keys);
 }
 
+// A copy of the files while the database is open is what a killed process leaves.
+TEST_CASE("tables that were loaded are there after a kill, with what was written before and after them",
+          "[storage]") {
+  test::TemporaryDirectory directory;
+  const DatabaseOptions options{
+      .path = directory.sub("db"), .durability = Durability::none, .load_memory_bytes = 0};
+  auto opened = Database::open(options);
+  REQUIRE(opened);
+  auto store = (*opened)->shard();
+  REQUIRE(put(*store, "a", "before"));
+  auto load = store->load();
+  for (int i = 0; i < 100; ++i) REQUIRE_FALSE(load->add(numbered(i), std::string(1'000, 'v')));
+  StoreBatch batch;
+  batch.put(Column::partitions, "newest", "loaded");
+  REQUIRE(store->write(batch, std::move(load)));
+  auto lost = store->load();
+  REQUIRE_FALSE(lost->add("lost", "never written"));
+  REQUIRE(put(*store, "b", "after"));
+  fs::copy(options.path, directory.sub("copy"));
+  CHECK_FALSE(files_with(directory.sub("copy"), load_file_prefix).empty());
+
+  auto copy = Database::open({.path = directory.sub("copy")});
+  REQUIRE(copy);
+  CHECK((*copy)->notes().empty());
+  CHECK(count_keys(**copy) == 102);
+  auto again = (*copy)->shard();
+  CHECK(*again->get(Column::objects, "b") == std::optional<std::string>("after"));
+  CHECK(*again->get(Column::partitions, "newest") == std::optional<std::string>("b"));
+  CHECK(files_with(directory.sub("copy"), load_file_prefix).empty());
+}
+
 }  // namespace covey

@@ -27,7 +27,8 @@ struct RocksFixture {
   Store& store = *owned;
 
   std::unique_ptr<Database> make() {
-    auto opened = Database::open({.path = directory.sub("db"), .deterministic = true});
+    auto opened =
+        Database::open({.path = directory.sub("db"), .load_memory_bytes = 1024, .deterministic = true});
     REQUIRE(opened);
     return std::move(*opened);
   }
@@ -105,6 +106,55 @@ TEMPLATE_TEST_CASE("of two changes of a key in one batch the last stands", "[sto
   REQUIRE(fixture.store.write(batch));
   CHECK(get(fixture.store, Column::dots, "a") == "<none>");
   CHECK(get(fixture.store, Column::dots, "b") == "2");
+}
+
+TEMPLATE_TEST_CASE("a load and the batch above it are written as one, or not at all", "[storage]",
+                   MemoryFixture, RocksFixture) {
+  TestType fixture;
+  Store& store = fixture.store;
+  const int count = GENERATE(0, 3, 500);  // more than RocksDB's keeps in memory
+  const auto key = [](int i) { return "k" + std::to_string(1'000 + i); };
+  put(store, Column::objects, key(1), "written before");
+  put(store, Column::objects, "k0", "another");
+  put(store, Column::partitions, "row", "old");
+  if (GENERATE(false, true)) fixture.to_disk();
+  const auto snapshot = store.snapshot();
+  const auto fill = [&] {
+    auto load = store.load();
+    for (int i = 0; i < count; ++i) REQUIRE_FALSE(load->add(key(i), "loaded " + std::to_string(i)));
+    return load;
+  };
+
+  fill().reset();
+  CHECK(walk(store, Column::objects, "", "") == "k0=another k1001=written before ");
+
+  auto load = fill();
+  for (int i : {0, 2, 499, 600}) {
+    auto found = load->find(key(i));
+    REQUIRE(found);
+    CHECK(*found == (i < count ? std::optional("loaded " + std::to_string(i)) : std::nullopt));
+  }
+  CHECK(get(store, Column::objects, key(1)) == "written before");
+  StoreBatch batch;
+  batch.put(Column::objects, key(1), "merged");
+  batch.erase(Column::objects, key(2));
+  batch.put(Column::partitions, "row", "new");
+  batch.put(Column::partitions, "row", "newest");
+  batch.put(Column::expiry, "entry", "");
+  auto written = store.write(batch, std::move(load));
+  REQUIRE(written);
+  CHECK(get(store, Column::objects, key(1)) == "merged");
+  CHECK(get(store, Column::objects, key(2)) == "<none>");
+  CHECK(get(store, Column::objects, "k0") == "another");
+  CHECK(get(store, Column::objects, key(0)) == (count > 0 ? "loaded 0" : "<none>"));
+  if (count > 3) CHECK(get(store, Column::objects, key(499)) == "loaded 499");
+  CHECK(get(store, Column::partitions, "row") == "newest");
+  CHECK(get(store, Column::expiry, "entry").empty());
+  CHECK(walk(store, Column::objects, "", "", snapshot.get()) == "k0=another k1001=written before ");
+  fixture.make_durable();
+  CHECK(store.durable() == *written);
+  CHECK(put(store, Column::objects, key(1), "written after").value == written->value + 1);
+  CHECK(get(store, Column::objects, key(1)) == "written after");
 }
 
 // RocksDB gives dots a place by their beginning; a range of them goes into another list of its memory.
