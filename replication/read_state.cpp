@@ -67,7 +67,7 @@ Object live_for_client(Object merged, Conflicts conflicts, uint64_t wall_ms) {
     std::erase_if(merged.versions,
                   [](const Version& version) { return version.kind == VersionKind::expiry; });
     for (Version& version : merged.versions) {
-      if (version.expires_ms == 0 && version.time.ms() < expires_ms) version.expires_ms = expires_ms;
+      version.expires_ms = expiry_under(expires_ms, version);
     }
   }
   resolve(merged, conflicts);

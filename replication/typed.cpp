@@ -107,12 +107,10 @@ uint64_t key_expiry(const Object& object) {
   return latest == nullptr ? 0 : latest->expires_ms;
 }
 
-namespace {
 uint64_t expiry_under(uint64_t of_key, const Version& version) {
   if (version.expires_ms != 0) return version.expires_ms;
   return version.time.ms() < of_key ? of_key : 0;
 }
-}  // namespace
 
 std::vector<Version> take_expired(Object& object, uint64_t wall_ms) {
   const uint64_t of_key = key_expiry(object);

@@ -29,6 +29,8 @@ uint64_t key_expiry(const Object& object);
 inline bool expired(uint64_t expires_ms, uint64_t wall_ms) {
   return expires_ms != 0 && expires_ms <= wall_ms;
 }
+// When a version expires whose key's expiry is `of_key`. 0: never.
+uint64_t expiry_under(uint64_t of_key, const Version& version);
 // Takes out what has expired. Dots stay in the context.
 std::vector<Version> take_expired(Object& object, uint64_t wall_ms);
 

@@ -136,25 +136,23 @@ std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) c
   return out;
 }
 
+// Until the first of its versions expires: what is left then is told when that is removed.
 RowState ColumnTable::typed_state(const Object& object) const {
   RowState out;
-  out.expires_ms = key_expiry(object);
-  Object shown = object;
-  std::erase_if(shown.versions, [](const Version& version) { return version.kind == VersionKind::expiry; });
-  const auto from_before = [&](const Version& version) { return version.time.ms() < out.expires_ms; };
-  // What was written when the key had expired already, by whoever had not heard of it, is the key then.
-  const bool over =
-      out.expires_ms != 0 && !std::all_of(shown.versions.begin(), shown.versions.end(), from_before);
-  if (over) {
-    std::erase_if(shown.versions, from_before);
-    out.expires_ms = 0;
+  const uint64_t of_key = key_expiry(object);
+  const Version* latest = nullptr;
+  for (const Version& version : object.versions) {
+    if (version.kind == VersionKind::expiry) continue;
+    if (latest == nullptr || older(*latest, version)) latest = &version;
+    const uint64_t expires_ms = expiry_under(of_key, version);
+    if (expires_ms != 0 && (out.expires_ms == 0 || expires_ms < out.expires_ms)) out.expires_ms = expires_ms;
   }
-  out.time = static_cast<int64_t>(newest(shown)->time.value);
-  const Type type = type_of(shown);
+  out.time = static_cast<int64_t>(latest->time.value);
+  const Type type = type_of(object);
   if (type == Type::value) {
-    read(newest(shown)->value, out.values);
+    read(latest->value, out.values);
   } else {
-    out.values = typed_row(typed_, shown, type);
+    out.values = typed_row(typed_, object, type);
   }
   return out;
 }

@@ -44,10 +44,16 @@ Rows scanned(Store& store, const server::ColumnTable& table, PartitionId partiti
   for (; cursor->valid(); cursor->next()) {
     auto object = decode_object(cursor->value());
     require(object.has_value(), "a stored object can't be decoded");
-    take_expired(*object, wall_ms);
-    resolve(*object, table.conflicts());
+    // A counter, a set or a hash is one row until something of it expires, and none then until that is
+    // removed.
+    if (plain(*object)) {
+      take_expired(*object, wall_ms);
+      resolve(*object, table.conflicts());
+    }
     Row row;
-    for (server::RowState& version : table.rows(*object)) row.emplace_back(version.time, version.values);
+    for (server::RowState& version : table.rows(*object)) {
+      if (!expired(version.expires_ms, wall_ms)) row.emplace_back(version.time, version.values);
+    }
     if (!row.empty()) out.emplace(cursor->key().substr(prefix.size()), std::move(row));
   }
   require(!cursor->error(), "a store's cursor failed");

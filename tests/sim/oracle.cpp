@@ -304,6 +304,7 @@ void Oracle::check_object(size_t node, const TableKey& key, const Object& stored
 }
 
 void Oracle::check_final(const TableKey& key, const Object& object, Totals& totals) {
+  judge_counter(partition_of(key.table, key.key, setup_.partitions), key, object);
   auto survived = [](const Event& event) { return event.holders != 0 && !event.voided; };
   for (size_t id : events_of(key)) {
     const Event& event = events_[id];

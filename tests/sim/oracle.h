@@ -58,6 +58,7 @@ struct Event {
   VersionKind version_kind = VersionKind::value;
   std::string name;          // of an element, a field, a token
   int64_t sum = 0;           // of an increment: what its version counts, with what it has replaced
+  std::set<size_t> counted;  // the increments, as events, of which it is the sum
   bool has_version = false;  // its version was seen, so `time` is known
   NodeMask held = 0;         // had it at some time
   NodeMask durable = 0;      // had it on a disk at some time
@@ -151,7 +152,12 @@ class Oracle {
   bool key_expires(const Event& event) const;
   template <class Counts>
   bool gone(const Event& event, Counts counts, bool expiry_counts) const;
-  int64_t sum_of(const Planned& planned, const Version& version, const std::set<Dot>& passed) const;
+  struct Sum {
+    int64_t total = 0;
+    std::set<size_t> counted;
+  };
+  Sum sum_of(const Event& event, const Planned& planned, const Version& version,
+             const std::set<Dot>& passed) const;
   void judge_token(const Event& event, const Planned& planned, const Version* version,
                    const std::set<Dot>& passed);
   void judge_counter(PartitionId partition, const TableKey& key, const Object& shown) const;

@@ -61,12 +61,13 @@ bool may_remove(const std::vector<Change>& changes, const Version& version, Acto
 }  // namespace
 
 // What an increment's version has to say: what it adds, and what it replaces.
-int64_t Oracle::sum_of(const Planned& planned, const Version& version, const std::set<Dot>& passed) const {
-  int64_t sum = 0;
+Oracle::Sum Oracle::sum_of(const Event& event, const Planned& planned, const Version& version,
+                           const std::set<Dot>& passed) const {
+  Sum sum{0, {event.id}};
   for (const Change& change : planned.request.changes) {
     const bool of_field = version.kind == VersionKind::field_counter;
     if (!of_field && !change.name.empty() && version.kind == VersionKind::counter) continue;
-    sum += std::stoll(change.value);
+    sum.total += std::stoll(change.value);
   }
   if (version.kind == VersionKind::token) return sum;
   std::set<std::string> tokens;
@@ -75,7 +76,9 @@ int64_t Oracle::sum_of(const Planned& planned, const Version& version, const std
     if (removed.kind != version.kind && removed.kind != VersionKind::token) continue;
     if (removed.kind == VersionKind::field_counter && removed.name != version.name) continue;
     if (removed.kind == VersionKind::token && !tokens.insert(removed.name).second) continue;
-    sum += events_[by_dot_[planned.partition.value].at(removed.dot)].sum;
+    const Event& replaced = events_[by_dot_[planned.partition.value].at(removed.dot)];
+    sum.total += replaced.sum;
+    sum.counted.insert(replaced.counted.begin(), replaced.counted.end());
   }
   return sum;
 }
@@ -101,9 +104,11 @@ void Oracle::changed(Event& event, const Planned& planned, const Version* versio
   event.value = version->value;
   event.expires_ms = version->expires_ms;
   if (!counts(version->kind) && version->kind != VersionKind::field_counter) return;
-  event.sum = sum_of(planned, *version, passed);
-  const int64_t otherwise = sum_of(planned, *version, unexpired);  // it expired since
-  if (version->value != std::to_string(event.sum)) event.sum = otherwise;
+  Sum sum = sum_of(event, planned, *version, passed);
+  if (version->value != std::to_string(sum.total))
+    sum = sum_of(event, planned, *version, unexpired);  // it expired since
+  event.sum = sum.total;
+  event.counted = std::move(sum.counted);
   require(version->value == std::to_string(event.sum),
           "what an increment says is not what it adds to what it replaces: " + version->value +
               " in place of " + std::to_string(event.sum) + ", " + describe(event));
@@ -132,13 +137,17 @@ void Oracle::judge_counter(PartitionId partition, const TableKey& key, const Obj
   if (type_of(shown) != Type::counter) return;
   int64_t sum = 0;
   std::set<std::string> tokens;
+  std::set<size_t> counted;
   const Version* latest = nullptr;
   for (const Version& version : shown.versions) {
     if (version.kind == VersionKind::value && (latest == nullptr || older(*latest, version)))
       latest = &version;
     if (!counts(version.kind)) continue;
     if (version.kind == VersionKind::token && !tokens.insert(version.name).second) continue;
-    sum += events_[by_dot_[partition.value].at(version.dot)].sum;
+    const Event& event = events_[by_dot_[partition.value].at(version.dot)];
+    sum += event.sum;
+    for (size_t id : event.counted)
+      require(counted.insert(id).second, "the counter " + key.key + " counts twice " + describe(events_[id]));
   }
   if (latest != nullptr) sum += parse_integer(latest->value).value_or(0);
   require(text_of(counter_value(shown)) == std::to_string(sum),
