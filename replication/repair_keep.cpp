@@ -47,6 +47,7 @@ bool Repair::keep_chunk(Partition& partition, const peer::RepairChunk& message, 
   if (!walked) shard_.store_failed(walked.error());
   if (!walked || !unlogged.empty()) return false;
 
+  const bool knows_all = partition.clock.contains(clock);
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   ItemKeys keys;
   std::map<std::string, uint64_t> repaired;
@@ -71,6 +72,14 @@ bool Repair::keep_chunk(Partition& partition, const peer::RepairChunk& message, 
     // As stored, not filled: nothing is known to be overwritten but what the contexts themselves say.
     Object both = merge(*mine, *theirs);
     if (both.versions == mine->versions) continue;
+    // Their context says that something is overwritten; by what, their clock alone may say.
+    const DotSet kept = dots_of(both);
+    const bool drops = std::any_of(mine->versions.begin(), mine->versions.end(),
+                                   [&](const Version& version) { return !kept.contains(version.dot); });
+    if (drops && !knows_all) {
+      ++check.under_way;
+      continue;
+    }
     edit.put(key, fill(std::move(both), partition.clock), {});
     ++repaired[key.table];
   }
