@@ -4,6 +4,7 @@
 #include <array>
 
 #include "replication/codec.h"
+#include "replication/typed.h"
 
 namespace covey::server {
 namespace {
@@ -324,9 +325,7 @@ void ColumnSet::mark(uint64_t number) {
 
 void ColumnSet::set_row(const ColumnTable& table, ColumnPart& part, const std::string& key,
                         std::vector<RowState>&& versions, uint64_t wall_ms) {
-  std::erase_if(versions, [&](const RowState& version) {
-    return version.expires_ms != 0 && version.expires_ms <= wall_ms;
-  });
+  std::erase_if(versions, [&](const RowState& version) { return expired(version.expires_ms, wall_ms); });
   const bool looks = versions.empty() || !part.expiring_.empty();
   if (auto old = looks ? part.keys_.find(key) : std::nullopt) {
     if (auto kept = part.expiring_.find(*old); kept != part.expiring_.end()) {

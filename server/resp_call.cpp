@@ -1,5 +1,7 @@
 #include "server/resp_call.h"
 
+#include <iterator>
+
 #include "replication/plan.h"
 #include "server/call_options.h"
 #include "server/errors.h"
@@ -36,6 +38,33 @@ RespCall::RespCall(std::shared_ptr<RespConnection> connection, uint64_t slot, st
       table_(session().table),
       reply_(session().protocol) {
   if (const TableDefinition* definition = shard().table(table_)) conflicts_ = definition->conflicts;
+}
+
+KeyPlan plan_of_key(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.push_back(std::move(call.words[1]));
+  return plan;
+}
+
+KeyPlan plan_of_keys(RespCall& call) {
+  KeyPlan plan;
+  plan.keys.assign(std::make_move_iterator(call.words.begin() + 1),
+                   std::make_move_iterator(call.words.end()));
+  return plan;
+}
+
+void change_key(RespCall& call, std::vector<Change> changes,
+                std::function<void(RespReply& reply, const Changed& changed)> answer, KeyErrors errors) {
+  KeyPlan plan = plan_of_key(call);
+  plan.reads = false;
+  plan.errors = errors;
+  plan.change = [changes = std::move(changes)](size_t, const Response&) mutable {
+    return KeyChange::apply(std::move(changes));
+  };
+  auto changed = std::make_shared<Changed>();
+  plan.wrote = [changed](size_t, const Response& written) { *changed = written.changed; };
+  plan.answer = [changed, answer = std::move(answer)](RespReply& reply) { answer(reply, *changed); };
+  call.run(std::move(plan));
 }
 
 void RespCall::done() { connection_->reply(slot_, std::move(reply_)); }

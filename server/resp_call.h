@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "replication/number.h"
 #include "server/resp_connection.h"
 #include "server/resp_reply.h"
 #include "server/shard_loop.h"
@@ -123,6 +124,13 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   bool advancing_ = false;
   std::string error_;  // the first that a key met
 };
+
+// For the key that is words[1], and for all words but the name: they are moved from.
+KeyPlan plan_of_key(RespCall& call);
+KeyPlan plan_of_keys(RespCall& call);
+// Has the coordinating replica change the key that is words[1]; `answer` is told what that did.
+void change_key(RespCall& call, std::vector<Change> changes,
+                std::function<void(RespReply& reply, const Changed& changed)> answer, KeyErrors errors = {});
 
 // The newest version of what is there. nullptr: nothing.
 inline const Version* seen(const Response& read) { return newest(read.object); }

@@ -30,23 +30,24 @@ struct RespCommand {
   bool runs_alone() const { return whole_table || (first_key != 0 && !one_key()); }
 };
 
-// A command that reads, or writes, the key that is its first word.
-constexpr RespCommand read_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+// A command that reads, or writes, the key that is its first word, or all keys up to last_key.
+constexpr RespCommand read_key(std::string_view name, int arity, void (*run)(RespCall&), int last_key = 1) {
   return {.name = name,
           .arity = arity,
           .operation = MeteredOperation::get,
           .first_key = 1,
-          .last_key = 1,
+          .last_key = last_key,
           .key_step = 1,
           .run = run};
 }
-constexpr RespCommand write_key(std::string_view name, int arity, void (*run)(RespCall&)) {
+constexpr RespCommand write_key(std::string_view name, int arity, void (*run)(RespCall&),
+                                MeteredOperation operation = MeteredOperation::put, int last_key = 1) {
   return {.name = name,
           .arity = arity,
-          .operation = MeteredOperation::put,
+          .operation = operation,
           .writes = true,
           .first_key = 1,
-          .last_key = 1,
+          .last_key = last_key,
           .key_step = 1,
           .run = run};
 }

@@ -9,23 +9,11 @@ namespace {
 
 constexpr std::string_view no_float = "ERR value is not a valid float";
 
-KeyPlan plan_of(RespCall& call, Change change) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  plan.reads = false;
-  plan.change = [change = std::move(change)](size_t, const Response&) { return KeyChange::apply({change}); };
-  return plan;
-}
-
-void answer_integer(RespCall& call, KeyPlan plan) {
-  auto value = std::make_shared<std::string>();
-  plan.wrote = [value](size_t, const Response& written) { *value = written.changed.value; };
-  plan.answer = [value](RespReply& reply) { reply.integer(parse_integer(*value).value_or(0)); };
-  call.run(std::move(plan));
-}
-
 void add(RespCall& call, int64_t number, std::string token = {}) {
-  answer_integer(call, plan_of(call, {ChangeKind::increment, std::move(token), std::to_string(number)}));
+  change_key(call, {{ChangeKind::increment, std::move(token), std::to_string(number)}},
+             [](RespReply& reply, const Changed& changed) {
+               reply.integer(parse_integer(changed.value).value_or(0));
+             });
 }
 
 void incr(RespCall& call) { add(call, 1); }
@@ -46,12 +34,9 @@ void decrby(RespCall& call) {
 
 void incrbyfloat(RespCall& call) {
   if (!parse_number(call.words[2])) return call.fail(no_float);
-  KeyPlan plan = plan_of(call, {ChangeKind::increment_float, {}, std::move(call.words[2])});
-  plan.errors = {.not_a_number = no_float, .overflow = "ERR increment would produce NaN or Infinity"};
-  auto value = std::make_shared<std::string>();
-  plan.wrote = [value](size_t, const Response& written) { *value = written.changed.value; };
-  plan.answer = [value](RespReply& reply) { reply.bulk(*value); };
-  call.run(std::move(plan));
+  change_key(call, {{ChangeKind::increment_float, {}, std::move(call.words[2])}},
+             [](RespReply& reply, const Changed& changed) { reply.bulk(changed.value); },
+             {.not_a_number = no_float, .overflow = "ERR increment would produce NaN or Infinity"});
 }
 
 // COVEY.INCR key number [TOKEN token]

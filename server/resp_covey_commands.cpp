@@ -153,21 +153,8 @@ void table(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    {.name = "covey.get",
-     .arity = -2,
-     .operation = MeteredOperation::get,
-     .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .run = get},
-    {.name = "covey.set",
-     .arity = -3,
-     .operation = MeteredOperation::put,
-     .writes = true,
-     .first_key = 1,
-     .last_key = 1,
-     .key_step = 1,
-     .run = set},
+    read_key("covey.get", -2, get),
+    write_key("covey.set", -3, set),
     {.name = "covey.level", .arity = 3, .run = level},
     {.name = "covey.table", .arity = 2, .run = table},
 };

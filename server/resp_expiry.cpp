@@ -1,14 +1,14 @@
 #include "server/resp_expiry.h"
 
 #include "server/call_options.h"
-#include "server/resp_parser.h"
+#include "server/resp_call.h"
 
 namespace covey::server {
 
 Result<int64_t, std::string> parse_expiry(std::string_view text, ExpiryUnit unit, std::string_view command,
                                           Now now) {
   auto number = parse_integer(text);
-  if (!number) return std::string("ERR value is not an integer or out of range");
+  if (!number) return std::string(not_an_integer);
   const auto base = static_cast<int64_t>(now.wall_ms);
   const int64_t most = base + static_cast<int64_t>(ttl_ms_max);
   const int64_t scale = unit.seconds ? 1000 : 1;

@@ -13,38 +13,13 @@ namespace {
 using Fields = std::map<std::string, std::string, std::less<>>;
 
 // Reads the hash that is words[1], which may be absent.
-template <class Answer>
-void read_hash(RespCall& call, Answer answer) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  auto found = std::make_shared<Fields>();
-  plan.change = [found](size_t, const Response& read) {
-    const Type type = seen_type(read);
-    if (type != Type::none && type != Type::hash) return KeyChange::fail(wrong_type_error);
-    found->clear();
-    if (type == Type::hash) {
-      for (auto& [name, value] : fields(read.object)) found->emplace(name, std::move(value));
-    }
-    return KeyChange{};
+void read_hash(RespCall& call, std::function<void(RespReply&, const Fields&)> answer) {
+  auto take = [](const Object& object) {
+    Fields all;
+    for (auto& [name, value] : fields(object)) all.emplace(name, std::move(value));
+    return all;
   };
-  plan.answer = [found, answer = std::move(answer)](RespReply& reply) { answer(reply, *found); };
-  call.run(std::move(plan));
-}
-
-// Changes the hash that is words[1]; `answer` is told what the change did.
-template <class Answer>
-void change_hash(RespCall& call, std::vector<Change> changes, KeyErrors errors, Answer answer) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  plan.reads = false;
-  plan.errors = errors;
-  plan.change = [changes = std::move(changes)](size_t, const Response&) mutable {
-    return KeyChange::apply(std::move(changes));
-  };
-  auto changed = std::make_shared<Changed>();
-  plan.wrote = [changed](size_t, const Response& written) { *changed = written.changed; };
-  plan.answer = [changed, answer](RespReply& reply) { answer(reply, *changed); };
-  call.run(std::move(plan));
+  read_typed<Fields>(call, Type::hash, take, std::move(answer));
 }
 
 void set_fields(RespCall& call, std::string_view name, void (*answer)(RespReply&, const Changed&)) {
@@ -53,7 +28,7 @@ void set_fields(RespCall& call, std::string_view name, void (*answer)(RespReply&
   std::vector<Change> changes;
   for (size_t i = 2; i < call.words.size(); i += 2)
     changes.push_back({ChangeKind::set_field, std::move(call.words[i]), std::move(call.words[i + 1])});
-  change_hash(call, std::move(changes), {}, answer);
+  change_key(call, std::move(changes), answer);
 }
 
 void hset(RespCall& call) {
@@ -66,34 +41,35 @@ void hmset(RespCall& call) {
 
 void hsetnx(RespCall& call) {
   Change change{ChangeKind::set_field_if_absent, std::move(call.words[2]), std::move(call.words[3])};
-  change_hash(call, {std::move(change)}, {},
-              [](RespReply& reply, const Changed& changed) { reply.integer(changed.added); });
+  change_key(call, {std::move(change)},
+             [](RespReply& reply, const Changed& changed) { reply.integer(changed.added); });
 }
 
 void hdel(RespCall& call) {
   std::vector<Change> changes;
   for (size_t i = 2; i < call.words.size(); ++i)
     changes.push_back({ChangeKind::remove_field, std::move(call.words[i]), {}});
-  change_hash(call, std::move(changes), {},
-              [](RespReply& reply, const Changed& changed) { reply.integer(changed.removed); });
+  change_key(call, std::move(changes),
+             [](RespReply& reply, const Changed& changed) { reply.integer(changed.removed); });
 }
 
 void hincrby(RespCall& call) {
   if (!parse_integer(call.words[3])) return call.fail(not_an_integer);
   Change change{ChangeKind::increment_field, std::move(call.words[2]), std::move(call.words[3])};
-  change_hash(call, {std::move(change)}, {.not_a_number = "ERR hash value is not an integer"},
-              [](RespReply& reply, const Changed& changed) {
-                reply.integer(parse_integer(changed.value).value_or(0));
-              });
+  change_key(call, {std::move(change)},
+             [](RespReply& reply, const Changed& changed) {
+               reply.integer(parse_integer(changed.value).value_or(0));
+             },
+             {.not_a_number = "ERR hash value is not an integer"});
 }
 
 void hincrbyfloat(RespCall& call) {
   if (!parse_number(call.words[3])) return call.fail("ERR value is not a valid float");
   Change change{ChangeKind::increment_field_float, std::move(call.words[2]), std::move(call.words[3])};
-  change_hash(call, {std::move(change)},
-              {.not_a_number = "ERR hash value is not a float",
-               .overflow = "ERR increment would produce NaN or Infinity"},
-              [](RespReply& reply, const Changed& changed) { reply.bulk(changed.value); });
+  change_key(call, {std::move(change)},
+             [](RespReply& reply, const Changed& changed) { reply.bulk(changed.value); },
+             {.not_a_number = "ERR hash value is not a float",
+              .overflow = "ERR increment would produce NaN or Infinity"});
 }
 
 std::optional<std::string> field_of(const Fields& hash, const std::string& name) {

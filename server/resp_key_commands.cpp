@@ -1,6 +1,5 @@
 // Keys, whatever they hold: deleting, counting, expiry.
 #include <algorithm>
-#include <iterator>
 
 #include "server/resp_commands.h"
 #include "server/resp_expiry.h"
@@ -8,19 +7,6 @@
 
 namespace covey::server {
 namespace {
-
-KeyPlan plan_of(RespCall& call) {
-  KeyPlan plan;
-  plan.keys.assign(std::make_move_iterator(call.words.begin() + 1),
-                   std::make_move_iterator(call.words.end()));
-  return plan;
-}
-
-KeyPlan plan_of_first(RespCall& call) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  return plan;
-}
 
 // Counts the keys at which something is.
 void count_found(RespCall& call, KeyPlan plan, KeyChange::Kind then) {
@@ -34,19 +20,19 @@ void count_found(RespCall& call, KeyPlan plan, KeyChange::Kind then) {
 }
 
 void erase(RespCall& call) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_keys(call);
   std::sort(plan.keys.begin(), plan.keys.end());
   plan.keys.erase(std::unique(plan.keys.begin(), plan.keys.end()), plan.keys.end());
   count_found(call, std::move(plan), KeyChange::Kind::erase);
 }
 
-void exists(RespCall& call) { count_found(call, plan_of(call), KeyChange::Kind::none); }
+void exists(RespCall& call) { count_found(call, plan_of_keys(call), KeyChange::Kind::none); }
 
 void type(RespCall& call) {
-  KeyPlan plan = plan_of_first(call);
+  KeyPlan plan = plan_of_key(call);
   auto found = std::make_shared<Type>();
   plan.change = [found](size_t, const Response& read) {
-    *found = seen_type(read);
+    *found = type_of(read.object);
     return KeyChange{};
   };
   plan.answer = [found](RespReply& reply) { reply.simple(redis_name(*found)); };
@@ -54,7 +40,7 @@ void type(RespCall& call) {
 }
 
 void time_to_live(RespCall& call, int64_t unit_ms) {
-  KeyPlan plan = plan_of_first(call);
+  KeyPlan plan = plan_of_key(call);
   auto left = std::make_shared<int64_t>(-2);
   plan.change = [left, unit_ms](size_t, const Response& read) {
     if (seen(read) == nullptr) return KeyChange{};
@@ -109,7 +95,7 @@ void expire_at(RespCall& call, ExpiryUnit unit, std::string_view name) {
   if (!wrong.empty()) return call.fail(wrong);
   auto at = parse_expiry(call.words[2], unit, name, now());
   if (!at) return call.fail(at.error());
-  KeyPlan plan = plan_of_first(call);
+  KeyPlan plan = plan_of_key(call);
   plan.overwrites = false;
   auto done = std::make_shared<bool>();
   plan.change = [done, options, at = *at](size_t, const Response& read) {
@@ -128,7 +114,7 @@ void expireat(RespCall& call) { expire_at(call, {.seconds = true, .since_1970 = 
 void pexpireat(RespCall& call) { expire_at(call, {.since_1970 = true}, "pexpireat"); }
 
 void persist(RespCall& call) {
-  KeyPlan plan = plan_of_first(call);
+  KeyPlan plan = plan_of_key(call);
   plan.overwrites = false;
   auto done = std::make_shared<bool>();
   plan.change = [done](size_t, const Response& read) {
@@ -139,40 +125,18 @@ void persist(RespCall& call) {
   call.run(std::move(plan));
 }
 
-constexpr RespCommand reading(std::string_view name, int arity, int last_key, void (*run)(RespCall&)) {
-  return {.name = name,
-          .arity = arity,
-          .operation = MeteredOperation::get,
-          .first_key = 1,
-          .last_key = last_key,
-          .key_step = 1,
-          .run = run};
-}
-
-constexpr RespCommand writing(std::string_view name, int arity, MeteredOperation operation, int last_key,
-                              void (*run)(RespCall&)) {
-  return {.name = name,
-          .arity = arity,
-          .operation = operation,
-          .writes = true,
-          .first_key = 1,
-          .last_key = last_key,
-          .key_step = 1,
-          .run = run};
-}
-
 constexpr RespCommand commands[] = {
-    writing("del", -2, MeteredOperation::erase, -1, erase),
-    writing("unlink", -2, MeteredOperation::erase, -1, erase),
-    reading("exists", -2, -1, exists),
-    reading("type", 2, 1, type),
-    reading("ttl", 2, 1, ttl),
-    reading("pttl", 2, 1, pttl),
-    writing("expire", -3, MeteredOperation::put, 1, expire),
-    writing("pexpire", -3, MeteredOperation::put, 1, pexpire),
-    writing("expireat", -3, MeteredOperation::put, 1, expireat),
-    writing("pexpireat", -3, MeteredOperation::put, 1, pexpireat),
-    writing("persist", 2, MeteredOperation::put, 1, persist),
+    write_key("del", -2, erase, MeteredOperation::erase, -1),
+    write_key("unlink", -2, erase, MeteredOperation::erase, -1),
+    read_key("exists", -2, exists, -1),
+    read_key("type", 2, type),
+    read_key("ttl", 2, ttl),
+    read_key("pttl", 2, pttl),
+    write_key("expire", -3, expire),
+    write_key("pexpire", -3, pexpire),
+    write_key("expireat", -3, expireat),
+    write_key("pexpireat", -3, pexpireat),
+    write_key("persist", 2, persist),
 };
 
 }  // namespace

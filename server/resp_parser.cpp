@@ -1,8 +1,9 @@
 #include "server/resp_parser.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
+
+#include "replication/number.h"
 
 namespace covey::server {
 namespace {
@@ -77,17 +78,6 @@ std::optional<std::vector<std::string>> split_words(std::string_view line) {
       }
     }
   }
-}
-
-std::optional<int64_t> parse_integer(std::string_view text) {
-  std::string_view digits = text;
-  if (!digits.empty() && digits.front() == '-') digits.remove_prefix(1);
-  if (digits.empty() || digits.front() < '0' || digits.front() > '9') return std::nullopt;
-  if (digits.front() == '0' && text.size() > 1) return std::nullopt;
-  int64_t number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 RespParser::Event RespParser::fail(std::string_view text) {

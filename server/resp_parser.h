@@ -56,7 +56,4 @@ class RespParser {
 // quote that is not closed, or not followed by a space.
 std::optional<std::vector<std::string>> split_words(std::string_view line);
 
-// As Redis reads integers: digits without leading zeros or spaces, perhaps after a '-'.
-std::optional<int64_t> parse_integer(std::string_view text);
-
 }  // namespace covey::server

@@ -142,7 +142,7 @@ std::string read_options(const std::vector<std::string>& words, size_t from, boo
     if (i + 1 == words.size()) return "ERR syntax error";
     if (is_option(words[i], "count")) {
       auto count = parse_integer(words[i + 1]);
-      if (!count) return "ERR value is not an integer or out of range";
+      if (!count) return std::string(not_an_integer);
       if (*count < 1) return "ERR syntax error";
       out.count = std::min(*count, scan_count_max);
     } else if (is_option(words[i], "match")) {

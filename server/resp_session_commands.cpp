@@ -25,7 +25,7 @@ void quit(RespCall& call) {
 
 void select_database(RespCall& call) {
   auto number = parse_integer(call.words[1]);
-  if (!number) return call.fail("ERR value is not an integer or out of range");
+  if (!number) return call.fail(not_an_integer);
   if (*number != 0) return call.fail("ERR DB index is out of range");
   call.reply().ok();
   call.done();

@@ -12,22 +12,12 @@ namespace {
 using Members = std::vector<std::string>;  // ascending
 
 // Reads the set that is words[1], which may be absent.
-template <class Answer>
-void read_set(RespCall& call, Answer answer) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  auto found = std::make_shared<Members>();
-  plan.change = [found](size_t, const Response& read) {
-    const Type type = seen_type(read);
-    if (type != Type::none && type != Type::set) return KeyChange::fail(wrong_type_error);
-    if (type == Type::set) {
-      const auto all = members(read.object);
-      found->assign(all.begin(), all.end());
-    }
-    return KeyChange{};
+void read_set(RespCall& call, std::function<void(RespReply&, const Members&)> answer) {
+  auto take = [](const Object& object) {
+    const auto all = members(object);
+    return Members(all.begin(), all.end());
   };
-  plan.answer = [found, answer = std::move(answer)](RespReply& reply) { answer(reply, *found); };
-  call.run(std::move(plan));
+  read_typed<Members>(call, Type::set, take, std::move(answer));
 }
 
 bool contains(const Members& set, const std::string& element) {
@@ -42,18 +32,9 @@ std::vector<std::string> words_from(RespCall& call, size_t first) {
 void change_set(RespCall& call, ChangeKind kind) {
   std::vector<Change> changes;
   for (std::string& element : words_from(call, 2)) changes.push_back({kind, std::move(element), {}});
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  plan.reads = false;
-  plan.change = [changes = std::move(changes)](size_t, const Response&) mutable {
-    return KeyChange::apply(std::move(changes));
-  };
-  auto count = std::make_shared<int64_t>();
-  plan.wrote = [count](size_t, const Response& written) {
-    *count = written.changed.added + written.changed.removed;
-  };
-  plan.answer = [count](RespReply& reply) { reply.integer(*count); };
-  call.run(std::move(plan));
+  change_key(call, std::move(changes), [](RespReply& reply, const Changed& changed) {
+    reply.integer(static_cast<int64_t>(changed.added) + changed.removed);
+  });
 }
 
 void sadd(RespCall& call) { change_set(call, ChangeKind::add); }

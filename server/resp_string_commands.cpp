@@ -1,5 +1,4 @@
 // Values as Redis' strings.
-#include <iterator>
 #include <map>
 
 #include "server/resp_commands.h"
@@ -13,28 +12,21 @@ using Text = std::optional<std::string>;
 
 // Whether it is there and is no string.
 bool is_other(const Response& read) {
-  const Type type = seen_type(read);
+  const Type type = type_of(read.object);
   return type != Type::none && !is_string(type);
-}
-
-// A plan for the one key that is words[1].
-KeyPlan plan_of(RespCall& call) {
-  KeyPlan plan;
-  plan.keys.push_back(std::move(call.words[1]));
-  return plan;
 }
 
 // What was read with another value.
 KeyChange changed(const Response& read, std::string value) {
   KeyChange change = KeyChange::put(std::move(value), seen_expiry(read));
-  if (seen_type(read) == Type::value) change.content_type = seen(read)->content_type;
+  if (type_of(read.object) == Type::value) change.content_type = seen(read)->content_type;
   return change;
 }
 
 // Reads one key and answers it by `answer`, which may change it.
 template <class Answer>
 void read_one(RespCall& call, Answer answer) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   auto value = std::make_shared<Text>();
   plan.change = [value](size_t, const Response& read) {
     if (is_other(read)) return KeyChange::fail(wrong_type_error);
@@ -56,7 +48,7 @@ void length(RespCall& call) {
 }
 
 void write_one(RespCall& call, std::string value, uint64_t expires_ms) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   plan.reads = false;
   plan.change = [value = std::move(value), expires_ms](size_t, const Response&) mutable {
     return KeyChange::put(std::move(value), expires_ms);
@@ -123,7 +115,7 @@ void set_with(RespCall& call, std::string value, uint64_t expires_ms, const Valu
   };
   auto state = std::make_shared<State>();
   state->value = std::move(value);
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   plan.change = [state, options, expires_ms](size_t, const Response& read) {
     if (options.gets && is_other(read)) return KeyChange::fail(wrong_type_error);
     const bool present = seen(read) != nullptr;
@@ -165,7 +157,7 @@ void setex(RespCall& call) { set_expiring(call, {.seconds = true}, "setex"); }
 void psetex(RespCall& call) { set_expiring(call, {}, "psetex"); }
 
 void setnx(RespCall& call) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   auto written = std::make_shared<bool>();
   plan.change = [written, value = std::move(call.words[2])](size_t, const Response& read) {
     *written = seen(read) == nullptr;
@@ -182,7 +174,7 @@ void getset(RespCall& call) {
 }
 
 void getdel(RespCall& call) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   plan.overwrites = false;  // nothing that was not answered
   auto old = std::make_shared<Text>();
   plan.change = [old](size_t, const Response& read) {
@@ -203,7 +195,7 @@ void getex(RespCall& call) {
     std::string error;
   };
   auto state = std::make_shared<State>();
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   plan.overwrites = false;
   plan.change = [state, options](size_t, const Response& read) {
     if (is_other(read)) return KeyChange::fail(wrong_type_error);
@@ -225,7 +217,7 @@ void getex(RespCall& call) {
 }
 
 void append(RespCall& call) {
-  KeyPlan plan = plan_of(call);
+  KeyPlan plan = plan_of_key(call);
   plan.overwrites = false;
   auto size = std::make_shared<size_t>();
   plan.change = [size, more = std::move(call.words[2])](size_t, const Response& read) {
@@ -239,9 +231,7 @@ void append(RespCall& call) {
 }
 
 void mget(RespCall& call) {
-  KeyPlan plan;
-  plan.keys.assign(std::make_move_iterator(call.words.begin() + 1),
-                   std::make_move_iterator(call.words.end()));
+  KeyPlan plan = plan_of_keys(call);
   plan.keeps_values = true;
   auto values = std::make_shared<std::vector<Text>>(plan.keys.size());
   plan.change = [values](size_t place, const Response& read) {
@@ -286,13 +276,7 @@ constexpr RespCommand commands[] = {
     write_key("getdel", 2, getdel),
     write_key("getex", -2, getex),
     write_key("append", 3, append),
-    {.name = "mget",
-     .arity = -2,
-     .operation = MeteredOperation::get,
-     .first_key = 1,
-     .last_key = -1,
-     .key_step = 1,
-     .run = mget},
+    read_key("mget", -2, mget, -1),
     {.name = "mset",
      .arity = -3,
      .operation = MeteredOperation::put,

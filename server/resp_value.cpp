@@ -5,7 +5,7 @@
 namespace covey::server {
 
 std::optional<std::string> seen_string(const Response& read) {
-  switch (seen_type(read)) {
+  switch (type_of(read.object)) {
     case Type::value:
       return newest(read.object)->value;
     case Type::counter:
@@ -16,7 +16,7 @@ std::optional<std::string> seen_string(const Response& read) {
 }
 
 uint64_t seen_expiry(const Response& read) {
-  const Type type = seen_type(read);
+  const Type type = type_of(read.object);
   if (type == Type::none) return 0;
   if (type == Type::value) return newest(read.object)->expires_ms;
   // The key is gone when the last of it is.
@@ -29,7 +29,8 @@ uint64_t seen_expiry(const Response& read) {
 }
 
 KeyChange expiring(const Response& read, uint64_t expires_ms) {
-  if (seen_type(read) != Type::value) return KeyChange::apply({{ChangeKind::expire, {}, {}}}, expires_ms);
+  if (type_of(read.object) != Type::value)
+    return KeyChange::apply({{ChangeKind::expire, {}, {}}}, expires_ms);
   const Version& version = *newest(read.object);
   KeyChange change = KeyChange::put(version.value, expires_ms);
   change.content_type = version.content_type;

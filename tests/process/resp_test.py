@@ -95,7 +95,9 @@ class RespTest(harness.ClusterTest):
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
-class BesideRedis(RespTest):
+class BesideTest(RespTest):
+    """What a node and a redis-server answer to the same."""
+
     def both(self, *redis_options, **settings):
         redis = Redis(*redis_options)
         self.addCleanup(redis.stop)
@@ -109,6 +111,20 @@ class BesideRedis(RespTest):
         with self.subTest(" ".join(map(str, words))):
             self.assertEqual(ours.raw(*words), theirs.raw(*words))
 
+    def compare_pipelines(self, random_command):
+        ours, theirs = self.both()
+        seed = random.randrange(1 << 32)
+        rng = random.Random(seed)
+        for turn in range(40):
+            batch = [random_command(rng) for _ in range(rng.choice((1, 10, 200)))]
+            for client in (ours, theirs):
+                client.send(b"".join(encode(*words) for words in batch))
+            for words in batch:
+                answers = [client.frame() for client in (ours, theirs)]
+                self.assertEqual(answers[0], answers[1], f"seed {seed}, turn {turn}, {words}")
+
+
+class BesideRedis(BesideTest):
     def test_answers_are_the_same_bytes(self):
         ours, theirs = self.both()
         for words in commands(SAME):
@@ -179,16 +195,7 @@ class BesideRedis(RespTest):
         self.assertEqual(answers[0], answers[1])
 
     def test_random_pipelines_are_answered_the_same(self):
-        ours, theirs = self.both()
-        seed = random.randrange(1 << 32)
-        rng = random.Random(seed)
-        for turn in range(40):
-            batch = [random_command(rng) for _ in range(rng.choice((1, 10, 200)))]
-            for client in (ours, theirs):
-                client.send(b"".join(encode(*words) for words in batch))
-            for words in batch:
-                answers = [client.frame() for client in (ours, theirs)]
-                self.assertEqual(answers[0], answers[1], f"seed {seed}, turn {turn}, {words}")
+        self.compare_pipelines(random_command)
 
     def test_a_password(self):
         ours, theirs = self.both("--requirepass", "open sesame", resp={"password": "open sesame"})

@@ -6,11 +6,9 @@ import random
 import shutil
 import subprocess
 import sys
-import unittest
 
 import harness
-from resp_test import RESP, Redis, RespTest, commands, resp_port
-from resp_client import Resp, encode, parse
+from resp_test import RESP, BesideTest, RespTest, commands, resp_port
 
 SAME = """
 INCR c | INCR c | GET c | INCRBY c 40 | DECR c | DECRBY c 2 | TYPE c | STRLEN c | INCRBY c -100 | GET c | INCR | INCR c 1 | INCRBY c | INCRBY c x
@@ -60,19 +58,7 @@ def random_command(rng):
         ("SCARD", key), ("HLEN", key), ("EXISTS", key), ("MGET", key, "c" + key))])
 
 
-@unittest.skipUnless(shutil.which("redis-server"), "redis-server is not installed")
-class BesideRedis(RespTest):
-    def both(self):
-        redis = Redis()
-        self.addCleanup(redis.stop)
-        ours, theirs = self.start_one(), Resp(redis.port)
-        self.addCleanup(theirs.close)
-        return ours, theirs
-
-    def compare(self, ours, theirs, words):
-        with self.subTest(" ".join(map(str, words))):
-            self.assertEqual(ours.raw(*words), theirs.raw(*words))
-
+class BesideRedis(BesideTest):
     def test_answers_are_the_same_bytes(self):
         ours, theirs = self.both()
         for words in commands(SAME):
@@ -83,16 +69,7 @@ class BesideRedis(RespTest):
             self.compare(ours, theirs, words)
 
     def test_random_pipelines_are_answered_the_same(self):
-        ours, theirs = self.both()
-        seed = random.randrange(1 << 32)
-        rng = random.Random(seed)
-        for turn in range(40):
-            batch = [random_command(rng) for _ in range(rng.choice((1, 10, 200)))]
-            for client in (ours, theirs):
-                client.send(b"".join(encode(*words) for words in batch))
-            for words in batch:
-                answers = [client.frame() for client in (ours, theirs)]
-                self.assertEqual(answers[0], answers[1], f"seed {seed}, turn {turn}, {words}")
+        self.compare_pipelines(random_command)
 
     def test_sets_and_hashes_of_any_bytes_are_the_same(self):
         ours, theirs = self.both()

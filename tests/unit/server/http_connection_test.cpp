@@ -1,56 +1,22 @@
 // The patience of a connection: real sockets, and the time as the shard tells it.
 #include "server/http_connection.h"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 
 #include "replication/context_token.h"
 #include "server/call_options.h"
+#include "tests/unit/server/connection_talk.h"
 
 using namespace covey::server;
 namespace asio = boost::asio;
-using asio::ip::tcp;
 
 namespace {
 
 constexpr uint64_t second_us = 1'000'000;
 const std::string live = "GET /v1/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 
-// One client and its connection to a shard, whose work is done by the calls here.
-struct Talk {
-  Talk() : shard(node, 0), client(client_io) {
-    node.shards = {&shard};
-    tcp::acceptor acceptor(shard.io(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    client.open(tcp::v4());
-    client.set_option(tcp::socket::receive_buffer_size(4096));
-    client.connect(acceptor.local_endpoint());
-    tcp::socket accepted = acceptor.accept();
-    accepted.set_option(tcp::socket::send_buffer_size(4096));
-    node.connections = 1;
-    connection = std::make_shared<HttpConnection>(shard, std::move(accepted), node.connections);
-  }
-  ~Talk() {
-    connection->close();
-    work();
-  }
-  void work() {
-    shard.io().restart();
-    shard.io().poll();
-  }
-  void send(const std::string& bytes) {
-    uint64_t taken = shard.metrics().http_bytes_in + bytes.size();
-    asio::write(client, asio::buffer(bytes));
-    while (shard.metrics().http_bytes_in < taken) work();
-    work();
-  }
-  // Until nothing has come or gone for so long.
-  void silence(uint64_t microseconds) {
-    work();
-    connection->check_time(now().tick_us + microseconds);
-    work();
-  }
+struct Talk : ConnectionTalk<HttpConnection> {
+  Talk() : ConnectionTalk(&Metrics::http_bytes_in) { begin(4096); }
   // All that comes until the other side ends, and how it ends.
   std::string received() {
     work();
@@ -58,15 +24,9 @@ struct Talk {
     asio::read(client, asio::dynamic_buffer(out), end);
     return out;
   }
-  bool closed() const { return node.connections == 0; }
   uint64_t timed_out() { return shard.metrics().connections_timed_out; }
 
-  NodeContext node;
-  ShardLoop shard;
-  asio::io_context client_io;
-  tcp::socket client;
   boost::system::error_code end;
-  std::shared_ptr<HttpConnection> connection;
 };
 
 bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }

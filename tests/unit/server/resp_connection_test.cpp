@@ -1,62 +1,28 @@
 // The patience of a Redis client's connection: real sockets, and the time as the shard tells it.
 #include "server/resp_connection.h"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
+
+#include "tests/unit/server/connection_talk.h"
 
 using namespace covey::server;
 namespace asio = boost::asio;
-using asio::ip::tcp;
 
 namespace {
 
 constexpr uint64_t second_us = 1'000'000;
 
-// One client and its connection to a shard, whose work is done by the calls here.
-struct Talk {
-  explicit Talk(const std::string& password = {}) : shard(node, 0), client(client_io) {
+struct Talk : ConnectionTalk<RespConnection> {
+  explicit Talk(const std::string& password = {}) : ConnectionTalk(&Metrics::resp_bytes_in) {
     node.config.resp_password = password;
-    node.shards = {&shard};
-    tcp::acceptor acceptor(shard.io(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    client.connect(acceptor.local_endpoint());
-    node.connections = 1;
-    connection = std::make_shared<RespConnection>(shard, acceptor.accept(), node.connections);
+    begin();
     connection->start();
-  }
-  ~Talk() {
-    connection->close();
-    work();
-  }
-  void work() {
-    shard.io().restart();
-    shard.io().poll();
-  }
-  void send(const std::string& bytes) {
-    const uint64_t taken = shard.metrics().resp_bytes_in + bytes.size();
-    asio::write(client, asio::buffer(bytes));
-    while (shard.metrics().resp_bytes_in < taken) work();
-    work();
-  }
-  // Until nothing has come or gone for so long.
-  void silence(uint64_t microseconds) {
-    work();
-    connection->check_time(now().tick_us + microseconds);
-    work();
   }
   std::string received(size_t bytes) {
     std::string out(bytes, '\0');
     asio::read(client, asio::buffer(out));
     return out;
   }
-  bool closed() const { return node.connections == 0; }
-
-  NodeContext node;
-  ShardLoop shard;
-  asio::io_context client_io;
-  tcp::socket client;
-  std::shared_ptr<RespConnection> connection;
 };
 
 }  // namespace

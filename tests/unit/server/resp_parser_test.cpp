@@ -3,6 +3,9 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "replication/number.h"
+
+using covey::parse_integer;
 using namespace covey::server;
 using Event = RespParser::Event;
 using Words = std::vector<std::string>;
