@@ -62,6 +62,7 @@ void Members::set(const Member& member) {
   members_.erase(member.node);
   removed_.erase(member.node);
   (stays ? members_ : removed_)[member.node] = member;
+  if (!stays) verdicts_.erase(member.node);
   lives_hashes_.clear();
   places_.clear();
   placement_hash_ = 0;
@@ -119,7 +120,9 @@ bool Members::heard_lately(Now now, const NodeId& node) const {
   return at != reach_.end() && now.tick_us <= at->second.heard_us + suspect_after_us_;
 }
 
-void Members::set_verdict(const Verdict& verdict) { verdicts_[verdict.node] = verdict; }
+void Members::set_verdict(const Verdict& verdict) {
+  if (members_.contains(verdict.node)) verdicts_[verdict.node] = verdict;
+}
 
 Verdict Members::verdict(const NodeId& node) const {
   auto at = verdicts_.find(node);

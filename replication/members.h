@@ -45,7 +45,8 @@ class Members {
   // refuted.
   bool alive(Now now, const NodeId& node) const;
   bool linked(const NodeId& node) const;
-  // The cluster's word on it, from the failure detector.
+  // The cluster's word on it, from the failure detector. One about a node that is no member counts for
+  // nothing, and whoever is removed is forgotten: should it come back, it is judged anew.
   void set_verdict(const Verdict& verdict);
   Verdict verdict(const NodeId& node) const;
 
@@ -117,7 +118,7 @@ class Members {
   std::map<NodeId, Member> members_;
   std::map<NodeId, Member> removed_;  // so that old news does not bring them back
   std::map<NodeId, Reach> reach_;
-  std::map<NodeId, Verdict> verdicts_;
+  std::map<NodeId, Verdict> verdicts_;  // of members alone
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
   mutable std::map<uint32_t, uint64_t> lives_hashes_;  // by residue; forgotten when a life changes
