@@ -49,6 +49,7 @@ enum class Bug {
   sum_replaces_others,           // an increment replaces what others have added, too
   remove_covers_unseen,          // a removal from a set covers additions that it has not seen
   token_counted_twice,           // an increment whose token is known is counted again
+  lost_forward_is_refused,       // a write that was sent on is refused, not unknown, when its connection ends
   count
 };
 
@@ -92,7 +93,8 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "resumed_clock_of_the_last",
     "sum_replaces_others",
     "remove_covers_unseen",
-    "token_counted_twice"};
+    "token_counted_twice",
+    "lost_forward_is_refused"};
 
 #ifdef COVEY_BUGS
 inline Bug active_bug = Bug::none;  // set once before a run; the simulator is one thread

@@ -128,14 +128,9 @@ void Coordinator::unsent(Now now, const NodeId& to, const peer::Envelope& messag
     case Body::kScanReply:
       reply_busy(shard_.outbox, to, message.scan_reply(), &peer::Envelope::mutable_scan_reply);
       break;
-    case Body::kForward: {
-      auto at = operations_.find(message.forward().operation());
-      if (at == operations_.end()) break;
-      at->second.outcomes[to] = text_of(Refusal::busy);
-      fail(at->second, Status::overloaded);
-      finish_if_done(at->first);
+    case Body::kForward:
+      forward_unsent(now, to, message.forward());
       break;
-    }
     default:
       break;
   }

@@ -29,6 +29,10 @@ class Coordinator {
 
   // A message of this core was not sent for lack of room.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
+  // REQUIRES: the members know of it. `unsent`: what has certainly not left this node.
+  void link_lost(Now now, const NodeId& peer, std::vector<Output::Send> unsent);
+  // Answers the requests that were sent on to the node: nobody knows what became of them. `state`: of it.
+  void give_up(const NodeId& node, const std::string& state);
 
   void receive(Now now, const NodeId& from, const peer::Replicate& message);
   void receive(Now now, const NodeId& from, const peer::ReplicateAck& message);
@@ -101,6 +105,7 @@ class Coordinator {
   void start(Now now, Asker asker, Request request);
   void start_write(Now now, OperationState operation);
   void forward(Now now, OperationState operation, const NodeId& target);
+  void forward_unsent(Now now, const NodeId& to, const peer::Forward& message);
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation, const Targets& who);
   Result<Status, StoreError> stage(Now now, OperationState& operation, Object& filled);

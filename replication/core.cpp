@@ -156,11 +156,11 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   }
 }
 
-void Core::link(Now now, const NodeId& peer, bool up) {
+void Core::link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent) {
   parts_->coordinator.write_staged();
   parts_->shard.members.link(now, peer, up);
   parts_->detection.link(now, peer, up);
-  if (!up) return;
+  if (!up) return parts_->coordinator.link_lost(now, peer, std::move(unsent));
   parts_->lives.link_up(peer);
   parts_->gossip.link_up(now, peer);
 }
@@ -182,7 +182,7 @@ Result<Member, StoreError> Core::decide(Now now, const Member& member) {
   return decided;
 }
 
-void Core::learn(const Verdict& verdict) { parts_->shard.members.set_verdict(verdict); }
+void Core::learn(const Verdict& verdict) { parts_->detection.learn(verdict); }
 
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 

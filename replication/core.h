@@ -147,6 +147,8 @@ struct CoreStats {
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
   uint64_t reads_queued = 0, busy_replicas = 0;
+  // Of forwarded: answered as of unknown outcome when the way to their owner ended; sent to another owner.
+  uint64_t forwards_lost = 0, forwards_moved = 0;
   // Failure detection, at shard 0.
   uint64_t probes = 0, probes_failed = 0, indirect_probes = 0, suspicions = 0, refutations = 0, deaths = 0;
 };
@@ -232,8 +234,9 @@ class Core {
   void request(Now now, RequestId id, Request request);
   // A message from the peer that this link was authenticated for. Malformed ones are counted and dropped.
   void receive(Now now, const NodeId& from, const peer::Envelope& message);
-  // A connection to the peer stands or was lost. Silence has the same effect, later.
-  void link(Now now, const NodeId& peer, bool up);
+  // A connection to the peer stands or was lost. Silence has the same effect, later. `unsent`: of the
+  // messages of earlier drains those that have certainly not left this node, and won't.
+  void link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent = {});
   // A message of the last drain() was not sent for lack of room, and won't be.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   // A member that was met, as it told of itself.

@@ -26,7 +26,7 @@ struct Core::Parts {
         gossip(shard, lives, repair, tables),
         upkeep(shard, lives, coordinator, repair),
         scrub(shard, repair),
-        detection(shard) {}
+        detection(shard, coordinator) {}
   Shard shard;
   MemberSet members;
   Lives lives;

@@ -56,11 +56,16 @@ void Detection::link(Now now, const NodeId& peer, bool up) {
   perform();
 }
 
+void Detection::learn(const Verdict& verdict) {
+  shard_.members.set_verdict(verdict);
+  if (shard_.members.verdict(verdict.node).health == Health::dead) coordinator_.give_up(verdict.node, "dead");
+}
+
 void Detection::perform() {
   for (FailureDetector::Send& send : detector_->take_sends())
     *shard_.outbox.to(send.to).mutable_detection() = std::move(send.message);
   for (const Verdict& verdict : detector_->take_verdicts()) {
-    shard_.members.set_verdict(verdict);
+    learn(verdict);
     shard_.outbox.verdict(verdict);
   }
   const DetectorStats& counted = detector_->stats();

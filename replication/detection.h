@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "replication/coordinator.h"
 #include "replication/failure_detector.h"
 #include "replication/shard.h"
 
@@ -11,12 +12,14 @@ namespace covey {
 
 class Detection {
  public:
-  explicit Detection(Shard& shard) : shard_(shard) {}
+  Detection(Shard& shard, Coordinator& coordinator) : shard_(shard), coordinator_(coordinator) {}
 
   void start(Now now, uint64_t incarnation);
   void tick(Now now);
   void receive(Now now, const NodeId& from, const peer::Detection& message);
   void link(Now now, const NodeId& peer, bool up);
+  // A verdict of this node's first shard.
+  void learn(const Verdict& verdict);
   uint32_t local_health() const { return detector_ ? detector_->local_health() : 0; }
 
  private:
@@ -24,6 +27,7 @@ class Detection {
   void perform();
 
   Shard& shard_;
+  Coordinator& coordinator_;
   std::optional<FailureDetector> detector_;  // at shard 0
   uint64_t followed_us_ = 0;
 };

@@ -1,9 +1,51 @@
 // Coordinator: writes for partitions that this node does not own go to an owner.
+//
+// When the connection to it ends, or it is declared dead, they are not left to their time limit. One that has
+// not left this node goes to another owner. Of any other nobody knows whether it was done: a second try could
+// do it twice.
+#include "replication/bugs.h"
 #include "replication/codec.h"
 #include "replication/coordinator.h"
 #include "replication/plan.h"
 
 namespace covey {
+namespace {
+
+// nullopt: malformed.
+std::optional<Request> request_of(const peer::Forward& message) {
+  Request request;
+  request.operation = static_cast<Operation>(message.kind());
+  request.table = message.table();
+  request.key = message.key();
+  request.level = {static_cast<Level::Kind>(message.level_kind()), message.level_count()};
+  request.sloppy = message.sloppy();
+  request.timeout_ms = message.timeout_ms();
+  request.conflicts = static_cast<Conflicts>(message.conflicts());
+  request.value = message.value();
+  request.content_type = message.content_type();
+  request.expires_ms = message.expires_ms();
+  request.if_absent = message.if_absent();
+  request.overwrite = message.overwrite();
+  if (message.has_if_match())
+    request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
+  for (const peer::Change& change : message.changes()) {
+    const bool known = change.kind() < static_cast<uint32_t>(ChangeKind::count);
+    request.changes.push_back(
+        {known ? static_cast<ChangeKind>(change.kind()) : ChangeKind::count, change.name(), change.value()});
+  }
+  const bool changes = request.operation == Operation::change;
+  bool sound = message.kind() <= static_cast<uint32_t>(Operation::change) && writes(request.operation) &&
+               (changes ? covey::sound(request.changes) : request.changes.empty()) &&
+               is_table_key(request.table, request.key) && message.operation() != 0 &&
+               message.level_kind() <= static_cast<uint32_t>(Level::Kind::count) && message.conflicts() <= 1;
+  if (sound && message.has_context()) {
+    request.context = decode_dot_set(message.context());
+    sound = request.context.has_value();
+  }
+  return sound ? std::optional(std::move(request)) : std::nullopt;
+}
+
+}  // namespace
 
 void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
   operation.kind = OperationState::Kind::forward;
@@ -58,42 +100,56 @@ bool Coordinator::is_repeated(const NodeId& from, uint64_t incarnation, uint64_t
 }
 
 void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation) {
-  Request request;
-  request.operation = static_cast<Operation>(message.kind());
-  request.table = message.table();
-  request.key = message.key();
-  request.level = {static_cast<Level::Kind>(message.level_kind()), message.level_count()};
-  request.sloppy = message.sloppy();
-  request.timeout_ms = message.timeout_ms();
-  request.conflicts = static_cast<Conflicts>(message.conflicts());
-  request.value = message.value();
-  request.content_type = message.content_type();
-  request.expires_ms = message.expires_ms();
-  request.if_absent = message.if_absent();
-  request.overwrite = message.overwrite();
-  if (message.has_if_match())
-    request.if_match = Dot{{message.if_match_actor()}, {message.if_match_counter()}};
-  for (const peer::Change& change : message.changes()) {
-    const bool known = change.kind() < static_cast<uint32_t>(ChangeKind::count);
-    request.changes.push_back(
-        {known ? static_cast<ChangeKind>(change.kind()) : ChangeKind::count, change.name(), change.value()});
-  }
-  const bool changes = request.operation == Operation::change;
-  bool sound = message.kind() <= static_cast<uint32_t>(Operation::change) && writes(request.operation) &&
-               (changes ? covey::sound(request.changes) : request.changes.empty()) &&
-               is_table_key(request.table, request.key) && message.operation() != 0 &&
-               message.level_kind() <= static_cast<uint32_t>(Level::Kind::count) && message.conflicts() <= 1;
-  if (sound && message.has_context()) {
-    request.context = decode_dot_set(message.context());
-    sound = request.context.has_value();
-  }
-  sound = sound && shard_.mine(partition_of(request.table, request.key, shard_.options.partitions));
-  if (!sound) {
+  auto request = request_of(message);
+  if (!request || !shard_.mine(partition_of(request->table, request->key, shard_.options.partitions))) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
   if (is_repeated(from, incarnation, message.operation())) return;
-  start(now, Asker{std::nullopt, from, message.operation()}, std::move(request));
+  start(now, Asker{std::nullopt, from, message.operation()}, std::move(*request));
+}
+
+void Coordinator::forward_unsent(Now now, const NodeId& to, const peer::Forward& message) {
+  auto at = operations_.find(message.operation());
+  if (at == operations_.end() || at->second.waiting.erase(to) == 0) return;
+  if (shard_.members.linked(to)) {
+    at->second.outcomes[to] = text_of(Refusal::busy);
+    fail(at->second, Status::overloaded);
+    finish_if_done(message.operation());
+    return;
+  }
+  auto request = request_of(message);
+  COVEY_ASSERT(request);
+  OperationState operation = std::move(at->second);
+  drop(at);
+  operation.request = std::move(*request);
+  operation.outcomes.clear();
+  ++shard_.stats.forwards_moved;
+  start_write(now, std::move(operation));
+}
+
+void Coordinator::link_lost(Now now, const NodeId& peer, std::vector<Output::Send> unsent) {
+  for (Output::Send& send : shard_.outbox.withdraw_forwards(peer)) unsent.push_back(std::move(send));
+  for (const Output::Send& send : unsent) {
+    if (send.message->has_forward()) forward_unsent(now, peer, send.message->forward());
+  }
+  give_up(peer, "connection lost");
+}
+
+void Coordinator::give_up(const NodeId& node, const std::string& state) {
+  std::vector<uint64_t> concerned;
+  for (const auto& [id, operation] : operations_) {
+    if (operation.kind == OperationState::Kind::forward && operation.waiting.contains(node))
+      concerned.push_back(id);
+  }
+  for (const uint64_t id : concerned) {
+    OperationState& operation = operations_.at(id);
+    operation.waiting.clear();
+    operation.outcomes[node] = state;
+    ++shard_.stats.forwards_lost;
+    fail(operation, bug(Bug::lost_forward_is_refused) ? Status::unavailable : Status::timeout);
+    finish_if_done(id);
+  }
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& message) {

@@ -2,9 +2,11 @@
 // one place where "never acknowledge what is not durable" is kept.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "replication/bugs.h"
 #include "replication/core.h"
@@ -50,6 +52,17 @@ class Outbox {
       output_.sends.push_back(std::move(held_.front().send));
       held_.pop_front();
     }
+  }
+
+  // Takes back the forwarded requests for the node that no drain has given yet.
+  std::vector<Output::Send> withdraw_forwards(const NodeId& node) {
+    const auto concerned = std::stable_partition(
+        output_.sends.begin(), output_.sends.end(),
+        [&](const Output::Send& send) { return send.to != node || !send.message->has_forward(); });
+    std::vector<Output::Send> withdrawn;
+    for (auto at = concerned; at != output_.sends.end(); ++at) withdrawn.push_back(std::move(*at));
+    output_.sends.erase(concerned, output_.sends.end());
+    return withdrawn;
   }
 
   bool waits_for_durable() const { return wait_for_durable_ && !bug(Bug::ack_before_sync); }

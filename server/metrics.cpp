@@ -123,6 +123,12 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_scans_coordinated_total", "Scans of one partition that this node coordinated.",
                 core.scans_coordinated);
   print.counter("covey_forwarded_total", "Requests sent on to an owner.", core.forwarded);
+  print.counter("covey_forwards_lost_total",
+                "Of these, answered as of unknown outcome since the connection ended or the owner died.",
+                core.forwards_lost);
+  print.counter("covey_forwards_moved_total",
+                "Of these, sent to another owner: the connection ended before they had left.",
+                core.forwards_moved);
   print.counter("covey_merges_total", "Objects of peers that changed something here.", core.merges_applied);
   print.counter("covey_merges_without_effect_total", "Objects of peers that were known already.",
                 core.merges_without_effect);

@@ -158,7 +158,6 @@ void PeerLink::lost(const std::string& reason) {
   boost::system::error_code ignored;
   socket_.close(ignored);
   deadline_.cancel();
-  pending_.clear();
   std::string name = node_ ? node_->name : "?";
   std::string message =
       "peer not connected peer=" + name + " address=" + address_ + " reason=\"" + reason + "\"";
@@ -167,7 +166,20 @@ void PeerLink::lost(const std::string& reason) {
   }
   if (!was_up) return;
   ++shard_.metrics().peer_losses;
-  shard_.link(*node_, false);
+  shard_.link(*node_, false, take_unsent());
+}
+
+// What was not yet given to the socket.
+std::vector<Output::Send> PeerLink::take_unsent() {
+  FrameReader frames;
+  frames.feed(std::exchange(pending_, {}));
+  std::vector<Output::Send> unsent;
+  while (auto payload = frames.next()) {
+    auto message = std::make_unique<peer::Envelope>();
+    if (message->ParseFromArray(payload->data(), static_cast<int>(payload->size())))
+      unsent.push_back({*node_, std::move(message)});
+  }
+  return unsent;
 }
 
 bool PeerLink::send(const peer::Envelope& message) {

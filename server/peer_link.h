@@ -1,7 +1,8 @@
 // Connections to other nodes. Every shard dials every peer; messages flow only from the dialer to the
 // acceptor, so a link is one way and its loss says nothing about the other direction. A lost link is dialed
 // again, for ever, with exponential back-off and jitter. What there is no room for is dropped and counted;
-// the core is told, and answers whoever waits for it.
+// the core is told, and answers whoever waits for it. With the end of a connection it is told what had not
+// left by it.
 //
 // Used by one shard's thread.
 #pragma once
@@ -49,6 +50,7 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   bool accept(const Introduction& theirs);  // false: this link is not needed
   void set_deadline(std::chrono::milliseconds time);
   void lost(const std::string& reason);
+  std::vector<Output::Send> take_unsent();
 
   ShardLoop& shard_;
   PeerLinks& links_;

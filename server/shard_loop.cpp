@@ -199,7 +199,8 @@ void ShardLoop::tell(const Verdict& verdict) {
   if (news && log_gate_.open(text))
     spdlog::log(verdict.health == Health::dead ? spdlog::level::warn : spdlog::level::info, "{}", text);
   for (ShardLoop* other : node_.shards) {
-    if (other != this) other->mailbox_.post([other, verdict] { other->core_->learn(verdict); });
+    if (other == this) continue;
+    other->mailbox_.post([other, verdict] { other->step([&] { other->core_->learn(verdict); }); });
   }
 }
 
@@ -314,8 +315,8 @@ void ShardLoop::met(const Member& member) {
   }
 }
 
-void ShardLoop::link(const NodeId& peer, bool up) {
-  step([&] { core_->link(now(), peer, up); });
+void ShardLoop::link(const NodeId& peer, bool up, std::vector<Output::Send> unsent) {
+  step([&] { core_->link(now(), peer, up, std::move(unsent)); });
 }
 
 const TableDefinition* ShardLoop::table(std::string_view name) const {

@@ -37,7 +37,7 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::suspicion_never_ends, 100},     {Bug::moving_counts_owners_alone, 0},
                             {Bug::ready_before_filled, 800},      {Bug::resumed_clock_of_the_last, 0},
                             {Bug::sum_replaces_others, 20},       {Bug::remove_covers_unseen, 100},
-                            {Bug::token_counted_twice, 50}};
+                            {Bug::token_counted_twice, 50},       {Bug::lost_forward_is_refused, 50}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {

@@ -42,7 +42,9 @@ void World::tell_link(size_t node, size_t peer, bool up) {
   Machine& machine = machines_[node];
   when_running(machine, [this, &machine, peer, up] {
     for (ShardState& shard : machine.shards) {
-      input(machine, shard, [&](Core& core, Now time) { core.link(time, machines_[peer].id, up); });
+      const auto tell = [&](Core& core, Now time) { core.link(time, machines_[peer].id, up); };
+      // Requests of the pass may be on their way to that peer and not have left.
+      up ? input(machine, shard, tell) : input_of_pass(machine, shard, tell);
     }
   });
 }

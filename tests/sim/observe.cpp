@@ -272,6 +272,8 @@ void World::count_stats(const Core& core) {
   const CoreStats& stats = core.stats();
   totals.add("sometimes: a read repaired a replica", stats.read_repairs);
   totals.add("sometimes: a write was forwarded", stats.forwarded);
+  totals.add("sometimes: a forwarded write was given up with its connection", stats.forwards_lost);
+  totals.add("sometimes: a write that had not left went to another owner", stats.forwards_moved);
   totals.add("sometimes: a whole transfer began", stats.repairs_started);
   totals.add("sometimes: a stand-in had no room", stats.stand_ins_refused);
   totals.add("sometimes: an interrupted transfer went on", stats.repairs_resumed);

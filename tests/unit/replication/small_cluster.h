@@ -105,6 +105,7 @@ class SmallCluster {
     core(name).request(now(), id, std::move(request));
     return id;
   }
+  bool answered(RequestId id) const { return answers_.contains(id.value); }
   Response end(RequestId id) {
     for (int i = 0; i < 500 && !answers_.contains(id.value); ++i) wait_ms(10);
     Response out = std::move(answers_.at(id.value));
@@ -146,8 +147,41 @@ class SmallCluster {
     return request;
   }
 
+  // All messages that are on their way arrive, and what they lead to.
+  void settle() {
+    bool busy = true;
+    while (busy) {
+      busy = false;
+      for (auto& [name, node] : nodes_) {
+        if (syncs && node.store->durable() < node.store->written()) {
+          node.store->sync();
+          node.core->durable(now());
+        }
+        Output output = node.core->drain();
+        for (auto& answer : output.answers) answers_[answer.id.value] = std::move(answer.response);
+        for (auto& send : output.sends) {
+          if (cut_.contains({name, send.to.name})) continue;
+          if (lost && lost(name, send.to.name, *send.message)) continue;
+          if (no_room && no_room(name, send.to.name, *send.message)) {
+            node.core->unsent(now(), send.to, *send.message);
+            busy = true;
+            continue;
+          }
+          bytes_sent += send.message->ByteSizeLong();
+          peer::Envelope copy;
+          if (!copy.ParseFromString(send.message->SerializeAsString()))
+            throw std::runtime_error("unreadable");
+          core(send.to.name).receive(now(), NodeId{name}, copy);
+          busy = true;
+        }
+      }
+    }
+  }
+
   // Messages from the first to the second node that have no room; none when it is empty.
   std::function<bool(const std::string&, const std::string&, const peer::Envelope&)> no_room;
+  // Messages that do not arrive, without a word.
+  std::function<bool(const std::string&, const std::string&, const peer::Envelope&)> lost;
   uint64_t bytes_sent = 0;
 
   bool syncs = true;  // each step's writes become durable before the next
@@ -167,35 +201,6 @@ class SmallCluster {
       cut_.insert({from, to});
     }
     core(from).link(now(), NodeId{to}, up);
-  }
-
-  void settle() {
-    bool busy = true;
-    while (busy) {
-      busy = false;
-      for (auto& [name, node] : nodes_) {
-        if (syncs && node.store->durable() < node.store->written()) {
-          node.store->sync();
-          node.core->durable(now());
-        }
-        Output output = node.core->drain();
-        for (auto& answer : output.answers) answers_[answer.id.value] = std::move(answer.response);
-        for (auto& send : output.sends) {
-          if (cut_.contains({name, send.to.name})) continue;
-          if (no_room && no_room(name, send.to.name, *send.message)) {
-            node.core->unsent(now(), send.to, *send.message);
-            busy = true;
-            continue;
-          }
-          bytes_sent += send.message->ByteSizeLong();
-          peer::Envelope copy;
-          if (!copy.ParseFromString(send.message->SerializeAsString()))
-            throw std::runtime_error("unreadable");
-          core(send.to.name).receive(now(), NodeId{name}, copy);
-          busy = true;
-        }
-      }
-    }
   }
 
   std::map<std::string, Node> nodes_;
