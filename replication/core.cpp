@@ -104,9 +104,11 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
       break;
     case Body::kClockTell:
       gossip.receive(now, from, message.clock_tell());
+      upkeep.told(PartitionId{message.clock_tell().partition()});
       break;
     case Body::kPush:
       gossip.receive(now, from, message.push());
+      upkeep.told_unlogged(now, PartitionId{message.push().partition()});
       break;
     case Body::kReplicate:
       coordinator.receive(now, from, message.replicate());
@@ -140,6 +142,8 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
       break;
     case Body::kRepairChunk:
       repair.receive(now, from, message.repair_chunk());
+      gossip.tell_filled();
+      upkeep.open_repairs(now);
       break;
     case Body::kTables:
       tables.receive(now, message.tables());

@@ -267,6 +267,10 @@ void Gossip::tell_clock(const NodeId& peer, const Partition& partition, bool ans
   shard_.stats.gossip_bytes_sent += message.ByteSizeLong();
 }
 
+void Gossip::tell_filled() {
+  for (const auto& [id, peer] : repair_.take_filled()) tell_clock(peer, shard_.replica.at(id), true, 0);
+}
+
 void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message) {
   PartitionId id{message.partition()};
   auto clock = decode_dot_set(message.clock());

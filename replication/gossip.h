@@ -29,6 +29,9 @@ class Gossip {
   void receive(Now now, const NodeId& from, const peer::ClockTell& message);
   void receive(Now now, const NodeId& from, const peer::Push& message);
 
+  // To those of whom a copy has just taken everything, so that they tell what they have meanwhile.
+  void tell_filled();
+
   bool quiet() const { return pushes_.empty(); }
 
  private:

@@ -91,7 +91,9 @@ bool Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) 
   } else {
     pull.hashing = begin_hashing(partition.id, pull.from);
   }
-  pulls_.emplace(partition.id, std::move(pull));
+  const auto at = pulls_.emplace(partition.id, std::move(pull)).first;
+  // At once, where there is hardly anything to add up; a check of all copies takes its time.
+  if (at->second.hashing && !kind.check) hash_on(now, at);
   return true;
 }
 
@@ -154,33 +156,30 @@ void Repair::tick(Now now) {
 
 void Repair::tick_pulls(Now now) {
   for (auto at = pulls_.begin(); at != pulls_.end();) {
-    auto& [id, pull] = *at;
+    const Pull& pull = at->second;
     if (now.tick_us > pull.until_us) {
       at = end_pull(at, pull.peer.name + " has not answered", true);
-      continue;
+    } else {
+      at = pull.hashing ? hash_on(now, at) : std::next(at);
     }
-    if (!pull.hashing) {
-      ++at;
-      continue;
-    }
-    const Progress progress = hash_slice(*pull.hashing);
-    pull.until_us = now.tick_us + idle_after_us;
-    if (progress == Progress::more) {
-      ++at;
-      continue;
-    }
-    const bool counted = progress == Progress::done &&
-                         (!pull.check || correct_counts(shard_.replica.at(id), *pull.hashing, *pull.check));
-    if (!counted || pull.peer.name.empty()) {
-      at = end_pull(at, counted ? "" : "this node's storage failed", true);
-      continue;
-    }
-    pull.hashes = pull.hashing->hashes;
-    pull.objects = pull.hashing->found.objects;
-    pull.hashing.reset();
-    ask(pull.peer, id, pull);
-    ++at;
   }
+}
+
+// Adds up another slice of the asker's hashes, and asks when that was the last. Answers the pull behind it.
+Repair::Pulls::iterator Repair::hash_on(Now now, Pulls::iterator at) {
+  auto& [id, pull] = *at;
+  const Progress progress = hash_slice(*pull.hashing);
+  pull.until_us = now.tick_us + idle_after_us;
+  if (progress == Progress::more) return std::next(at);
+  const bool counted = progress == Progress::done &&
+                       (!pull.check || correct_counts(shard_.replica.at(id), *pull.hashing, *pull.check));
+  if (!counted || pull.peer.name.empty())
+    return end_pull(at, counted ? "" : "this node's storage failed", true);
+  pull.hashes = pull.hashing->hashes;
+  pull.objects = pull.hashing->found.objects;
+  pull.hashing.reset();
+  ask(pull.peer, id, pull);
+  return std::next(at);
 }
 
 bool Repair::is_due(const Serve& serve) const {
@@ -376,6 +375,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   if (!message.last()) return;
   ++shard_.stats.repairs_finished;
   if (!message.keep()) partition.unlogged.erase(from);
+  if (!message.keep() && !partition.ready) filled_.emplace_back(id, from);
   end_pull(at, "", false);
 }
 

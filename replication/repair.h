@@ -63,6 +63,8 @@ class Repair {
   bool open(Now now, const NodeId& peer, Partition& partition, Kind kind);
   // Since the last call a session has ended, and there is room for another.
   bool take_ended() { return std::exchange(ended_, false); }
+  // Copies that are not ready and have taken all of a peer's since the last call.
+  std::vector<std::pair<PartitionId, NodeId>> take_filled() { return std::exchange(filled_, {}); }
   // The copy was dropped, or is ready: what has arrived is no more, or of no use.
   void forget(Partition& partition);
   void tick(Now now);
@@ -155,6 +157,7 @@ class Repair {
   void ask(const NodeId& peer, PartitionId id, Pull& pull);
   void tick_pulls(Now now);
   using Pulls = std::map<PartitionId, Pull>;
+  Pulls::iterator hash_on(Now now, Pulls::iterator at);
   // Ends a session; `reason`: why it did not come to its end.
   Pulls::iterator end_pull(Pulls::iterator at, const std::string& reason, bool resumable);
   bool correct_counts(Partition& partition, const Hashing& hashing, CopyCheck& check);
@@ -188,7 +191,7 @@ class Repair {
   bool ended_ = false;
   Serves serves_;
   std::vector<CopyCheck> checked_;
-  std::vector<std::pair<PartitionId, NodeId>> asked_back_;
+  std::vector<std::pair<PartitionId, NodeId>> asked_back_, filled_;
   std::pair<NodeId, uint64_t> last_served_;  // who comes last in the next turn
   uint64_t sends_again_us_ = 0;              // the pace allows no chunk before
 };

@@ -21,9 +21,7 @@ constexpr size_t expired_a_round = 100;
 }  // namespace
 
 void Upkeep::tick(Now now) {
-  if (repair_.take_ended()) {
-    for (auto& [id, partition] : shard_.replica.partitions()) repair_unlogged(now, partition);
-  }
+  open_repairs(now);
   if (now.tick_us < next_round_us_) return;
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
@@ -46,6 +44,24 @@ void Upkeep::tick(Now now) {
     lives_.close_holes(now, partition);
     expire(now, partition);
   }
+}
+
+void Upkeep::open_repairs(Now now) {
+  if (!repair_.take_ended()) return;
+  for (auto& [id, partition] : shard_.replica.partitions()) {
+    if (!repair_.has_room()) return;
+    repair_unlogged(now, partition);
+  }
+}
+
+void Upkeep::told_unlogged(Now now, PartitionId id) {
+  Partition* partition = shard_.replica.find(id);
+  if (partition != nullptr && !shard_.writes_refused && repair_.has_room()) repair_unlogged(now, *partition);
+}
+
+void Upkeep::told(PartitionId id) {
+  Partition* partition = shard_.replica.find(id);
+  if (partition != nullptr && !shard_.writes_refused) become_ready(*partition);
 }
 
 void Upkeep::become_ready(Partition& partition) {
@@ -132,8 +148,10 @@ void Upkeep::repair_unlogged(Now now, Partition& partition) {
       at = partition.unlogged.erase(at);
       continue;
     }
-    // One that can't be reached must not keep the others from being asked.
-    if (now.tick_us >= since_us + ask_others_first_us && shard_.members.alive(now, at->first))
+    // One that can't be reached must not keep the others from being asked. What a copy that is being filled
+    // lacks is in nobody's log.
+    const bool others_asked = !partition.ready || now.tick_us >= since_us + ask_others_first_us;
+    if (others_asked && shard_.members.alive(now, at->first))
       repair_.open(now, at->first, partition, {.keep = false});
     ++at;
   }

@@ -14,6 +14,12 @@ class Upkeep {
       : shard_(shard), lives_(lives), coordinator_(coordinator), repair_(repair) {}
 
   void tick(Now now);
+  // Where a session of the repair has ended, others may begin.
+  void open_repairs(Now now);
+  // A peer has told what its log can't tell of the partition.
+  void told_unlogged(Now now, PartitionId id);
+  // A peer has told its clock of the partition: that may have been all that a copy waited for.
+  void told(PartitionId id);
 
  private:
   void become_ready(Partition& partition);

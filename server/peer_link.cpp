@@ -274,6 +274,11 @@ void PeerLinks::members_changed() {
   }
 }
 
+void PeerLinks::hurry(const NodeId& node) {
+  const auto found = by_node_.find(node);
+  if (found != by_node_.end()) found->second->hurry();
+}
+
 bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node) {
   auto found = by_node_.find(node);
   bool taken = found != by_node_.end() && found->second != link;

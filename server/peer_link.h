@@ -30,6 +30,8 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
 
   void start();
   void stop();
+  // The node has shown that it is there: it is dialed now, if it was to be dialed later.
+  void hurry() { pause_.cancel(); }
   // false: there is no room for it. Where the link is down, which the core knows, it is dropped without a
   // word.
   bool send(const peer::Envelope& message);
@@ -73,6 +75,7 @@ class PeerLinks {
 
   void start();  // dials the seeds and the members that the core remembers
   void stop();
+  void hurry(const NodeId& node);                              // as PeerLink's, if there is one
   void members_changed();                                      // dials those that are new or have moved
   bool send(const NodeId& to, const peer::Envelope& message);  // as PeerLink's
 

@@ -311,7 +311,10 @@ void ShardLoop::receive(const NodeId& from, const peer::Envelope& message) {
 
 void ShardLoop::met(const Member& member) {
   for (ShardLoop* shard : node_.shards) {
-    shard->mailbox_.post([shard, member] { shard->step([&] { shard->core_->add_member(now(), member); }); });
+    shard->mailbox_.post([shard, member] {
+      shard->step([&] { shard->core_->add_member(now(), member); });
+      shard->links_->hurry(member.node);
+    });
   }
 }
 

@@ -114,6 +114,23 @@ class Members(harness.ClusterTest):
         values = cluster["n1"].client.get(key, r="all").values
         self.assertIn("alone", values)
 
+    def test_a_node_that_returns_is_dialed_at_once(self):
+        """Not when the pause after attempts that failed is over, of up to two seconds."""
+        cluster, (first, second, _) = self.begin(3, 3)
+
+        def reached():
+            return cluster.reaches(first)[second.name]
+        seconds = []
+        for _ in range(5):
+            second.kill9()
+            wait_until(lambda: not reached(), 10, "the node to be missed")
+            time.sleep(3)  # until the pause is a long one
+            second.start()
+            begin = time.monotonic()
+            wait_until(reached, 10, "the node to be met again", 0.01)
+            seconds.append(time.monotonic() - begin)
+        self.assertLess(sorted(seconds)[2], 0.3, f"the middle one of {seconds}")
+
     def test_zones_have_a_copy_each_and_weights_decide_shares(self):
         cluster = harness.Cluster(4, replicas=2, cluster={"partitions": 64})
         self.addCleanup(cluster.stop)

@@ -56,6 +56,28 @@ TEST_CASE("a transfer keeps to its pace, and without one takes no time", "[repai
   CHECK(ms_until_filled(unpaced) < 3'000);
 }
 
+// As for dots that one log no longer has, of which another owner's may know, it would wait for a second.
+TEST_CASE("a node that has nothing begins to be filled at once, and goes from copy to copy", "[repair]") {
+  constexpr uint32_t partitions = 16;
+  SmallCluster cluster(2, 2, partitions);
+  for (size_t i = 0; i < objects; ++i)
+    REQUIRE(cluster.put("n1", key(i), "value", {}, "all").status == Status::ok);
+  cluster.wait_ms(5'000);
+  cluster.isolate("n2");
+  cluster.store("n2") = MemoryStore();
+  cluster.start("n2", {.life = 77'001, .fallback_life = 77'002, .fresh = true});
+  cluster.join("n1", "n2");
+  const auto all_ready = [&] {
+    for (uint32_t id = 0; id < partitions; ++id)
+      if (!cluster.core("n2").partition(cluster.now(), PartitionId{id}).ready) return false;
+    return true;
+  };
+  uint64_t ms = 0;
+  for (; ms < 10'000 && !all_ready(); ms += 10) cluster.wait_ms(10);
+  CHECK(ms <= 500);
+  CHECK(cluster.core("n2").stats().copies_filled == partitions);
+}
+
 TEST_CASE("a transfer waits for a chunk that is slow to come", "[repair]") {
   CoreOptions options;
   options.message_bytes_max = 100'000;
