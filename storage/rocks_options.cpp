@@ -3,7 +3,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
-#include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
@@ -14,6 +13,7 @@
 #include <bit>
 #include <utility>
 
+#include "storage/file_checksum.h"
 #include "storage/log_format.h"
 
 namespace covey {
@@ -124,7 +124,7 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options, FileEvents e
   db.paranoid_checks = true;
   db.verify_sst_unique_id_in_manifest = true;
   // One for each whole table, in the manifest: a backup compares what it copies.
-  db.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  db.file_checksum_gen_factory = file_checksum_factory();
   db.track_and_verify_wals_in_manifest = true;
   // Unsynced ends are dropped before RocksDB opens (storage/log_check.h): what is left is whole.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
