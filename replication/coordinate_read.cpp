@@ -10,6 +10,7 @@ namespace covey {
 void Coordinator::start_read(Now now, OperationState operation) {
   bool scans = operation.request.operation == Operation::scan;
   operation.kind = scans ? OperationState::Kind::scan : OperationState::Kind::read;
+  if (try_local_read(now, operation)) return;
   Targets who = targets(now, operation.partition, operation.request.sloppy);
   operation.response.reachable = static_cast<uint32_t>(who.counted(operation.request.sloppy));
   if (operation.response.reachable < operation.response.needed) {
@@ -17,7 +18,6 @@ void Coordinator::start_read(Now now, OperationState operation) {
     fail(operation, Status::unavailable);
     return;
   }
-  if (try_local_read(now, operation, who)) return;
   if (!room_for_reads()) {
     operation.queued = true;
     ++shard_.stats.reads_queued;
@@ -66,20 +66,24 @@ void Coordinator::ask(uint64_t id, const OperationState& operation, const NodeId
   message.set_known(encode(known));
 }
 
-// R = 1 at an owner that has everything: no other replica need be asked.
-bool Coordinator::try_local_read(Now now, OperationState& operation, const Targets& who) {
-  if (operation.response.needed != 1 || !who.holders.empty() || !shard_.owns(operation.partition))
-    return false;
+// R = 1 at an owner that has everything, and no stand-in has anything: no other replica need be asked.
+bool Coordinator::try_local_read(Now now, OperationState& operation) {
+  if (operation.response.needed != 1 || !shard_.owns(operation.partition)) return false;
   const Partition& partition = shard_.replica.at(operation.partition);
-  if (!partition.ready) return false;
-  operation.outcomes[shard_.members.self()] = "answered";
+  if (!partition.ready || !holders(now, partition).empty()) return false;
   ReadAnswer answer;
   auto refusal = read_here(shard_, operation.partition, operation.request, answer);
   if (refusal != Refusal::none) return false;  // the others may do better
-  operation.read.add(std::move(answer));
-  ++(operation.request.operation == Operation::scan ? shard_.stats.scans_coordinated
-                                                    : shard_.stats.reads_coordinated);
-  answer_read(now, operation);
+  Response& response = operation.response;
+  response.asked = response.received = 1;
+  if (operation.kind == OperationState::Kind::scan) {
+    ++shard_.stats.scans_coordinated;
+    operation.read.add(std::move(answer));
+    answer_read(now, operation);
+  } else {
+    ++shard_.stats.reads_coordinated;
+    answer_object(now, operation, std::move(answer.object));
+  }
   return true;
 }
 
@@ -209,6 +213,11 @@ void Coordinator::answer_read(Now now, OperationState& operation) {
   }
   Object merged = operation.read.merged();
   for (const ReadAnswer& answer : answers) response.behind += same_versions(answer.object, merged) ? 0 : 1;
+  answer_object(now, operation, std::move(merged));
+}
+
+void Coordinator::answer_object(Now now, OperationState& operation, Object merged) {
+  Response& response = operation.response;
   response.object = live_for_client(std::move(merged), operation.request.conflicts, now.wall_ms);
   response.context = response.object.context;
   response.status = response.object.versions.empty() ? Status::not_found : Status::ok;

@@ -25,13 +25,18 @@ Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) 
     if (!sloppy || out.stand_ins.size() >= out.absent.size()) break;
     if (!members.keeps(node, id) && members.alive(now, node)) out.stand_ins.push_back(node);
   }
-  const Partition* partition = shard_.replica.find(id);
-  if (partition != nullptr) {
-    for (const NodeId& node : partition->stand_ins) {
-      bool asked = std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
-      if (!asked && shard_.members.alive(now, node) && !shard_.members.keeps(node, id))
-        out.holders.push_back(node);
-    }
+  if (const Partition* partition = shard_.replica.find(id)) out.holders = holders(now, *partition);
+  std::erase_if(out.holders, [&](const NodeId& node) {
+    return std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
+  });
+  return out;
+}
+
+// Other nodes that stand in for owners, as they told, and can be asked.
+std::vector<NodeId> Coordinator::holders(Now now, const Partition& partition) const {
+  std::vector<NodeId> out;
+  for (const NodeId& node : partition.stand_ins) {
+    if (shard_.members.alive(now, node) && !shard_.members.keeps(node, partition.id)) out.push_back(node);
   }
   return out;
 }
@@ -82,8 +87,10 @@ void Coordinator::reply(OperationState& operation) {
   if (operation.answered) return;
   operation.answered = true;
   Response& response = operation.response;
-  for (const auto& [node, state] : operation.outcomes) response.outcomes.push_back({node, state});
-  response.asked = static_cast<uint32_t>(operation.outcomes.size());
+  if (!operation.outcomes.empty()) {
+    for (const auto& [node, state] : operation.outcomes) response.outcomes.push_back({node, state});
+    response.asked = static_cast<uint32_t>(operation.outcomes.size());
+  }
   if (response.status == Status::timeout) ++shard_.stats.timeouts;
   if (response.status == Status::unavailable) ++shard_.stats.unavailable;
   if (response.status == Status::overloaded) ++shard_.stats.overloaded;

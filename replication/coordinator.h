@@ -102,12 +102,13 @@ class Coordinator {
   };
 
   Targets targets(Now now, PartitionId id, bool sloppy) const;
+  std::vector<NodeId> holders(Now now, const Partition& partition) const;
   void start(Now now, Asker asker, Request request);
   void start_write(Now now, OperationState operation);
   void forward(Now now, OperationState operation, const NodeId& target);
   void forward_unsent(Now now, const NodeId& to, const peer::Forward& message);
   void start_read(Now now, OperationState operation);
-  bool try_local_read(Now now, OperationState& operation, const Targets& who);
+  bool try_local_read(Now now, OperationState& operation);
   Result<Status, StoreError> stage(Now now, OperationState& operation, Object& filled);
   Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
@@ -127,6 +128,7 @@ class Coordinator {
   size_t counted(const OperationState& operation, const Count& count) const;
   void read_progress(Now now, uint64_t id);
   void answer_read(Now now, OperationState& operation);
+  void answer_object(Now now, OperationState& operation, Object merged);
   void repair_readers(OperationState& operation);
   void fail(OperationState& operation, Status status);
   void reply(OperationState& operation);

@@ -144,7 +144,7 @@ bool Members::alive(Now now, const NodeId& node) const {
 }
 
 const Members::Place& Members::place(PartitionId id) const {
-  auto [at, is_new] = places_.try_emplace(id);
+  auto [at, is_new] = places_.try_emplace(id.value);
   if (is_new) at->second = compute(id);
   return at->second;
 }
@@ -196,7 +196,7 @@ void Members::told_ready(const NodeId& node, PartitionId id, bool ready) {
   auto& rule_breakers = target ? filling_ : departing_;
   const bool changed =
       ready == target ? rule_breakers.erase({id, node}) > 0 : rule_breakers.insert({id, node}).second;
-  if (changed) places_.erase(id);
+  if (changed) places_.erase(id.value);
 }
 
 bool Members::accept_incarnation(const NodeId& node, uint32_t shard, uint64_t incarnation) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "replication/core.h"
@@ -121,8 +122,8 @@ class Members {
   std::map<NodeId, Verdict> verdicts_;  // of members alone
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
-  mutable std::map<uint32_t, uint64_t> lives_hashes_;  // by residue; forgotten when a life changes
-  mutable std::map<PartitionId, Place> places_;
+  mutable std::map<uint32_t, uint64_t> lives_hashes_;   // by residue; forgotten when a life changes
+  mutable std::unordered_map<uint32_t, Place> places_;  // by partition
   // Where readiness is not as a rule: targets that are not ready, and other nodes that are.
   std::set<std::pair<PartitionId, NodeId>> filling_;
   std::set<std::pair<PartitionId, NodeId>> departing_;

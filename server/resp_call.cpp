@@ -82,10 +82,51 @@ Request RespCall::request(Operation operation, std::string key) const {
   return request;
 }
 
+// false: it has been answered.
+bool RespCall::may_ask(const std::string& key) {
+  if (shard().table(table_) == nullptr) {
+    fail("ERR " + no_such_table(table_).message);
+    return false;
+  }
+  if (auto wrong = check_key(key)) {
+    fail("ERR " + wrong->message);
+    return false;
+  }
+  return true;
+}
+
+void RespCall::read_key(Then then) {
+  if (!may_ask(words[1])) return;
+  then_ = then;
+  shard().ask(request(Operation::get, std::move(words[1])), shared_from_this(), 0);
+}
+
+void RespCall::put_key(std::string value, uint64_t expires_ms, Then then) {
+  if (!may_ask(words[1])) return;
+  then_ = then;
+  writes_ = true;
+  Request asked = request(Operation::put, std::move(words[1]));
+  asked.overwrite = true;
+  ReadRow row;
+  if (auto wrong = put_into(asked, row, KeyChange::put(std::move(value), expires_ms))) return fail(*wrong);
+  shard().ask(std::move(asked), shared_from_this(), 0, std::move(row));
+}
+
+void RespCall::take_one(const Response& response) {
+  if (writes_) {
+    if (response.status != Status::ok) return fail(error_of_write(response));
+  } else {
+    if (response.status != Status::ok && response.status != Status::not_found)
+      return fail(resp_error(response, Operation::get));
+    if (response.object.versions.size() > 1) ++shard().metrics().reads_with_siblings;
+  }
+  then_(*this, response);
+  done();
+}
+
 void RespCall::run(KeyPlan plan) {
-  if (shard().table(table_) == nullptr) return fail("ERR " + no_such_table(table_).message);
   for (const std::string& key : plan.keys) {
-    if (auto wrong = check_key(key)) return fail("ERR " + wrong->message);
+    if (!may_ask(key)) return;
   }
   plan_ = std::move(plan);
   steps_.resize(plan_.keys.size());
@@ -113,6 +154,7 @@ void RespCall::read(size_t place) {
 }
 
 void RespCall::answered(uint64_t place, Response&& response) {
+  if (then_ != nullptr) return take_one(response);
   Step& step = steps_[place];
   if (step.reading) {
     const bool read = response.status == Status::ok || response.status == Status::not_found;
@@ -151,12 +193,32 @@ void RespCall::condition(size_t place, Request& request, const Response& read) c
   }
 }
 
+// The request for what is to be put, and the row of its columns. Otherwise what is wrong with it.
+std::optional<std::string> RespCall::put_into(Request& request, ReadRow& row, KeyChange change) const {
+  ShardLoop& shard = connection_->shard();
+  const TableDefinition* table = shard.table(table_);
+  if (table == nullptr) return "ERR " + no_such_table(table_).message;
+  if (change.value.size() > shard.node().config.value_bytes_max)
+    return "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+  if (!table->columns.empty()) {
+    if (auto wrong = check_columns(*table, change.value, &row.values)) return "ERR bad column: " + *wrong;
+    row.name = row_name(table->text, change.value);
+  }
+  if (change.content_type) {
+    request.content_type = std::move(*change.content_type);
+  } else if (!table->columns.empty()) {
+    request.content_type = "application/json";
+  }
+  request.value = std::move(change.value);
+  request.expires_ms = change.expires_ms;
+  return std::nullopt;
+}
+
 void RespCall::write(size_t place, KeyChange change, const Response* read) {
   if (change.kind == KeyChange::Kind::none) return key_done();
   if (change.kind == KeyChange::Kind::fail) return key_failed(std::move(change.value));
-  const TableDefinition* table = shard().table(table_);
-  if (table == nullptr) return key_failed("ERR " + no_such_table(table_).message);
   if (change.kind == KeyChange::Kind::apply) {
+    if (shard().table(table_) == nullptr) return key_failed("ERR " + no_such_table(table_).message);
     Request asked = request(Operation::change, plan_.keys[place]);
     if (!sound(change.changes))
       return key_failed("ERR an element, or the name of a field, has at most " +
@@ -175,16 +237,9 @@ void RespCall::write(size_t place, KeyChange change, const Response* read) {
   }
   ReadRow row;
   if (puts) {
-    if (change.value.size() > config().value_bytes_max)
-      return key_failed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
-    if (!table->columns.empty()) {
-      if (auto wrong = check_columns(*table, change.value, &row.values))
-        return key_failed("ERR bad column: " + *wrong);
-      row.name = row_name(table->text, change.value);
-    }
-    asked.content_type = change.content_type.value_or(table->columns.empty() ? "" : "application/json");
-    asked.value = std::move(change.value);
-    asked.expires_ms = change.expires_ms;
+    if (auto wrong = put_into(asked, row, std::move(change))) return key_failed(std::move(*wrong));
+  } else if (shard().table(table_) == nullptr) {
+    return key_failed("ERR " + no_such_table(table_).message);
   }
   shard().ask(std::move(asked), shared_from_this(), place, std::move(row));
 }

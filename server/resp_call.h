@@ -91,6 +91,11 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
 
   // Answers when all is done.
   void run(KeyPlan plan);
+  // The same for a command that only reads, or only writes, the key that is words[1]: `then` writes reply()
+  // of what was read or written.
+  using Then = void (*)(RespCall& call, const Response& response);
+  void read_key(Then then);
+  void put_key(std::string value, uint64_t expires_ms, Then then);
   // For those who ask themselves. Of a get, put, erase or scan in the session's table.
   Request request(Operation operation, std::string key) const;
 
@@ -102,6 +107,9 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
     uint32_t attempts = 0;
   };
 
+  bool may_ask(const std::string& key);
+  void take_one(const Response& response);
+  std::optional<std::string> put_into(Request& request, ReadRow& row, KeyChange change) const;
   void advance();
   void read(size_t place);
   void take_read(size_t place, const Response& response);
@@ -116,6 +124,8 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   std::string table_;
   Conflicts conflicts_ = Conflicts::siblings;
   RespReply reply_;
+  Then then_ = nullptr;  // nullptr: there is a plan
+  bool writes_ = false;  // where there is none
   KeyPlan plan_;
   std::vector<Step> steps_;
   size_t next_ = 0;

@@ -23,39 +23,23 @@ KeyChange changed(const Response& read, std::string value) {
   return change;
 }
 
-// Reads one key and answers it by `answer`, which may change it.
-template <class Answer>
-void read_one(RespCall& call, Answer answer) {
-  KeyPlan plan = plan_of_key(call);
-  auto value = std::make_shared<Text>();
-  plan.change = [value](size_t, const Response& read) {
-    if (is_other(read)) return KeyChange::fail(wrong_type_error);
-    *value = seen_string(read);
-    return KeyChange{};
-  };
-  plan.answer = [value, answer](RespReply& reply) { answer(reply, *value); };
-  call.run(std::move(plan));
+void answer_value(RespCall& call, const Response& read) {
+  if (is_other(read)) return call.reply().error(wrong_type_error);
+  if (type_of(read.object) == Type::value) return call.reply().bulk(seen(read)->value);
+  call.reply().bulk_or_null(seen_string(read));
 }
 
-void get(RespCall& call) {
-  read_one(call, [](RespReply& reply, const Text& value) { reply.bulk_or_null(value); });
+void answer_length(RespCall& call, const Response& read) {
+  if (is_other(read)) return call.reply().error(wrong_type_error);
+  const Text value = seen_string(read);
+  call.reply().integer(value ? static_cast<int64_t>(value->size()) : 0);
 }
 
-void length(RespCall& call) {
-  read_one(call, [](RespReply& reply, const Text& value) {
-    reply.integer(value ? static_cast<int64_t>(value->size()) : 0);
-  });
-}
+void answer_ok(RespCall& call, const Response&) { call.reply().ok(); }
 
-void write_one(RespCall& call, std::string value, uint64_t expires_ms) {
-  KeyPlan plan = plan_of_key(call);
-  plan.reads = false;
-  plan.change = [value = std::move(value), expires_ms](size_t, const Response&) mutable {
-    return KeyChange::put(std::move(value), expires_ms);
-  };
-  plan.answer = [](RespReply& reply) { reply.ok(); };
-  call.run(std::move(plan));
-}
+void get(RespCall& call) { call.read_key(answer_value); }
+
+void length(RespCall& call) { call.read_key(answer_length); }
 
 // The options of SET and GETEX.
 struct ValueOptions {
@@ -144,13 +128,13 @@ void set(RespCall& call) {
   std::string value = std::move(call.words[2]);
   const bool reads = options.only_absent || options.only_present || options.gets || options.keeps_expiry;
   reads ? set_with(call, std::move(value), expires_ms, options)
-        : write_one(call, std::move(value), expires_ms);
+        : call.put_key(std::move(value), expires_ms, answer_ok);
 }
 
 void set_expiring(RespCall& call, ExpiryUnit unit, std::string_view name) {
   auto at = expiry_of(call.words[2], unit, name);
   if (!at) return call.fail(at.error());
-  write_one(call, std::move(call.words[3]), static_cast<uint64_t>(*at));
+  call.put_key(std::move(call.words[3]), static_cast<uint64_t>(*at), answer_ok);
 }
 
 void setex(RespCall& call) { set_expiring(call, {.seconds = true}, "setex"); }

@@ -1,6 +1,7 @@
 #include "storage/object_cache.h"
 
 #include <bit>
+#include <cstring>
 
 #include "replication/hash.h"
 
@@ -8,80 +9,99 @@ namespace covey {
 
 namespace {
 constexpr uint64_t useful_bytes = 64 << 10;
-constexpr uint64_t bytes_a_place =
-    256;  // of the limit: about a key with a value of 100 bytes, and room to spare
+// Of the limit. A set is half full when each of its pairs has 256 bytes, so that few sets are too full.
+constexpr uint64_t bytes_a_set = 1024;
+constexpr uint64_t pair_bytes_max = 1 << 30;
 constexpr uint64_t hash_seed = 0x6f626a6563747321;
+
+struct Lengths {
+  uint32_t key = 0;
+  uint32_t value = 0;
+  // What a pair of these lengths is given. In steps, so that a value that changes a little keeps its memory.
+  size_t pair_bytes() const { return (sizeof(Lengths) + key + value + 15) & ~size_t{15}; }
+};
+Lengths lengths_of(const char* pair) {
+  Lengths out;
+  std::memcpy(&out, pair, sizeof(out));
+  return out;
+}
 }  // namespace
 
 ObjectCache::ObjectCache(uint64_t bytes_max) : bytes_max_(bytes_max) {
   if (bytes_max < useful_bytes) return;
-  places_.resize(std::bit_floor(bytes_max / bytes_a_place));
-  tags_.resize(places_.size());
-  bytes_ = places_.size() * (sizeof(Place) + sizeof(uint16_t) + std::string().capacity());
+  sets_.resize(std::bit_floor(bytes_max / bytes_a_set));
+  bytes_ = sets_.size() * sizeof(Set);
 }
 
 ObjectCache::Spot ObjectCache::spot_of(std::string_view key) const {
   const uint64_t hash = hash_bytes(key, hash_seed);
-  return {hash & (places_.size() - ways), static_cast<uint16_t>(hash >> 48)};
+  return {hash & (sets_.size() - 1), static_cast<uint8_t>(hash >> 56)};
 }
 
-size_t ObjectCache::index_of(Spot spot, std::string_view key) const {
-  for (size_t i = spot.first; i < spot.first + ways; ++i) {
-    if (tags_[i] != spot.tag) continue;
-    const Place& place = places_[i];
-    if (place.key_bytes == key.size() && !key.empty() && place.pair.starts_with(key)) return i;
+ObjectCache::Pair* ObjectCache::pair_of(Spot spot, std::string_view key) {
+  Set& set = sets_[spot.set];
+  for (size_t i = 0; i < ways; ++i) {
+    if (set.tags[i] != spot.tag || set.pairs[i] == nullptr) continue;
+    const char* pair = set.pairs[i].get();
+    if (std::string_view(pair + sizeof(Lengths), lengths_of(pair).key) == key) return &set.pairs[i];
   }
-  return nowhere;
+  return nullptr;
 }
 
-std::optional<std::string_view> ObjectCache::find(std::string_view key) const {
-  if (places_.empty()) return std::nullopt;
-  const size_t at = index_of(spot_of(key), key);
-  if (at == nowhere) return std::nullopt;
-  return std::string_view(places_[at].pair).substr(places_[at].key_bytes);
+std::optional<std::string_view> ObjectCache::find(std::string_view key) {
+  if (sets_.empty()) return std::nullopt;
+  const Pair* pair = pair_of(spot_of(key), key);
+  if (pair == nullptr) return std::nullopt;
+  return std::string_view(pair->get() + sizeof(Lengths) + key.size(), lengths_of(pair->get()).value);
 }
 
 void ObjectCache::put(std::string_view key, std::string_view value) {
-  if (places_.empty()) return;
+  if (sets_.empty()) return;
   const Spot spot = spot_of(key);
-  size_t at = index_of(spot, key);
+  Pair* pair = pair_of(spot, key);
   const uint64_t needed = key.size() + value.size();
-  if (needed > bytes_max_ / 256 || key.empty()) {
-    if (at != nowhere) free(places_[at]);
+  if (needed > std::min(bytes_max_ / 256, pair_bytes_max)) {
+    if (pair != nullptr) free(*pair);
     return;
   }
-  for (size_t i = spot.first; at == nowhere && i < spot.first + ways; ++i) {
-    if (places_[i].key_bytes == 0) at = i;
+  Set& set = sets_[spot.set];
+  for (size_t i = 0; pair == nullptr && i < ways; ++i) {
+    if (set.pairs[i] == nullptr) pair = &set.pairs[i];
   }
-  if (at == nowhere) at = spot.first + turn_++ % ways;
-  Place& place = places_[at];
-  bytes_ -= place.pair.capacity();
-  place.pair.assign(key).append(value);
-  // A short pair does not keep a long one's memory.
-  if (place.pair.capacity() > 2 * needed + 64) place.pair.shrink_to_fit();
-  place.key_bytes = key.size();
-  tags_[at] = spot.tag;
-  bytes_ += place.pair.capacity();
-  for (; bytes_ > bytes_max_; hand_ = (hand_ + 1) & (places_.size() - 1)) {
-    if (&places_[hand_] != &place) free(places_[hand_]);
+  if (pair == nullptr) pair = &set.pairs[set.turn++ % ways];
+  const Lengths lengths{static_cast<uint32_t>(key.size()), static_cast<uint32_t>(value.size())};
+  if (*pair == nullptr || lengths_of(pair->get()).pair_bytes() != lengths.pair_bytes()) {
+    free(*pair);
+    *pair = std::make_unique_for_overwrite<char[]>(lengths.pair_bytes());
+    bytes_ += lengths.pair_bytes();
+  }
+  char* to = pair->get();
+  std::memcpy(to, &lengths, sizeof(lengths));
+  to = std::copy(key.begin(), key.end(), to + sizeof(lengths));
+  std::copy(value.begin(), value.end(), to);
+  set.tags[static_cast<size_t>(pair - set.pairs.data())] = spot.tag;
+  for (; bytes_ > bytes_max_; hand_ = (hand_ + 1) & (sets_.size() - 1)) {
+    for (Pair& other : sets_[hand_].pairs) {
+      if (&other != pair && bytes_ > bytes_max_) free(other);
+    }
   }
 }
 
 void ObjectCache::erase(std::string_view key) {
-  if (places_.empty()) return;
-  const size_t at = index_of(spot_of(key), key);
-  if (at != nowhere) free(places_[at]);
+  if (sets_.empty()) return;
+  if (Pair* pair = pair_of(spot_of(key), key)) free(*pair);
 }
 
 void ObjectCache::clear() {
-  for (Place& place : places_) free(place);
+  for (Set& set : sets_) {
+    for (Pair& pair : set.pairs) free(pair);
+  }
 }
 
-void ObjectCache::free(Place& place) {
-  bytes_ -= place.pair.capacity();
-  std::string().swap(place.pair);  // an assignment would keep the memory
-  place.key_bytes = 0;
-  bytes_ += place.pair.capacity();
+void ObjectCache::free(Pair& pair) {
+  if (pair == nullptr) return;
+  bytes_ -= lengths_of(pair.get()).pair_bytes();
+  pair.reset();
 }
 
 }  // namespace covey
