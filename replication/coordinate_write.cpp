@@ -94,19 +94,19 @@ void Coordinator::start_write(Now now, OperationState operation) {
   if (stands_in) ++shard_.stats.stand_in_writes;
 
   Object filled;
-  auto outcome = stage(now, operation, filled);
+  const bool sends = !is_alone(who);
+  auto outcome = stage(now, operation, sends, filled);
   bool others_staged = !staged_writes_.empty() || !staged_merges_.empty();
   if (outcome && *outcome != Status::ok && others_staged) {
     // Refused for what is staged: that may still fail.
     write_staged();
-    outcome = stage(now, operation, filled);
+    outcome = stage(now, operation, sends, filled);
   }
   if (!outcome) shard_.store_failed(outcome.error());
   if (!outcome || *outcome != Status::ok) {
     fail(operation, outcome ? *outcome : status_of(outcome.error()));
     return;
   }
-  operation.request.value = {};  // it is in `filled`
   operation.request.changes = {};
   staged_writes_.push_back({std::move(operation), std::move(who), std::move(filled)});
   staged_one(bytes);
@@ -135,10 +135,20 @@ void Coordinator::write_staged() {
   durable();
 }
 
+// This node is the only one that could have the write, now or later.
+bool Coordinator::is_alone(const Targets& who) const {
+  return who.owners.size() == 1 && shard_.members.is_self(who.owners[0]) && who.filling.empty() &&
+         who.stand_ins.empty() && who.absent.empty();
+}
+
 // The write is stored here: now the other owners, or who stands in for them.
 void Coordinator::write_others(StagedWrite&& staged) {
   OperationState& operation = staged.operation;
   if (operation.response.siblings > 1) ++shard_.stats.siblings_made;
+  if (is_alone(staged.who) && operation.response.needed <= 1 && !shard_.outbox.waits_for_durable()) {
+    operation.response.asked = operation.response.received = 1;
+    return reply(operation);
+  }
   std::vector<NodeId> others;
   for (const auto* list : {&staged.who.owners, &staged.who.stand_ins}) {
     for (const NodeId& node : *list) {
@@ -162,8 +172,10 @@ void Coordinator::write_others(StagedWrite&& staged) {
   own_writes_.emplace_back(shard_.outbox.waits_for_durable() ? lsn : Lsn{0}, id);
 }
 
-// Decides about the write and adds it to the group. ok: it is staged. Anything else: nothing was.
-Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation, Object& filled) {
+// Decides about the write and adds it to the group. ok: it is staged, and if it is to be sent, `filled` is
+// what. Anything else: nothing was.
+Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation, bool sends,
+                                              Object& filled) {
   const Request& request = operation.request;
   if (shard_.writes_refused) return Status::disk_full;
   Replica::Edit& edit =
@@ -177,8 +189,8 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   const bool changes = request.operation == Operation::change;
   allowed = changes ? change(now, operation, edit, filled) : put_value(now, operation, edit, filled);
   if (allowed != Status::ok) return allowed;
-  edit.put(key, filled, operation.dots);
   operation.response.siblings = siblings_of(filled);
+  edit.put(key, sends ? filled : std::move(filled), operation.dots);
   // What the client has seen now: what it said, and its own write. Siblings that it has not read stay
   // siblings.
   operation.response.context = changes ? Context{} : request.context.value_or(Context{});
@@ -206,7 +218,8 @@ Status Coordinator::put_value(Now now, OperationState& operation, Replica::Edit&
   Dot dot = edit.mint(lives_.mint_actor());
   Hlc time = shard_.next_time(now, newest_seen);
   if (request.operation == Operation::put) {
-    filled.versions.push_back({dot, time, request.expires_ms, request.content_type, request.value, {}, {}});
+    filled.versions.push_back(
+        {dot, time, request.expires_ms, request.content_type, std::move(operation.request.value), {}, {}});
     sort_by_dot(filled);
   }
   bool forgets = bug(Bug::delete_forgets_dot) && request.operation == Operation::erase;

@@ -109,9 +109,10 @@ class Coordinator {
   void forward_unsent(Now now, const NodeId& to, const peer::Forward& message);
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation);
-  Result<Status, StoreError> stage(Now now, OperationState& operation, Object& filled);
+  Result<Status, StoreError> stage(Now now, OperationState& operation, bool sends, Object& filled);
   Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
+  bool is_alone(const Targets& who) const;
   void write_others(StagedWrite&& staged);
   void acknowledge(const StagedMerge& merge, Refusal refusal);
   void staged_one(size_t bytes);
