@@ -11,19 +11,21 @@
 #include "tests/bench/report.h"
 #include "tests/bench/restart.h"
 #include "tests/bench/throughput.h"
+#include "tests/bench/trial.h"
 
 namespace {
 
 using namespace covey::bench;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> all_parts = {"throughput", "columns", "convergence",
-                                            "memory",     "filling", "restart"};
+const std::vector<std::string> all_parts = {"throughput", "columns", "convergence", "memory",
+                                            "filling",    "restart", "contention",  "tail"};
 const std::vector<std::string> all_durabilities = {"sync", "interval", "none"};
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--part", options.parts,
-                 "What to measure: throughput, columns, convergence, memory, filling, restart")
+  app.add_option(
+         "--part", options.parts,
+         "What to measure: throughput, columns, convergence, memory, filling, restart, contention, tail")
       ->delimiter(',')
       ->check(CLI::IsMember(all_parts));
   app.add_option("--nodes", options.nodes, "Clusters for throughput: 1, 3")
@@ -98,6 +100,8 @@ int run(Options& options) {
   if (options.wants(options.parts, "memory")) results.memory = measure_memory(options);
   if (options.wants(options.parts, "filling")) results.filling = measure_filling(options);
   if (options.wants(options.parts, "restart")) results.restart = measure_restart(options);
+  if (options.wants(options.parts, "contention")) results.contention = measure_contention(options);
+  if (options.wants(options.parts, "tail")) results.tail = measure_tail(options);
   const std::string text = to_markdown(options, results);
   std::cout << text;
   if (options.markdown.empty()) return 0;

@@ -11,7 +11,8 @@ struct Options {
   std::string coveyd;  // the program
   std::string
       directory;  // data of the servers goes to fresh directories in it: should be on the disk to be measured
-  std::vector<std::string> parts = {"throughput", "columns", "convergence", "memory", "filling", "restart"};
+  std::vector<std::string> parts = {"throughput", "columns", "convergence", "memory",
+                                    "filling",    "restart", "contention",  "tail"};
   std::vector<uint32_t> nodes = {1, 3};
   std::vector<std::string> durabilities = {"sync", "interval", "none"};
   std::vector<uint32_t> pipelines = {1, 16};

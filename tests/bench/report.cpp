@@ -147,6 +147,39 @@ void print_restart(std::string& out, const Restart& result) {
   out.append("\n");
 }
 
+void print_contention(std::string& out, const Contention& result) {
+  out.append("## The same keys at once\n\nThree nodes, each written the same ");
+  out.append(grouped(static_cast<double>(result.keys))).append(" keys at the same time with W=1, ");
+  out.append(grouped(result.puts_per_second)).append(" puts a second together. When the last was answered ");
+  print(out, "%llu of %llu partitions were not equal. All objects were equal on all nodes after",
+        static_cast<unsigned long long>(result.different),
+        static_cast<unsigned long long>(result.partitions));
+  for (const double seconds : result.equal_seconds) print(out, " %.2f", seconds);
+  out.append(" seconds (each round).\n\n");
+}
+
+void print_tail(std::string& out, const Tail& result) {
+  out.append("## Gets while the storage compacts\n\nOne node, durability `interval`, ");
+  out.append(grouped(static_cast<double>(result.keys)));
+  print(
+      out,
+      " keys; 8 connections write with pipeline 16, as fast as they are answered, for %.3g seconds.\n\n"
+      "| server | puts a second | gets a second | p50 ms | p99 | p99.9 | CPU s of flushing and compacting |\n"
+      "|---|--:|--:|--:|--:|--:|--:|\n",
+      result.seconds);
+  for (const Tail::Row& row : result.rows) {
+    out.append("| ").append(row.side).append(" | ").append(grouped(row.puts_per_second));
+    out.append(" | ").append(grouped(row.gets_per_second));
+    for (const double us : {row.p50_us, row.p99_us, row.p999_us}) out.append(" | ").append(milliseconds(us));
+    if (row.storage_cpu_seconds > 0) {
+      print(out, " | %.1f |\n", row.storage_cpu_seconds);
+    } else {
+      out.append(" | |\n");
+    }
+  }
+  out.append("\n");
+}
+
 void print_head(std::string& out, const Options& options, const Results& results) {
   const Machine& machine = results.machine;
   print(out, "Measured on %s UTC, with `%s`.\n\n", results.date.c_str(), options.command.c_str());
@@ -180,6 +213,8 @@ std::string to_markdown(const Options& options, const Results& results) {
   if (results.memory) print_memory(out, *results.memory);
   if (results.filling) print_filling(out, *results.filling);
   if (results.restart) print_restart(out, *results.restart);
+  if (results.contention) print_contention(out, *results.contention);
+  if (results.tail) print_tail(out, *results.tail);
   return out;
 }
 

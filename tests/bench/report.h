@@ -10,6 +10,7 @@
 #include "tests/bench/options.h"
 #include "tests/bench/restart.h"
 #include "tests/bench/throughput.h"
+#include "tests/bench/trial.h"
 
 namespace covey::bench {
 
@@ -34,6 +35,8 @@ struct Results {
   std::optional<Memory> memory;
   std::optional<Filling> filling;
   std::optional<Restart> restart;
+  std::optional<Contention> contention;
+  std::optional<Tail> tail;
 };
 
 std::string to_markdown(const Options& options, const Results& results);

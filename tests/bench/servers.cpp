@@ -163,6 +163,13 @@ std::string CoveyCluster::get(size_t node, const std::string& key, const std::st
   return exchange(http_ports_.at(node), {.target = path + "?" + query}).body;
 }
 
+std::vector<std::string> CoveyCluster::state_hashes(size_t node) const {
+  const auto cluster = Json::parse(exchange(http_ports_.at(node), {.target = "/v1/cluster"}).body);
+  std::vector<std::string> out;
+  for (const Json& partition : cluster.at("ring")) out.push_back(partition.at("state_hash"));
+  return out;
+}
+
 void CoveyCluster::wait_until_equal(std::chrono::seconds timeout) const {
   const auto end = Clock::now() + timeout;
   for (size_t node = 0; node < nodes();) {

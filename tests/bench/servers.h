@@ -53,6 +53,8 @@ class CoveyCluster {
   void post_batch(size_t node, const std::string& lines, const std::string& query) const;
   std::string aggregate(size_t node, const std::string& body) const;  // the answer, whatever it is
   std::string get(size_t node, const std::string& key, const std::string& query) const;
+  std::vector<std::string> state_hashes(
+      size_t node) const;  // of all partitions: equal where objects are equal
   void wait_until_equal(std::chrono::seconds timeout) const;  // no partition diverged on any node
 
  private:
