@@ -192,39 +192,56 @@ std::string encode(const Object& object) {
   return bytes;
 }
 
-std::optional<Object> decode_object(std::string_view bytes) {
+bool read_object(std::string_view bytes, ObjectView& out) {
   Reader in(bytes);
-  Object object;
+  out.versions.clear();
+  out.context.clear();
   const uint8_t format = in.u8();
-  if (format != format_of_values && format != format_of_kinds) return std::nullopt;
+  if (format != format_of_values && format != format_of_kinds) return false;
+  bool plain = true;
   uint64_t versions = in.varint();
   for (uint64_t i = 0; i < versions && in.ok(); ++i) {
-    Version version;
+    VersionView version;
     version.dot.actor.value = in.u64();
     version.dot.counter.value = in.varint();
     version.time.value = in.u64();
     version.expires_ms = in.varint();
     uint8_t type = in.u8();
-    if (type >= common_types.size()) return std::nullopt;
+    if (type >= common_types.size()) return false;
     version.content_type = type == 0 ? in.bytes() : common_types[type];
-    if (type == 0 && common_type(version.content_type) != 0) return std::nullopt;
+    if (type == 0 && common_type(version.content_type) != 0) return false;
     version.value = in.bytes();
     if (format == format_of_kinds) {
       const uint8_t kind = in.u8();
-      if (kind >= static_cast<uint8_t>(VersionKind::count)) return std::nullopt;
+      if (kind >= static_cast<uint8_t>(VersionKind::count)) return false;
       version.kind = static_cast<VersionKind>(kind);
       version.name = in.bytes();
-      if (version.kind == VersionKind::value && !version.name.empty()) return std::nullopt;
+      if (version.kind == VersionKind::value && !version.name.empty()) return false;
+      plain = plain && version.kind == VersionKind::value;
     }
-    if (version.dot.counter.value == 0) return std::nullopt;
-    if (!object.versions.empty() && version.dot <= object.versions.back().dot) return std::nullopt;
-    object.versions.push_back(std::move(version));
+    if (version.dot.counter.value == 0) return false;
+    if (!out.versions.empty() && version.dot <= out.versions.back().dot) return false;
+    out.versions.push_back(version);
   }
   auto context = decode_dot_set(in);
-  if (!context || !in.done()) return std::nullopt;
+  if (!context || !in.done()) return false;
   // One object has one encoding.
-  if (format == format_of_kinds && plain(object)) return std::nullopt;
-  object.context = std::move(*context);
+  if (format == format_of_kinds && plain) return false;
+  out.context = std::move(*context);
+  return true;
+}
+
+std::optional<Object> decode_object(std::string_view bytes) {
+  ObjectView view;
+  if (!read_object(bytes, view)) return std::nullopt;
+  Object object;
+  object.versions.reserve(view.versions.size());
+  for (const VersionView& version : view.versions) {
+    object.versions.push_back({version.dot, version.time, version.expires_ms,
+                               std::string(version.content_type), std::string(version.value), version.kind,
+                               std::string(version.name)});
+  }
+  object.context = std::move(view.context);
   return object;
 }
 

@@ -60,6 +60,8 @@ std::optional<DotSet> decode_dot_set(std::string_view bytes);  // and nothing be
 
 std::string encode(const Object& object);
 std::optional<Object> decode_object(std::string_view bytes);
+// The same without copies; the memory of `out` is used again. False: not an object's encoding.
+[[nodiscard]] bool read_object(std::string_view bytes, ObjectView& out);
 
 // Storage keys (docs/formats.md). A table's name has no zero byte, so keys sort by partition, table, key.
 std::string object_key(PartitionId partition, std::string_view table, std::string_view key);
@@ -67,6 +69,7 @@ std::string dot_key(PartitionId partition, Dot dot);
 std::string dot_value(std::string_view table, std::string_view key);
 std::string expiry_key(PartitionId partition, uint64_t expires_ms, std::string_view table,
                        std::string_view key);
+inline constexpr size_t partition_key_bytes = 4;  // every key of a partition begins with them
 std::string partition_key(PartitionId partition);
 std::string after_prefix(std::string prefix);  // the least key beyond all that begin with it; empty: none
 

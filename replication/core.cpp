@@ -143,7 +143,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
     case Body::kRepairChunk:
       repair.receive(now, from, message.repair_chunk());
       gossip.tell_filled();
-      upkeep.open_repairs(now);
+      upkeep.go_on(now);
       break;
     case Body::kTables:
       tables.receive(now, message.tables());

@@ -97,27 +97,21 @@ DotSet dots_of(const Object& object) {
   return dots;
 }
 
-uint64_t content_bytes(const TableKey& key, const Object& object) {
-  if (object.versions.empty() && object.context.empty()) return 0;
-  return key.table.size() + key.key.size() + value_bytes(object);
-}
+namespace {
 
-uint64_t value_bytes(const Object& object) {
+template <class Versions>
+uint64_t bytes_of(const Versions& versions) {
   uint64_t bytes = 0;
-  for (const Version& version : object.versions) bytes += version.value.size() + version.name.size();
+  for (const auto& version : versions) bytes += version.value.size() + version.name.size();
   return bytes;
 }
 
-bool same_versions(const Object& a, const Object& b) {
-  return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
-                    [](const Version& x, const Version& y) { return x.dot == y.dot; });
-}
-
-uint64_t object_hash(const TableKey& key, const Object& object) {
-  if (object.versions.empty()) return 0;
-  uint64_t seed = hash_bytes(key.key, hash_bytes(key.table, 0x6f626a));
+template <class Versions>
+uint64_t hash_of(std::string_view table, std::string_view key, const Versions& versions) {
+  if (versions.empty()) return 0;
+  const uint64_t seed = hash_bytes(key, hash_bytes(table, 0x6f626a));
   uint64_t sum = 0;
-  for (const Version& version : object.versions) {
+  for (const auto& version : versions) {
     uint64_t hash = hash_bytes(version.value, seed);
     hash = hash_pair(hash, version.dot.actor.value);
     hash = hash_pair(hash, version.dot.counter.value);
@@ -129,6 +123,33 @@ uint64_t object_hash(const TableKey& key, const Object& object) {
     sum += hash;
   }
   return sum;
+}
+
+}  // namespace
+
+uint64_t value_bytes(const Object& object) { return bytes_of(object.versions); }
+
+uint64_t content_bytes(const TableKey& key, const Object& object) {
+  if (object.versions.empty() && object.context.empty()) return 0;
+  return key.table.size() + key.key.size() + bytes_of(object.versions);
+}
+
+uint64_t content_bytes(std::string_view table, std::string_view key, const ObjectView& object) {
+  if (object.versions.empty() && object.context.empty()) return 0;
+  return table.size() + key.size() + bytes_of(object.versions);
+}
+
+bool same_versions(const Object& a, const Object& b) {
+  return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
+                    [](const Version& x, const Version& y) { return x.dot == y.dot; });
+}
+
+uint64_t object_hash(const TableKey& key, const Object& object) {
+  return hash_of(key.table, key.key, object.versions);
+}
+
+uint64_t object_hash(std::string_view table, std::string_view key, const ObjectView& object) {
+  return hash_of(table, key, object.versions);
 }
 
 }  // namespace covey

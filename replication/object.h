@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "replication/dot_set.h"
@@ -44,6 +45,21 @@ struct Object {
   std::vector<Version> versions;  // ascending by dot
   Context context;
   bool operator==(const Object&) const = default;
+};
+
+// An object as it stands in its encoding (codec.h), whose bytes it refers to.
+struct VersionView {
+  Dot dot;
+  Hlc time;
+  uint64_t expires_ms = 0;
+  std::string_view content_type;
+  std::string_view value;
+  VersionKind kind = VersionKind::value;
+  std::string_view name;
+};
+struct ObjectView {
+  std::vector<VersionView> versions;
+  Context context;
 };
 
 // What a table does with concurrent versions. Both keep them all in the store, so that what a replica holds
@@ -81,10 +97,12 @@ DotSet dots_of(const Object& object);        // of its versions
 uint64_t value_bytes(const Object& object);  // of all versions, with their names
 // Of key and values; 0: nothing is stored.
 uint64_t content_bytes(const TableKey& key, const Object& object);
+uint64_t content_bytes(std::string_view table, std::string_view key, const ObjectView& object);
 bool same_versions(const Object& a, const Object& b);  // by dots
 
 // Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,
 // and is zero for an object without versions.
 uint64_t object_hash(const TableKey& key, const Object& object);
+uint64_t object_hash(std::string_view table, std::string_view key, const ObjectView& object);
 
 }  // namespace covey

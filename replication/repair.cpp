@@ -104,6 +104,7 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
   message.set_keep(pull.keep);
   message.set_from(pull.from);
   message.set_ask_back(pull.ask_back);
+  message.set_records(true);
   if (pull.from.empty()) message.set_objects(pull.objects);
   for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
 }
@@ -111,6 +112,7 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
 Repair::Pulls::iterator Repair::end_pull(Pulls::iterator at, const std::string& reason, bool resumable) {
   auto& [id, pull] = *at;
   ended_ = true;
+  finished_ = finished_ || reason.empty();
   if (resumable && !pull.keep && pull.earlier && !pull.position.empty()) {
     interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier), std::move(pull.filling)};
   } else if (pull.filling) {
@@ -261,6 +263,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
       (message.has_objects() && message.objects() <= partition.objects / all_sent_below);
   if (empty && !serve.keep) {
     for (size_t b = 0; b < repair_buckets; ++b) serve.hashing.hashes[b] = ~serve.theirs[b];
+    serve.as_records = message.records();
     begin_sending(serve);
   }
   serves_.emplace(std::pair{from, message.session()}, std::move(serve));
@@ -279,19 +282,8 @@ void Repair::send_chunk(Now now, Serve& serve) {
   if (!serve.voids.empty()) message.set_voids(encode(serve.voids));
   serve.from = serve.to;
   message.set_from(serve.from);
-  size_t bytes = 0;
-  ItemKeys keys_told;
+  const size_t objects = add_objects(serve, message);
   auto& cursor = *serve.hashing.cursor;
-  for (size_t keys = 0; cursor.valid(); cursor.next(), ++keys) {
-    if (bytes >= shard_.options.message_bytes_max || keys >= slice_keys) break;
-    serve.to = cursor.key();
-    auto key = decode_object_key(cursor.key());
-    if (!key || !has_bit(serve.differing, bucket_of(*key))) continue;
-    auto& item = *message.add_items();
-    keys_told.write(*key, item);
-    item.set_object(cursor.value().data(), cursor.value().size());
-    bytes += cursor.key().size() + cursor.value().size();
-  }
   serve.last = !cursor.valid();
   if (auto error = cursor.error()) {
     shard_.store_failed(*error);
@@ -306,11 +298,37 @@ void Repair::send_chunk(Now now, Serve& serve) {
   serve.ahead_bytes += sent;
   if (const uint64_t rate = shard_.options.transfer_bytes_per_second; rate > 0) {
     const uint64_t earliest = now.tick_us - std::min(now.tick_us, burst_us);
-    const uint64_t counted = sent + object_costs_bytes * static_cast<uint64_t>(message.items_size());
+    const uint64_t counted = sent + object_costs_bytes * objects;
     sends_again_us_ = std::max(sends_again_us_, earliest) + counted * 1'000'000 / rate;
   }
-  shard_.stats.repair_objects_sent += static_cast<uint64_t>(message.items_size());
+  shard_.stats.repair_objects_sent += objects;
   shard_.stats.repair_bytes_sent += sent;
+}
+
+size_t Repair::add_objects(Serve& serve, peer::RepairChunk& message) {
+  const size_t bytes_max = shard_.options.message_bytes_max;
+  auto& cursor = *serve.hashing.cursor;
+  size_t bytes = 0;
+  size_t objects = 0;
+  ItemKeys keys_told;
+  std::string* records = serve.as_records ? message.mutable_records() : nullptr;
+  for (size_t keys = 0; cursor.valid() && bytes < bytes_max && keys < slice_keys; cursor.next(), ++keys) {
+    serve.to = cursor.key();
+    if (records != nullptr) {
+      Writer out(*records);
+      out.bytes(cursor.key().substr(partition_key_bytes));
+      out.bytes(cursor.value());
+    } else {
+      auto key = decode_object_key(cursor.key());
+      if (!key || !has_bit(serve.differing, bucket_of(*key))) continue;
+      auto& item = *message.add_items();
+      keys_told.write(*key, item);
+      item.set_object(cursor.value().data(), cursor.value().size());
+    }
+    bytes += cursor.key().size() + cursor.value().size();
+    ++objects;
+  }
+  return objects;
 }
 
 void Repair::receive(Now now, const NodeId& from, const peer::RepairNext& message) {
@@ -352,7 +370,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
       clock && !shard_.writes_refused && message.keep() == pull.keep &&
       (pull.keep      ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
        : pull.filling ? fill_chunk(now, partition, message, *clock, *pull.filling)
-                      : apply_chunk(now, partition, message, *clock, pull.earlier));
+       : message.records().empty() ? apply_chunk(now, partition, message, *clock, pull.earlier)
+                                   : apply_records(now, partition, message, *clock, pull.earlier));
   if (!applied) {
     end_pull(at,
              shard_.writes_refused ? "this node takes no writes: its disk is full"
@@ -360,7 +379,6 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
              false);
     return;
   }
-  shard_.stats.repair_objects_received += static_cast<uint64_t>(message.items_size());
   if (pull.earlier) {
     if (pull.index == 0) pull.earlier->intersect(*clock);
   } else {
@@ -383,6 +401,7 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
                          const std::optional<Clock>& earlier) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   if (bug(Bug::repair_clock_first) && message.index() == 1) edit.join_clock(clock);
+  shard_.stats.repair_objects_received += static_cast<uint64_t>(message.items_size());
   if (!merge_items(now, edit, message.items(), clock)) return false;
   if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
   if (message.last()) {

@@ -63,6 +63,9 @@ class Repair {
   bool open(Now now, const NodeId& peer, Partition& partition, Kind kind);
   // Since the last call a session has ended, and there is room for another.
   bool take_ended() { return std::exchange(ended_, false); }
+  // The same of a session that came to its end: then the next one may begin at once. After one that did not,
+  // it would fail again as fast as messages go.
+  bool take_finished() { return std::exchange(finished_, false); }
   // Copies that are not ready and have taken all of a peer's since the last call.
   std::vector<std::pair<PartitionId, NodeId>> take_filled() { return std::exchange(filled_, {}); }
   // The copy was dropped, or is ready: what has arrived is no more, or of no use.
@@ -103,7 +106,10 @@ class Repair {
   struct Filling {
     Clock clock;  // that the objects were stripped by, and that all sessions' snapshots had
     ObjectLoad load;
-    std::string last_key;      // of the load
+    std::string last_key;  // of the load
+    std::string prefix;    // of all its storage keys
+    std::string key;       // of the one that is read
+    ObjectView object;
     DotSet beyond;             // dots of their versions that the clock lacks
     std::set<TableKey> known;  // keys of versions whose dots this copy knew: it may have seen them replaced
   };
@@ -134,6 +140,7 @@ class Repair {
     uint64_t session = 0;
     bool keep = false;
     bool ask_back = false;
+    bool as_records = false;  // everything, and as it is stored
     Hashing hashing;
     bool hashed = false;
     Hashes theirs{};
@@ -166,14 +173,21 @@ class Repair {
   void send_due(Now now);
   void tell_waiting(Now now, Serve& serve);
   void send_chunk(Now now, Serve& serve);
+  // What the next chunk has room for; answers how many objects.
+  size_t add_objects(Serve& serve, peer::RepairChunk& message);
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                    const std::optional<Clock>& earlier);
+  // The same of a chunk whose objects come as they are stored.
+  bool apply_records(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
+                     const std::optional<Clock>& earlier);
   // The voids that come with the last chunk.
   bool join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message);
   bool may_fill(const Partition& partition, const Pull& pull, const peer::RepairChunk& message) const;
   std::unique_ptr<Filling> begin_filling(Partition& partition, const Clock& clock);
   bool fill_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                   Filling& filling);
+  bool fill_record(Now now, Partition& partition, std::string_view key, std::string_view bytes,
+                   const Clock& clock, Filling& filling);
   bool end_filling(Partition& partition, const peer::RepairChunk& message, Filling& filling);
   bool merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& filling);
   bool keep_chunk(Partition& partition, const peer::RepairChunk& message, const Clock& clock,
@@ -189,6 +203,7 @@ class Repair {
   std::map<PartitionId, Interrupted> interrupted_;
   std::set<PartitionId> merged_alone_;  // too much to be filled at once
   bool ended_ = false;
+  bool finished_ = false;
   Serves serves_;
   std::vector<CopyCheck> checked_;
   std::vector<std::pair<PartitionId, NodeId>> asked_back_, filled_;

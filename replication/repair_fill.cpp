@@ -12,10 +12,23 @@ bool all_buckets(const std::string& bits) {
   return bits.size() == repair_buckets / 8 && bits.find_first_not_of('\xff') == std::string::npos;
 }
 
-void count(Counts& counts, const TableKey& key, const Object& object, uint64_t times) {
-  counts.state_hash += times * object_hash(key, object);
-  counts.objects += object.versions.empty() ? 0 : times;
-  counts.bytes += times * content_bytes(key, object);
+void discount(Counts& counts, const TableKey& key, const Object& object) {
+  counts.state_hash -= object_hash(key, object);
+  counts.objects -= object.versions.empty() ? 0 : 1;
+  counts.bytes -= content_bytes(key, object);
+}
+
+// Of a peer that tells nothing as it is stored.
+std::string records_of(const peer::RepairChunk& message) {
+  std::string records;
+  Writer out(records);
+  ItemKeys keys;
+  for (const auto& item : message.items()) {
+    const TableKey& key = keys.read(item);
+    out.bytes(dot_value(key.table, key.key));
+    out.bytes(item.object());
+  }
+  return records;
 }
 
 }  // namespace
@@ -31,6 +44,7 @@ std::unique_ptr<Repair::Filling> Repair::begin_filling(Partition& partition, con
   partition.written.emplace();
   auto filling = std::make_unique<Filling>();
   filling->clock = clock;
+  filling->prefix = partition_key(partition.id);
   filling->load.objects = shard_.store.load();
   return filling;
 }
@@ -45,34 +59,16 @@ bool Repair::fill_chunk(Now now, Partition& partition, const peer::RepairChunk& 
     edit.join_clock(clock);
     if (!edit.commit()) return false;
   }
-  const bool same_clock = clock == filling.clock;
-  ItemKeys keys;
-  for (const auto& item : message.items()) {
-    const TableKey& key = keys.read(item);
-    auto object = decode_object(item.object());
-    std::string at = object_key(partition.id, key.table, key.key);
-    if (!object || !is_table_key(key.table, key.key) || at <= filling.last_key || !item.dots().empty() ||
-        partition_of(key.table, key.key, shard_.options.partitions) != partition.id) {
-      ++shard_.stats.malformed_messages_dropped;
-      return false;
-    }
-    for (const Version& version : object->versions) {
-      shard_.heard_time(now, version.time);
-      if (!filling.clock.contains(version.dot)) filling.beyond.add(version.dot);
-      if (partition.clock.contains(version.dot)) filling.known.insert(key);
-      if (version.expires_ms != 0)
-        filling.load.expiries.insert(expiry_key(partition.id, version.expires_ms, key.table, key.key));
-    }
-    if (!same_clock) object = strip(fill(std::move(*object), clock), filling.clock);
-    if (!object->context.empty()) filling.load.residual.insert(at);
-    count(filling.load.counts, key, *object, 1);
-    auto error =
-        filling.load.objects->add(at, same_clock ? std::string_view(item.object()) : encode(*object));
-    if (error) {
-      shard_.store_failed(*error);
-      return false;
-    }
-    filling.last_key = std::move(at);
+  const std::string spelled = message.items_size() > 0 ? records_of(message) : std::string();
+  Reader in(spelled.empty() ? message.records() : spelled);
+  while (in.ok() && !in.done()) {
+    const std::string_view key = in.bytes();
+    const std::string_view bytes = in.bytes();
+    if (in.ok() && !fill_record(now, partition, key, bytes, clock, filling)) return false;
+  }
+  if (!in.ok()) {
+    ++shard_.stats.malformed_messages_dropped;
+    return false;
   }
   // Both are kept in memory and in the batch at the end.
   if (partition.objects + partition.residual + partition.written->size() + filling.known.size() +
@@ -83,6 +79,63 @@ bool Repair::fill_chunk(Now now, Partition& partition, const peer::RepairChunk& 
   }
   if (!message.last()) return true;
   return end_filling(partition, message, filling);
+}
+
+// `stored`: the storage key behind its partition.
+bool Repair::fill_record(Now now, Partition& partition, std::string_view stored, std::string_view bytes,
+                         const Clock& clock, Filling& filling) {
+  Reader parts(stored);
+  const std::string_view table = parts.until_zero();
+  const std::string_view key = parts.rest();
+  ObjectView& object = filling.object;
+  std::string& at = filling.key;
+  at.assign(filling.prefix).append(stored);
+  if (!is_table_key(table, key) || at <= filling.last_key || !read_object(bytes, object) ||
+      partition_of(table, key, shard_.options.partitions) != partition.id) {
+    ++shard_.stats.malformed_messages_dropped;
+    return false;
+  }
+  ++shard_.stats.repair_objects_received;
+  for (const VersionView& version : object.versions) {
+    shard_.heard_time(now, version.time);
+    if (!filling.clock.contains(version.dot)) filling.beyond.add(version.dot);
+    if (partition.clock.contains(version.dot)) filling.known.insert({std::string(table), std::string(key)});
+    if (version.expires_ms != 0)
+      filling.load.expiries.insert(expiry_key(partition.id, version.expires_ms, table, key));
+  }
+  std::string again;
+  if (clock != filling.clock) {
+    again = encode(strip(fill(*decode_object(bytes), clock), filling.clock));
+    bytes = again;
+    if (!read_object(bytes, object)) return false;
+  }
+  if (!object.context.empty()) filling.load.residual.insert(at);
+  Counts& counts = filling.load.counts;
+  counts.state_hash += object_hash(table, key, object);
+  counts.objects += object.versions.empty() ? 0 : 1;
+  counts.bytes += content_bytes(table, key, object);
+  if (auto error = filling.load.objects->add(at, bytes)) {
+    shard_.store_failed(*error);
+    return false;
+  }
+  std::swap(filling.last_key, at);
+  return true;
+}
+
+bool Repair::apply_records(Now now, Partition& partition, const peer::RepairChunk& message,
+                           const Clock& clock, const std::optional<Clock>& earlier) {
+  peer::RepairChunk spelled = message;
+  spelled.clear_records();
+  Reader in(message.records());
+  ItemKeys keys;
+  while (in.ok() && !in.done()) {
+    Reader parts(in.bytes());
+    const TableKey key{std::string(parts.until_zero()), std::string(parts.rest())};
+    auto& item = *spelled.add_items();
+    keys.write(key, item);
+    item.set_object(std::string(in.bytes()));
+  }
+  return in.ok() && apply_chunk(now, partition, spelled, clock, earlier);
 }
 
 // Everything that has come is written, but for what this copy knows more of: keys that it holds, keys that
@@ -127,7 +180,7 @@ bool Repair::merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& fil
     return false;
   }
   if (*bytes) {
-    count(filling.load.counts, key, *object, uint64_t{0} - 1);
+    discount(filling.load.counts, key, *object);
     filling.load.residual.erase(at);
     for (const Version& version : object->versions) {
       filling.load.expiries.erase(expiry_key(edit.partition(), version.expires_ms, key.table, key.key));

@@ -56,6 +56,7 @@ bool Repair::keep_chunk(Partition& partition, const peer::RepairChunk& message, 
     const TableKey& key = keys.read(item);
     if (!theirs || !is_table_key(key.table, key.key)) return false;
     ++check.received;
+    ++shard_.stats.repair_objects_received;
     check.bytes += item.object().size();
     const bool is_news =
         std::any_of(theirs->versions.begin(), theirs->versions.end(),

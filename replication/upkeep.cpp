@@ -21,7 +21,7 @@ constexpr size_t expired_a_round = 100;
 }  // namespace
 
 void Upkeep::tick(Now now) {
-  open_repairs(now);
+  if (repair_.take_ended()) open_repairs(now);
   if (now.tick_us < next_round_us_) return;
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
@@ -46,8 +46,11 @@ void Upkeep::tick(Now now) {
   }
 }
 
+void Upkeep::go_on(Now now) {
+  if (repair_.take_finished() && !shard_.writes_refused) open_repairs(now);
+}
+
 void Upkeep::open_repairs(Now now) {
-  if (!repair_.take_ended()) return;
   for (auto& [id, partition] : shard_.replica.partitions()) {
     if (!repair_.has_room()) return;
     repair_unlogged(now, partition);

@@ -14,8 +14,8 @@ class Upkeep {
       : shard_(shard), lives_(lives), coordinator_(coordinator), repair_(repair) {}
 
   void tick(Now now);
-  // Where a session of the repair has ended, others may begin.
-  void open_repairs(Now now);
+  // Where a session of the repair has come to its end, the next one begins.
+  void go_on(Now now);
   // A peer has told what its log can't tell of the partition.
   void told_unlogged(Now now, PartitionId id);
   // A peer has told its clock of the partition: that may have been all that a copy waited for.
@@ -25,6 +25,7 @@ class Upkeep {
   void become_ready(Partition& partition);
   void collect(Now now, Partition& partition);
   void drop_if_handed_over(Partition& partition);
+  void open_repairs(Now now);
   void repair_unlogged(Now now, Partition& partition);
   void expire(Now now, Partition& partition);
   void track_divergence(Now now, Partition& partition);

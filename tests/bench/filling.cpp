@@ -4,11 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/bench/convergence.h"
 #include "tests/bench/load.h"
@@ -123,6 +125,47 @@ class Clients {
   const CoveyCluster& cluster_;
 };
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void measure_cost(const Options& options, CoveyCluster& cluster, Filling& out) {
+  const Clients clients(options, cluster);
+  std::vector<double> puts_without, gets_without, puts_during, gets_during, seconds;
+  out.rounds = options.rounds;
+  for (uint32_t round = 0; round < options.rounds; ++round) {
+    wait_until_idle(cluster);
+    puts_without.push_back(clients.per_second(Operation::put));
+    gets_without.push_back(clients.per_second(Operation::get));
+    cluster.wait_until_equal(std::chrono::seconds(60));
+    wait_until_logs_are_empty(cluster);
+    cluster.stop(1);
+    cluster.wipe(1);
+    wait_until_idle(cluster);
+    cluster.start(1);
+    const auto begin = Clock::now();
+    while (cluster.metric(1, "covey_repair_objects_received_total") == 0) {
+      if (seconds_since(begin) > 60) throw std::runtime_error("the filling did not begin within a minute");
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    puts_during.push_back(clients.per_second(Operation::put));
+    gets_during.push_back(clients.per_second(Operation::get));
+    if (cluster.metric(1, "covey_partitions_not_ready") == 0) ++out.over_too_early;
+    wait_until_filled(cluster, 1);
+    seconds.push_back(seconds_since(begin));
+    cluster.wait_until_equal(std::chrono::seconds(60));
+    std::fprintf(stderr, "  limited, %.2f s: puts %.0f without, %.0f during; gets %.0f, %.0f\n",
+                 seconds.back(), puts_without.back(), puts_during.back(), gets_without.back(),
+                 gets_during.back());
+  }
+  out.limited_seconds = median(seconds);
+  out.puts_without = median(puts_without);
+  out.gets_without = median(gets_without);
+  out.puts_during = median(puts_during);
+  out.gets_during = median(gets_during);
+}
+
 }  // namespace
 
 Filling measure_filling(const Options& options) {
@@ -145,6 +188,9 @@ Filling measure_filling(const Options& options) {
   cluster.wipe(1);
   cluster.limit_transfers(0);
   cluster.stop(0);
+  const EngineAlone engine = fill_by_engine_alone(directory.path() / "n1" / "db", directory.path());
+  out.engine_seconds = engine.seconds;
+  out.engine_cpu_us = engine.cpu_seconds * 1e6 / static_cast<double>(options.keys);
   cluster.start(0);
   wait_until_idle(cluster);
   const double cpu_before = cluster.cpu_seconds();
@@ -152,8 +198,8 @@ Filling measure_filling(const Options& options) {
   out.unlimited_seconds = wait_until_filled(cluster, 1);
   out.unlimited_cpu_us = (cluster.cpu_seconds() - cpu_before) * 1e6 / static_cast<double>(options.keys);
   cluster.wait_until_equal(std::chrono::seconds(60));
-  std::fprintf(stderr, "  %.2f s without a limit, a plain copy %.2f s\n", out.unlimited_seconds,
-               out.copy_seconds);
+  std::fprintf(stderr, "  %.2f s without a limit, RocksDB alone %.2f s, a plain copy %.2f s\n",
+               out.unlimited_seconds, out.engine_seconds, out.copy_seconds);
 
   cluster.stop(1);
   cluster.limit_transfers(std::nullopt);
@@ -161,24 +207,7 @@ Filling measure_filling(const Options& options) {
   cluster.start(0);
   cluster.start(1);
   cluster.wait_until_equal(std::chrono::seconds(60));
-  wait_until_idle(cluster);
-  const Clients clients(options, cluster);
-  out.puts_before = clients.per_second(Operation::put);
-  out.gets_before = clients.per_second(Operation::get);
-  cluster.wait_until_equal(std::chrono::seconds(60));
-  wait_until_logs_are_empty(cluster);
-  cluster.stop(1);
-  cluster.wipe(1);
-  cluster.start(1);
-  const auto begin = Clock::now();
-  std::this_thread::sleep_for(std::chrono::seconds(2));  // until the transfers are under way
-  out.puts_during = clients.per_second(Operation::put);
-  out.gets_during = clients.per_second(Operation::get);
-  const bool still = cluster.metric(1, "covey_partitions_not_ready") != 0;
-  wait_until_filled(cluster, 1);
-  out.limited_seconds = seconds_since(begin);
-  std::fprintf(stderr, "  with clients, limited: %.2f s%s\n", out.limited_seconds,
-               still ? "" : "; it was over before the clients were measured: take more keys");
+  measure_cost(options, cluster, out);
   return out;
 }
 

@@ -137,6 +137,47 @@ TEST_CASE("an empty copy is filled at once, without a log or contexts", "[repair
   CHECK(view.clock == ours.clock);
 }
 
+TEST_CASE("who does not read records is sent items, and is filled by them", "[repair]") {
+  CoreOptions options;
+  options.message_bytes_max = 10'000;
+  SmallCluster cluster = with_empty_n2(options);
+  int items = 0;
+  int records = 0;
+  cluster.changes = [&](peer::Envelope& message) {
+    if (message.has_repair_open()) message.mutable_repair_open()->clear_records();
+    if (!message.has_repair_chunk()) return;
+    items += message.repair_chunk().items_size();
+    records += message.repair_chunk().records().empty() ? 0 : 1;
+  };
+  cluster.join("n1", "n2");
+  ms_until_filled(cluster);
+  CHECK(items == objects);
+  CHECK(records == 0);
+  CHECK(cluster.core("n2").stats().copies_filled == 1);
+  CHECK(cluster.core("n2").stats().repair_objects_received == objects);
+  const PartitionView ours = cluster.core("n1").partition(cluster.now(), PartitionId{0});
+  const PartitionView view = cluster.core("n2").partition(cluster.now(), PartitionId{0});
+  CHECK(view.objects == objects);
+  CHECK(view.state_hash == ours.state_hash);
+  CHECK(view.bytes == ours.bytes);
+}
+
+TEST_CASE("records that are no objects end a transfer, and nothing of them is kept", "[repair]") {
+  SmallCluster cluster = with_empty_n2({});
+  cluster.changes = [](peer::Envelope& message) {
+    if (message.has_repair_chunk() && !message.repair_chunk().records().empty())
+      message.mutable_repair_chunk()->mutable_records()->pop_back();
+  };
+  cluster.join("n1", "n2");
+  cluster.wait_ms(5'000);
+  CHECK_FALSE(filled(cluster));
+  CHECK(cluster.core("n2").stats().malformed_messages_dropped > 0);
+  CHECK(cluster.core("n2").partition(cluster.now(), PartitionId{0}).objects == 0);
+  cluster.changes = {};
+  ms_until_filled(cluster);
+  CHECK(cluster.core("n2").partition(cluster.now(), PartitionId{0}).objects == objects);
+}
+
 TEST_CASE("what is written while a copy is filled is neither lost nor brings back what it replaced",
           "[repair]") {
   CoreOptions options;

@@ -171,6 +171,7 @@ class SmallCluster {
           peer::Envelope copy;
           if (!copy.ParseFromString(send.message->SerializeAsString()))
             throw std::runtime_error("unreadable");
+          if (changes) changes(copy);
           core(send.to.name).receive(now(), NodeId{name}, copy);
           busy = true;
         }
@@ -182,6 +183,8 @@ class SmallCluster {
   std::function<bool(const std::string&, const std::string&, const peer::Envelope&)> no_room;
   // Messages that do not arrive, without a word.
   std::function<bool(const std::string&, const std::string&, const peer::Envelope&)> lost;
+  // Changes messages on their way.
+  std::function<void(peer::Envelope&)> changes;
   uint64_t bytes_sent = 0;
 
   bool syncs = true;  // each step's writes become durable before the next
