@@ -212,10 +212,17 @@ void Edit::apply(Lsn written) {
   partition_.last_write = written;
   if (partition_.written) note_written(*partition_.written);
   if (replica_.options_.feed != nullptr) tell(*replica_.options_.feed);
-  if (!drop_) return;
+  if (!drop_) {
+    if (placing_.keeps_log) {
+      for (const auto& [dot, key] : logged_) partition_.logged.add(dot);
+    }
+    if (!log_erased_.empty()) partition_.logged.subtract(log_erased_);
+    return;
+  }
   partition_.settled.clear();
   partition_.settling.clear();
-  partition_.collected.clear();
+  partition_.logged.clear();
+  partition_.unsearched.clear();
   partition_.durable_clock.clear();
   partition_.becoming_durable.reset();
   partition_.copies.clear();

@@ -54,7 +54,8 @@ struct Partition : PartitionRecord {
   Clock settled;  // dots known here for at least one gossip interval: in nobody's send queue any more
   Clock settling;
   uint64_t settling_since_us = 0;
-  Clock collected;            // dots that the log was already searched for
+  DotSet logged;              // dots that the log has, of those that came since the start
+  DotSet unsearched;          // those known at the start that the log may have
   uint64_t log_since_us = 0;  // tick since which the log has entries or was collected last; 0: it has none
   Clock stripped_at;          // bases when residual contexts were stripped last
   std::string strip_from;     // where that goes on; empty: from the first

@@ -1,5 +1,7 @@
 #include "replication/replica.h"
 
+#include <algorithm>
+
 #include "replication/bugs.h"
 #include "replication/codec.h"
 
@@ -28,6 +30,7 @@ Result<Done, StoreError> Replica::load() {
     partition->durable_clock = partition->clock;
     partition->settled = partition->clock;
     partition->settling = partition->clock;
+    if (partition->log > 0) partition->unsearched = partition->clock;
     partitions_.insert_or_assign(id, std::move(*partition));
   }
   if (auto error = cursor->error()) return *error;
@@ -117,36 +120,60 @@ Result<Done, StoreError> Replica::walk_log(const Partition& partition, const Dot
   return Done{};
 }
 
+namespace {
+
+// The first `limit` of them, by actor and counter.
+DotSet first_of(const DotSet& dots, size_t limit) {
+  DotSet out;
+  for (const auto& entry : dots.entries()) {
+    for (auto run : DotSet::runs_of(entry)) {
+      if (limit == 0) return out;
+      run.last = std::min(run.last, run.first + limit - 1);
+      out.add(entry.actor, run);
+      limit -= run.last - run.first + 1;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+// What came since the start needs no look at the log: a cursor beside many erased ranges is dear.
 Result<bool, StoreError> Replica::collect_log(Partition& partition, const Clock& known_to_all, size_t limit) {
-  DotSet fresh = known_to_all;
-  fresh.subtract(partition.collected);
-  if (fresh.empty()) return false;
-  DotSet logged;
-  size_t count = 0;
-  bool more = false;
-  auto walked = walk_log(
-      partition, fresh,
-      [&](Dot dot, const TableKey&) {
-        more = count == limit;
-        if (more) return false;
-        logged.add(dot);
-        ++count;
-        return true;
-      },
-      nullptr);
-  if (!walked) return walked.error();
+  DotSet known = known_to_all;
+  known.intersect(partition.logged);
+  DotSet erased = first_of(known, limit);
+  bool more = erased != known;
+  DotSet old = known_to_all;
+  old.intersect(partition.unsearched);
+  DotSet found;
+  if (!old.empty() && !more) {
+    size_t room = limit - erased.count();
+    auto walked = walk_log(
+        partition, old,
+        [&](Dot dot, const TableKey&) {
+          more = room == 0;
+          if (more) return false;
+          found.add(dot);
+          --room;
+          return true;
+        },
+        nullptr);
+    if (!walked) return walked.error();
+    erased.join(found);
+  }
+  const DotSet searched = more ? std::move(found) : std::move(old);
   DotSet voids = partition.voids;
   voids.subtract(known_to_all);
   bool voids_done = voids != partition.voids && !more;
-  const DotSet searched = more ? logged : std::move(fresh);
-  if (!logged.empty() || voids_done) {
+  if (!erased.empty() || voids_done) {
     Edit edit(*this, partition, {});
-    edit.erase_log(std::move(logged));
+    edit.erase_log(std::move(erased));
     auto done = edit.commit();
     if (!done) return done.error();
   }
   if (voids_done) partition.voids = std::move(voids);  // told to all; persisted with the next write
-  partition.collected.join(searched);
+  partition.unsearched.subtract(searched);
   return more;
 }
 
