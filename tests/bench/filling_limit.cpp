@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "replication/codec.h"
+#include "storage/rocks_database.h"
 #include "tests/bench/filling.h"
 
 namespace covey::bench {
@@ -62,43 +63,41 @@ rocksdb::Options table_options() {
   return options;
 }
 
+// As the node that it belongs to opens it: RocksDB's own read-only way ends in an assertion.
 class Source {
  public:
   explicit Source(const std::string& path) {
-    std::vector<std::string> names;
-    check(rocksdb::DB::ListColumnFamilies({}, path, &names));
-    std::vector<rocksdb::ColumnFamilyDescriptor> columns;
-    for (const std::string& name : names) columns.emplace_back(name, rocksdb::ColumnFamilyOptions());
-    rocksdb::DB* db = nullptr;
-    check(rocksdb::DB::OpenForReadOnly({}, path, columns, &handles_, &db));
-    db_.reset(db);
-    for (size_t i = 0; i < names.size(); ++i)
-      if (names[i] == "objects") objects_ = handles_[i];
-    if (objects_ == nullptr) throw std::runtime_error("RocksDB alone: " + path + " has no objects");
-  }
-  ~Source() {
-    for (auto* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+    auto opened = Database::open({.path = path, .durability = ::covey::Durability::none});
+    check(opened);
+    database_ = std::move(*opened);
+    store_ = database_->shard();
   }
   void read(Runs& runs) {
-    rocksdb::ReadOptions options;
-    options.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> cursor(db_->NewIterator(options, objects_));
+    const auto snapshot = store_->snapshot();
+    const auto cursor = store_->cursor(Column::objects, "", "", snapshot.get());
     std::string run;
-    for (cursor->SeekToFirst(); cursor->Valid(); cursor->Next()) {
+    for (; cursor->valid(); cursor->next()) {
       Writer out(run);
-      out.bytes(cursor->key().ToStringView());
-      out.bytes(cursor->value().ToStringView());
+      out.bytes(cursor->key());
+      out.bytes(cursor->value());
       if (run.size() >= run_bytes) runs.push(std::exchange(run, {}));
     }
-    check(cursor->status());
+    if (auto error = cursor->error()) throw std::runtime_error("RocksDB alone: " + error->message);
     if (!run.empty()) runs.push(std::move(run));
     runs.push({});
   }
+  void close() {
+    store_.reset();
+    check(database_->close());
+  }
 
  private:
-  std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
-  rocksdb::ColumnFamilyHandle* objects_ = nullptr;
+  template <class Result>
+  static void check(const Result& result) {
+    if (!result.ok()) throw std::runtime_error("RocksDB alone: " + result.error().message);
+  }
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<Store> store_;
 };
 
 void write(Runs& runs, const std::filesystem::path& directory) {
@@ -153,6 +152,7 @@ EngineAlone fill_by_engine_alone(const std::filesystem::path& source,
   reader.join();
   out.seconds = seconds_since(begin);
   out.cpu_seconds = cpu_seconds() - cpu_before;
+  objects.close();
   std::filesystem::remove_all(directory / "alone");
   return out;
 }
