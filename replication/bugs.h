@@ -49,6 +49,7 @@ enum class Bug {
   sum_replaces_others,           // an increment replaces what others have added, too
   remove_covers_unseen,          // a removal from a set covers additions that it has not seen
   token_counted_twice,           // an increment whose token is known is counted again
+  filled_over_newer,             // a copy that is filled at once loses what was written to it meanwhile
   lost_forward_is_refused,       // a write that was sent on is refused, not unknown, when its connection ends
   count
 };
@@ -94,6 +95,7 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(Bug::count)> b
     "sum_replaces_others",
     "remove_covers_unseen",
     "token_counted_twice",
+    "filled_over_newer",
     "lost_forward_is_refused"};
 
 #ifdef COVEY_BUGS

@@ -121,7 +121,7 @@ bool Members::heard_lately(Now now, const NodeId& node) const {
 }
 
 void Members::set_verdict(const Verdict& verdict) {
-  if (members_.contains(verdict.node)) verdicts_[verdict.node] = verdict;
+  if (!removed_.contains(verdict.node)) verdicts_[verdict.node] = verdict;
 }
 
 Verdict Members::verdict(const NodeId& node) const {

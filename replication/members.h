@@ -46,8 +46,9 @@ class Members {
   // refuted.
   bool alive(Now now, const NodeId& node) const;
   bool linked(const NodeId& node) const;
-  // The cluster's word on it, from the failure detector. One about a node that is no member counts for
-  // nothing, and whoever is removed is forgotten: should it come back, it is judged anew.
+  // The cluster's word on it, from the failure detector, which speaks of members alone; this shard may not
+  // have met one yet. Whoever is removed is forgotten and what is still said of it ignored: should it come
+  // back, it is judged anew.
   void set_verdict(const Verdict& verdict);
   Verdict verdict(const NodeId& node) const;
 
@@ -119,7 +120,7 @@ class Members {
   std::map<NodeId, Member> members_;
   std::map<NodeId, Member> removed_;  // so that old news does not bring them back
   std::map<NodeId, Reach> reach_;
-  std::map<NodeId, Verdict> verdicts_;  // of members alone
+  std::map<NodeId, Verdict> verdicts_;  // at most FailureDetector::members_max
   std::map<NodeId, Lives> lives_;
   std::set<Actor> own_actors_;
   mutable std::map<uint32_t, uint64_t> lives_hashes_;   // by residue; forgotten when a life changes

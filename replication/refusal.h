@@ -8,14 +8,16 @@
 
 namespace covey {
 
-// Sent to peers: append only. busy: it would have, but had no room for the answer.
+// Sent to peers: append only. busy: it would have, but had no room for the answer. no_longer_known: a
+// transfer can't go on where an earlier one broke off.
 enum class Refusal : uint32_t {
   none = 0,
   disk_full = 1,
   storage_failed = 2,
   busy = 3,
   departed = 4,
-  stand_in_full = 5
+  stand_in_full = 5,
+  no_longer_known = 6
 };
 
 inline Refusal refusal_of(const StoreError& error) {
@@ -37,6 +39,8 @@ inline std::string text_of(Refusal refusal) {
       return "has left the cluster";
     case Refusal::stand_in_full:
       return "has no room to stand in";
+    case Refusal::no_longer_known:
+      return "no longer knows what has changed since";
   }
   return "refused";
 }

@@ -106,6 +106,7 @@ void Repair::ask(const NodeId& peer, PartitionId id, Pull& pull) {
   message.set_ask_back(pull.ask_back);
   message.set_records(true);
   if (pull.from.empty()) message.set_objects(pull.objects);
+  if (pull.earlier) ask_to_resume(shard_.replica.at(id), pull, message);
   for (uint64_t hash : pull.hashes) message.add_bucket_hashes(hash);
 }
 
@@ -253,6 +254,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   std::copy(message.bucket_hashes().begin(), message.bucket_hashes().end(), serve.theirs.begin());
   serve.clock = partition.clock;
   serve.voids = partition.voids;
+  if (!from_key.empty() && !serve_resumed(partition, message, serve)) return;
   serve.hashing = begin_hashing(id, from_key);
   serve.to = std::move(from_key);
   serve.told_us = now.tick_us;
@@ -280,6 +282,7 @@ void Repair::send_chunk(Now now, Serve& serve) {
   message.set_buckets(serve.differing);
   message.set_clock(encode(serve.clock));
   if (!serve.voids.empty()) message.set_voids(encode(serve.voids));
+  if (serve.since && serve.index == 1) message.set_since(encode(*serve.since));
   serve.from = serve.to;
   message.set_from(serve.from);
   const size_t objects = add_objects(serve, message);
@@ -356,7 +359,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   if (pull.hashing) return;
   if (message.refusal() != 0) {
     const bool busy = message.refusal() == static_cast<uint32_t>(Refusal::busy);
-    end_pull(at, from.name + (busy ? " is busy with other repairs" : " can't read its copy"), true);
+    const bool unknown = message.refusal() == static_cast<uint32_t>(Refusal::no_longer_known);
+    end_pull(at, from.name + (busy ? " is busy with other repairs" : " can't read its copy"), !unknown);
     return;
   }
   pull.until_us = now.tick_us + idle_after_us;
@@ -366,8 +370,9 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   Partition& partition = shard_.replica.at(id);
   CopyCheck unwanted;
   if (clock && may_fill(partition, pull, message)) pull.filling = begin_filling(partition, *clock);
+  const bool goes_on = clock && (!pull.earlier || pull.index > 0 || resume(message, *clock, pull));
   const bool applied =
-      clock && !shard_.writes_refused && message.keep() == pull.keep &&
+      goes_on && !shard_.writes_refused && message.keep() == pull.keep &&
       (pull.keep      ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
        : pull.filling ? fill_chunk(now, partition, message, *clock, *pull.filling)
        : message.records().empty() ? apply_chunk(now, partition, message, *clock, pull.earlier)
@@ -379,11 +384,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
              false);
     return;
   }
-  if (pull.earlier) {
-    if (pull.index == 0) pull.earlier->intersect(*clock);
-  } else {
-    pull.earlier = std::move(*clock);
-  }
+  if (!pull.earlier) pull.earlier = std::move(*clock);
   pull.index = message.index();
   pull.position = message.to();
   auto& next = *shard_.outbox.to(from).mutable_repair_next();
@@ -406,9 +407,7 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
   if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
   if (message.last()) {
     if (!join_end(edit, partition, message)) return false;
-    Clock seen_by_all = clock;
-    if (earlier && !bug(Bug::resumed_clock_of_the_last)) seen_by_all.intersect(*earlier);
-    edit.join_clock(seen_by_all);
+    edit.join_clock(earlier ? *earlier : clock);
   }
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());

@@ -6,7 +6,7 @@
 // snapshot and sends the objects of differing buckets in key order, chunk by chunk, each wanted by its
 // number; with the last one the asker takes over the clock of the snapshot. A chunk speaks of every key in
 // its range, also of those the sender no longer holds. A session that was interrupted goes on, with whichever
-// peer, behind the last chunk that arrived; then it takes over only what every one of its snapshots had seen.
+// peer has all that the first one had, behind the last chunk that arrived (repair_resume.cpp).
 //
 // A copy with hardly any objects is sent all, and has them at the end, all at once (repair_fill.cpp).
 //
@@ -110,7 +110,9 @@ class Repair {
     std::string prefix;    // of all its storage keys
     std::string key;       // of the one that is read
     ObjectView object;
-    DotSet beyond;             // dots of their versions that the clock lacks
+    DotSet beyond;  // dots of their versions that the clock lacks
+    // Of the sessions that went on: the storage key behind which each began, and its snapshot's clock.
+    std::vector<std::pair<std::string, Clock>> later;
     std::set<TableKey> known;  // keys of versions whose dots this copy knew: it may have seen them replaced
   };
   struct Pull {
@@ -124,14 +126,14 @@ class Repair {
     uint64_t index = 0;
     std::string from;              // storage key behind which it began
     std::string position;          // storage key up to which chunks have come
-    std::optional<Clock> earlier;  // that of all snapshots of the sessions that it goes on with
+    std::optional<Clock> earlier;  // what may be taken over at the end
     std::unique_ptr<Filling> filling;
     uint64_t objects = 0;  // of this copy, as far as they are spoken of
     uint64_t until_us = 0;
   };
   struct Interrupted {
     std::string position;
-    Clock clock;  // that the snapshots up to there had in common
+    Clock clock;  // that may be taken over for what has come
     std::unique_ptr<Filling> filling;
   };
   struct Serve {
@@ -147,8 +149,9 @@ class Repair {
     std::string differing;  // bits
     Clock clock;            // of the snapshot
     DotSet voids;
-    uint64_t index = 0;    // of the chunk told last, from 1
-    std::string from, to;  // its range
+    std::optional<DotSet> since;  // RepairChunk.since
+    uint64_t index = 0;           // of the chunk told last, from 1
+    std::string from, to;         // its range
     bool last = false;
     std::deque<size_t> ahead;  // sizes of those told that the asker has not said to have
     size_t ahead_bytes = 0;
@@ -182,6 +185,10 @@ class Repair {
                      const std::optional<Clock>& earlier);
   // The voids that come with the last chunk.
   bool join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message);
+  // Of a session that goes on behind an earlier one (repair_resume.cpp).
+  void ask_to_resume(const Partition& partition, const Pull& pull, peer::RepairOpen& message) const;
+  bool serve_resumed(const Partition& partition, const peer::RepairOpen& message, Serve& serve);
+  bool resume(const peer::RepairChunk& message, const Clock& clock, Pull& pull);
   bool may_fill(const Partition& partition, const Pull& pull, const peer::RepairChunk& message) const;
   std::unique_ptr<Filling> begin_filling(Partition& partition, const Clock& clock);
   bool fill_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,

@@ -157,6 +157,7 @@ bool Repair::end_filling(Partition& partition, const peer::RepairChunk& message,
   cursor.reset();
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
   for (const TableKey& key : here) {
+    if (bug(Bug::filled_over_newer)) break;
     if (!merge_loaded(edit, key, filling)) return false;
   }
   if (!join_end(edit, partition, message)) return false;
@@ -188,7 +189,11 @@ bool Repair::merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& fil
   } else if (bug(Bug::repair_skips_absent_keys)) {
     return true;
   }
-  Object theirs = fill(std::move(*object), filling.clock);
+  const Clock* clock = &filling.clock;
+  for (const auto& [from, later] : filling.later) {
+    if (!*bytes && at > from) clock = &later;
+  }
+  Object theirs = fill(std::move(*object), *clock);
   for (const Version& version : theirs.versions) theirs.context.add(version.dot);
   auto merged = shard_.replica.merge_into(edit, key, theirs, {});
   if (!merged) shard_.store_failed(merged.error());
