@@ -30,8 +30,15 @@ void World::heal(Machine& machine) {
   set_clock_right(machine);
 }
 
-void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us) {
+void World::converge_group(std::vector<size_t> members, uint64_t limit_us) {
   note("faults end for a part of the nodes");
+  const auto staying =
+      std::find_if(machines_.begin(), machines_.end(), [&](const Machine& one) { return stays(one); });
+  // Who has not joined or is gone has no part in it, and somebody has to take writes.
+  std::erase_if(members, [&](size_t member) { return !in_cluster(machines_[member]); });
+  if (std::none_of(members.begin(), members.end(), [&](size_t member) { return stays(machines_[member]); }))
+    members.push_back(staying->index);
+  apart_ = {members.begin(), members.end()};
   rules = {};
   sync_rules = {};
   auto in_group = [&](const Machine& machine) {
@@ -75,6 +82,8 @@ void World::converge_group(const std::vector<size_t>& members, uint64_t limit_us
   if (why)
     fail("who is alive is not known " + duration_text(judged_within_us) + " after all faults ended: " + *why);
   totals.add("sometimes: a part of the nodes converged alone");
+  if (setup_.members != 0)
+    totals.add("sometimes: a part of the nodes converged alone while members come and go");
   note("a part of the nodes has converged");
 }
 
@@ -96,16 +105,17 @@ std::optional<std::string> World::misjudged(const std::vector<bool>& running) {
   return std::nullopt;
 }
 
-// The first partition on whose clock its owners among these nodes don't agree.
+// The first partition on whose clock those of these nodes that own it, or are to, don't agree.
 std::optional<std::string> World::group_differs(const std::vector<size_t>& members) {
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     std::optional<PartitionView> first;
     for (size_t member : members) {
       Machine& machine = machines_[member];
+      if (!in_cluster(machine)) continue;  // it has left meanwhile
       if (!machine.up) return machine.id.name + " is down";
       ShardState& shard = machine.shards[p % machine.shards.size()];
       PartitionView view = shard.core->partition(now(machine), PartitionId{p});
-      if (!view.owned) continue;
+      if (!view.kept) continue;
       if (first && first->clock != view.clock) {
         return "clocks differ at " + machine.id.name + ", partition " + std::to_string(p);
       }
@@ -116,6 +126,7 @@ std::optional<std::string> World::group_differs(const std::vector<size_t>& membe
 }
 
 void World::heal_everything() {
+  apart_.clear();
   note("all faults end");
   rules = {};
   sync_rules = {};

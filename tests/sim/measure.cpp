@@ -34,10 +34,11 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::restored_is_ready, 0},          {Bug::log_sync_forgotten, 200},
                             {Bug::damage_is_dropped, 600},        {Bug::feed_forgets_erased, 5},
                             {Bug::changes_not_announced, 20},     {Bug::refutation_keeps_incarnation, 20},
-                            {Bug::suspicion_never_ends, 100},     {Bug::moving_counts_owners_alone, 0},
-                            {Bug::ready_before_filled, 800},      {Bug::resumed_clock_of_the_last, 0},
+                            {Bug::suspicion_never_ends, 100},     {Bug::moving_counts_owners_alone, 100},
+                            {Bug::ready_before_filled, 800},      {Bug::resumed_clock_of_the_last, 200},
                             {Bug::sum_replaces_others, 20},       {Bug::remove_covers_unseen, 100},
-                            {Bug::token_counted_twice, 50},       {Bug::lost_forward_is_refused, 50}};
+                            {Bug::token_counted_twice, 50},       {Bug::lost_forward_is_refused, 50},
+                            {Bug::filled_over_newer, 300}};
 
 size_t limit_of(Bug which) {
   for (const Limit& limit : limits) {

@@ -22,9 +22,12 @@ void World::members_changed() {
 
 Machine& World::serving(const std::string& name) {
   Machine& asked = machine(name);
-  if (in_cluster(asked)) return asked;
-  auto other =
-      std::find_if(machines_.begin(), machines_.end(), [&](const Machine& one) { return stays(one); });
+  // One that leaves is no stand-in: a part of the nodes need not have an owner that would take its requests.
+  const bool apart = !apart_.empty();
+  if (apart ? stays(asked) : in_cluster(asked)) return asked;
+  auto other = std::find_if(machines_.begin(), machines_.end(), [&](const Machine& one) {
+    return stays(one) && (!apart || apart_.contains(one.index));
+  });
   return other == machines_.end() ? asked : *other;
 }
 

@@ -44,7 +44,7 @@ void World::tell_link(size_t node, size_t peer, bool up) {
     for (ShardState& shard : machine.shards) {
       const auto tell = [&](Core& core, Now time) { core.link(time, machines_[peer].id, up); };
       // Requests of the pass may be on their way to that peer and not have left.
-      up ? input(machine, shard, tell) : input_of_pass(machine, shard, tell);
+      up ? input(machine, shard, tell) : input_at_once(machine, shard, tell);
     }
   });
 }

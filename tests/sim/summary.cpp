@@ -42,6 +42,7 @@ const std::vector<std::string>& must_happen() {
       "sometimes: there was no room for a request or its answer",
       "sometimes: a store could not go on",
       "sometimes: a damaged disk was set aside",
+      "sometimes: a part of the nodes converged alone while members come and go",
       "sometimes: a member was asked to ping another",
       "sometimes: a suspicion was refuted",
       "sometimes: a member was taken for dead"};

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,9 +100,8 @@ class World {
   void heal_everything();
   void converge(uint64_t limit_us);
   // Ends all faults of these nodes and of the links among them, cuts them off from the others, and waits
-  // until they agree on every partition of which they are owners: who can talk must become equal, whoever is
-  // missing.
-  void converge_group(const std::vector<size_t>& members, uint64_t limit_us);
+  // until they agree on every partition that they keep: who can talk must become equal, whoever is missing.
+  void converge_group(std::vector<size_t> members, uint64_t limit_us);
   // nullopt: all owners are equal and nothing is left over.
   std::optional<std::string> not_converged();
 
@@ -239,6 +239,7 @@ class World {
   uint64_t digest_ = 0;
   uint64_t steps_ = 0;
   uint64_t settled_looked_us_ = 0;
+  std::set<size_t> apart_;  // the machines of the last converge_group(), until all faults end
 };
 
 template <class Action>
