@@ -10,14 +10,7 @@ using State = CopyCheck::State;
 constexpr uint32_t tries_max = 20;
 constexpr uint64_t pause_us = 500'000;  // between two tries
 
-bool is_open(State state) { return state == State::waiting || state == State::running; }
-
 }  // namespace
-
-bool Scrub::running() const {
-  return std::any_of(tasks_.begin(), tasks_.end(),
-                     [](const Task& task) { return is_open(task.check.state); });
-}
 
 std::vector<CopyCheck> Scrub::checks() const {
   std::vector<CopyCheck> out;
@@ -25,26 +18,34 @@ std::vector<CopyCheck> Scrub::checks() const {
   return out;
 }
 
-Scrub::Task* Scrub::find(PartitionId partition, const NodeId& with) {
-  auto at = std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) {
-    return task.check.partition == partition && task.check.with == with;
-  });
-  return at == tasks_.end() ? nullptr : &*at;
+size_t Scrub::add(PartitionId partition, const NodeId& with, bool ask_back) {
+  const size_t index = tasks_.size();
+  tasks_.push_back({.check = {.partition = partition, .with = with}, .ask_back = ask_back});
+  index_[{partition, with}] = index;
+  return index;
+}
+
+void Scrub::wait(size_t index, uint64_t not_before_us) {
+  Task& task = tasks_[index];
+  waiting_.erase({task.not_before_us, index});
+  task.check.state = State::waiting;
+  task.not_before_us = not_before_us;
+  waiting_.insert({not_before_us, index});
 }
 
 bool Scrub::start(const std::set<NodeId>& except) {
   if (running()) return false;
   tasks_.clear();
+  index_.clear();
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     if (!shard_.keeps(id)) continue;
     const size_t before = tasks_.size();
     for (const NodeId& keeper : shard_.members.keepers(id)) {
       if (shard_.members.is_self(keeper) || except.contains(keeper)) continue;
-      tasks_.push_back({.check = {.partition = id, .with = keeper}, .ask_back = true});
+      wait(add(id, keeper, true), 0);
     }
-    if (tasks_.size() == before) tasks_.push_back({.check = {.partition = id}});
+    if (tasks_.size() == before) wait(add(id, {}, false), 0);
   }
-  any_open_ = true;
   return true;
 }
 
@@ -55,47 +56,58 @@ void Scrub::tick(Now now) {
 
 void Scrub::take_results(Now now) {
   for (CopyCheck& check : repair_.take_checked()) {
-    Task* task = find(check.partition, check.with);
-    if (task == nullptr) continue;
-    task->check = std::move(check);
-    if (task->check.state != State::failed || ++task->tries >= tries_max) continue;
-    task->check.state = State::waiting;
-    any_open_ = true;
-    task->not_before_us = now.tick_us + pause_us;
+    auto found = index_.find({check.partition, check.with});
+    if (found == index_.end()) continue;
+    Task& task = tasks_[found->second];
+    COVEY_ASSERT(task.check.state == State::running);
+    --running_;
+    task.check = std::move(check);
+    if (task.check.state == State::failed && ++task.tries < tries_max)
+      wait(found->second, now.tick_us + pause_us);
   }
   for (const auto& [partition, peer] : repair_.take_asked_back()) {
     if (!shard_.keeps(partition) || !shard_.members.keeps(peer, partition)) continue;
-    Task* task = find(partition, peer);
-    if (task == nullptr) task = &tasks_.emplace_back();
-    if (task->check.state == State::running) continue;
-    *task = {.check = {.partition = partition, .with = peer}};
-    any_open_ = true;
+    auto found = index_.find({partition, peer});
+    const size_t index = found == index_.end() ? add(partition, peer, false) : found->second;
+    Task& task = tasks_[index];
+    if (task.check.state == State::running) continue;
+    task.check = {.partition = partition, .with = peer};
+    task.ask_back = false;
+    task.tries = 0;
+    wait(index, 0);
   }
 }
 
+void Scrub::begin(Now now, size_t index) {
+  Task& task = tasks_[index];
+  CopyCheck& check = task.check;
+  const bool alone = check.with.name.empty();
+  const bool kept =
+      shard_.keeps(check.partition) && (alone || shard_.members.keeps(check.with, check.partition));
+  const bool reachable = alone || shard_.members.alive(now, check.with);
+  if (!kept || !reachable) {
+    check.reason = kept ? check.with.name + " does not answer" : "the partition moves to other nodes";
+    if (kept && ++task.tries < tries_max) return wait(index, now.tick_us + pause_us);
+    waiting_.erase({task.not_before_us, index});
+    check.state = State::failed;
+    return;
+  }
+  const Repair::Kind kind{.keep = true, .ask_back = task.ask_back, .check = true};
+  if (!repair_.open(now, check.with, shard_.replica.at(check.partition), kind)) return;  // it waits on
+  waiting_.erase({task.not_before_us, index});
+  ++running_;
+  check.state = State::running;
+  check.reason.clear();
+}
+
+// Those that can't begin, since their partition is at it already, are few: a session at most for each of
+// Repair::pulls_max, with a partition's other keepers.
 void Scrub::begin_next(Now now) {
-  if (!any_open_) return;
-  any_open_ = false;
-  for (Task& task : tasks_) {
-    CopyCheck& check = task.check;
-    if (check.state != State::waiting) continue;
-    any_open_ = true;
-    if (!repair_.has_room()) return;
-    if (now.tick_us < task.not_before_us) continue;
-    const bool alone = check.with.name.empty();
-    const bool kept =
-        shard_.keeps(check.partition) && (alone || shard_.members.keeps(check.with, check.partition));
-    const bool reachable = alone || shard_.members.alive(now, check.with);
-    if (!kept || !reachable) {
-      check.reason = kept ? check.with.name + " does not answer" : "the partition moves to other nodes";
-      if (!kept || ++task.tries >= tries_max) check.state = State::failed;
-      task.not_before_us = now.tick_us + pause_us;
-      continue;
-    }
-    const Repair::Kind kind{.keep = true, .ask_back = task.ask_back, .check = true};
-    if (!repair_.open(now, check.with, shard_.replica.at(check.partition), kind)) continue;
-    check.state = State::running;
-    check.reason.clear();
+  for (auto at = waiting_.begin(); at != waiting_.end() && repair_.has_room();) {
+    const auto [not_before_us, index] = *at;
+    if (not_before_us > now.tick_us) return;
+    ++at;
+    begin(now, index);
   }
 }
 

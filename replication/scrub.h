@@ -3,7 +3,9 @@
 // with them; this reads what is stored.
 #pragma once
 
+#include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "replication/repair.h"
@@ -19,7 +21,7 @@ class Scrub {
   bool start(const std::set<NodeId>& except);
   void tick(Now now);
 
-  bool running() const;
+  bool running() const { return !waiting_.empty() || running_ > 0; }
   std::vector<CopyCheck> checks() const;
 
  private:
@@ -29,7 +31,9 @@ class Scrub {
     uint32_t tries = 0;
     uint64_t not_before_us = 0;
   };
-  Task* find(PartitionId partition, const NodeId& with);
+  size_t add(PartitionId partition, const NodeId& with, bool ask_back);
+  void wait(size_t index, uint64_t not_before_us);
+  void begin(Now now, size_t index);
   void take_results(Now now);
   void begin_next(Now now);
 
@@ -37,7 +41,9 @@ class Scrub {
   Repair& repair_;
   // At most one for each pair of a partition and a keeper.
   std::vector<Task> tasks_;
-  bool any_open_ = false;  // may be: some are waiting
+  std::map<std::pair<PartitionId, NodeId>, size_t> index_;  // where in tasks_
+  std::set<std::pair<uint64_t, size_t>> waiting_;           // (not before, where), of those that wait
+  size_t running_ = 0;
 };
 
 }  // namespace covey

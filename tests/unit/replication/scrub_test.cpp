@@ -117,6 +117,25 @@ TEST_CASE("what is deleted while copies are compared stays deleted", "[repair]")
   }
 }
 
+TEST_CASE("a keeper that is away for a while is waited for, and the others' copies are compared meanwhile",
+          "[repair]") {
+  test::SmallCluster cluster(3, 3, 64);
+  for (int i = 0; i < 200; ++i) cluster.put("n1", "k" + std::to_string(i), "v", {}, "all");
+  cluster.wait_ms(5'000);
+  cluster.isolate("n3");
+  cluster.wait_ms(2'000);
+  REQUIRE(cluster.core("n1").check_copies({}));
+  CHECK_FALSE(cluster.core("n1").check_copies({}));
+  cluster.wait_ms(5'000);
+  CHECK(cluster.core("n1").checking_copies());
+  CHECK(count(cluster.core("n1").copy_checks(), State::equal) == 64);
+  CHECK(count(cluster.core("n1").copy_checks(), State::waiting) == 64);
+  cluster.heal();
+  for (int i = 0; i < 3000 && cluster.core("n1").checking_copies(); ++i) cluster.wait_ms(10);
+  CHECK(count(cluster.core("n1").copy_checks(), State::equal) == 2 * 64);
+  CHECK(cluster.core("n1").check_copies({}));
+}
+
 TEST_CASE("a copy whose other keeper does not answer is told, and a single node reads its own", "[repair]") {
   test::SmallCluster cluster(3);
   cluster.put("n1", "k", "v", {}, "all");
