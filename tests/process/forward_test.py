@@ -16,6 +16,8 @@ class Forward(harness.ClusterTest):
     def begin(self, **settings):
         """A cluster, a key that n1 does not own, and the owner that n1 sends its writes to: the first of them."""
         cluster = self.start_cluster(4, **settings)
+        settled = lambda: not any(p["filling"] for node in cluster for p in node.client.cluster()["ring"])
+        wait_until(settled, what="no partition to move any more")
         key = cluster.key_with(lambda owners: "n1" not in owners)
         target = cluster.owners(key)[0]
 
