@@ -160,6 +160,8 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   }
 }
 
+void Core::link(Now now, const NodeId& peer, bool up) { link(now, peer, up, {}); }
+
 void Core::link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent) {
   parts_->coordinator.write_staged();
   parts_->shard.members.link(now, peer, up);

@@ -235,8 +235,9 @@ class Core {
   // A message from the peer that this link was authenticated for. Malformed ones are counted and dropped.
   void receive(Now now, const NodeId& from, const peer::Envelope& message);
   // A connection to the peer stands or was lost. Silence has the same effect, later. `unsent`: of the
-  // messages of earlier drains those that have certainly not left this node, and won't.
-  void link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent = {});
+  // messages of earlier drains those that have certainly not left this node, and won't; none if not given.
+  void link(Now now, const NodeId& peer, bool up);
+  void link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent);
   // A message of the last drain() was not sent for lack of room, and won't be.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   // A member that was met, as it told of itself.

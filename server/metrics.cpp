@@ -217,6 +217,8 @@ void print_peers_and_storage(Printer& print, const Metrics& metrics, const NodeM
   print.gauge("covey_peer_links", "Connections to peers that stand, over all shards.", metrics.peer_links_up);
   print.counter("covey_peer_connects_total", "Connections to peers that were made.", metrics.peer_connects);
   print.counter("covey_peer_losses_total", "Connections to peers that were lost.", metrics.peer_losses);
+  print.counter("covey_peer_pauses_cut_total",
+                "Peers dialed before their time because they had shown themselves.", metrics.peer_pauses_cut);
   print.counter("covey_peer_bad_frames_total", "Frames with a wrong length, checksum or content.",
                 metrics.peer_frames_bad);
   print.counter("covey_peer_refused_handshakes_total", "Peers that were refused.",
@@ -326,6 +328,7 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::peer_handshakes_refused,
                                                   &Metrics::peer_connects,
                                                   &Metrics::peer_losses,
+                                                  &Metrics::peer_pauses_cut,
                                                   &Metrics::store_errors,
                                                   &Metrics::aggregate_replicas_differ,
                                                   &Metrics::operations_in_flight,

@@ -50,6 +50,7 @@ struct Metrics {
   uint64_t peer_messages_in = 0, peer_bytes_in = 0, peer_messages_out = 0, peer_bytes_out = 0;
   uint64_t peer_messages_dropped_full = 0, peer_messages_dropped_unlinked = 0;
   uint64_t peer_frames_bad = 0, peer_handshakes_refused = 0, peer_connects = 0, peer_losses = 0;
+  uint64_t peer_pauses_cut = 0;  // before dialing again, since the peer has shown itself
   uint64_t store_errors = 0;
   uint64_t aggregate_replicas_differ = 0;  // partitions
   Histogram durable_wait;  // from a write's Lsn to the word that it is durable: the time of a shared sync

@@ -149,7 +149,7 @@ bool PeerLink::accept(const Introduction& theirs) {
   writing_bytes_ = 0;
   ++shard_.metrics().peer_connects;
   if (shard_.index() == 0) spdlog::info("peer connected peer={} address={}", node_->name, address_);
-  shard_.link(*node_, true);
+  shard_.link(*node_, true, {});
   return true;
 }
 
@@ -272,6 +272,10 @@ void PeerLinks::members_changed() {
     by_node_.emplace(member.node, link);
     link->start();
   }
+}
+
+void PeerLink::hurry() {
+  if (pause_.cancel() > 0) ++shard_.metrics().peer_pauses_cut;
 }
 
 void PeerLinks::hurry(const NodeId& node) {

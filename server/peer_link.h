@@ -31,7 +31,7 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   void start();
   void stop();
   // The node has shown that it is there: it is dialed now, if it was to be dialed later.
-  void hurry() { pause_.cancel(); }
+  void hurry();
   // false: there is no room for it. Where the link is down, which the core knows, it is dropped without a
   // word.
   bool send(const peer::Envelope& message);

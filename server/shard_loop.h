@@ -71,8 +71,8 @@ class ShardLoop {
 
   // A message of a peer that some shard's connection received: goes to the shard or shards that it concerns.
   void dispatch(const NodeId& from, std::shared_ptr<const peer::Envelope> message);
-  void met(const Member& member);                                                 // tells all shards
-  void link(const NodeId& peer, bool up, std::vector<Output::Send> unsent = {});  // as the core's
+  void met(const Member& member);                                            // tells all shards
+  void link(const NodeId& peer, bool up, std::vector<Output::Send> unsent);  // as the core's
 
   // nullptr: no such table.
   const TableDefinition* table(std::string_view name) const;
