@@ -118,9 +118,11 @@ std::set<TableKey> World::observe_change(Machine& machine, ShardState& shard,
           totals.add("sometimes: a hole without a write was closed");
           continue;
         }
-        oracle_.learned(machine.index, *event, false);
+        // A pass that takes its time may have been synced while it lasted.
+        const bool on_disk = change.lsn <= shard.disk->synced();
+        oracle_.learned(machine.index, *event, on_disk);
         learned.insert(event->key);
-        shard.pending.push_back({change.lsn, event->id});
+        if (!on_disk) shard.pending.push_back({change.lsn, event->id});
       }
     }
   }
