@@ -24,12 +24,12 @@ struct CoveyOptions {
   bool columns = false;  // the table declares "x" as float64 and "n" as int64
 };
 
-// A cluster whose every node holds every key (replicas = nodes), with a table "bench" in which the last write
+// A cluster whose every node holds every key (replicas = nodes), with a table in which the last write
 // wins: what a redis SET does.
 class CoveyCluster {
  public:
   CoveyCluster(const CoveyOptions& options, const std::filesystem::path& directory);
-  static constexpr const char* table = "bench";
+  static constexpr const char* table = "default";  // so that redis-benchmark writes the same keys
   static constexpr uint32_t partitions = 64;
 
   void start(size_t node);  // waits until it is ready; the seconds of that are in ready_seconds()
