@@ -26,11 +26,6 @@ struct FileEvents {
   std::function<void(const std::string& what)> damaged;  // bytes of a table, met by a compaction
 };
 
-// Keys of this size are put into the column's memtable with hints; 0: none are. A range must not begin with
-// such a key: RocksDB 7.8 keeps hints for entries and for erased ranges in one place, though they are two
-// lists, and a hint of the wrong one ends the process or worse.
-size_t hinted_key_bytes(Column column);
-
 RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events);
 
 }  // namespace covey

@@ -162,9 +162,6 @@ std::optional<StoreError> RocksStore::add(const StoreBatch::Operation& operation
     status = writes.Put(column, operation.key, *operation.value);
   } else if (operation.range_end.empty()) {
     status = writes.Delete(column, operation.key);
-  } else if (operation.key.size() == hinted_key_bytes(operation.column)) {
-    status = writes.Delete(column, operation.key);
-    if (status.ok()) status = writes.DeleteRange(column, operation.key + '\0', operation.range_end);
   } else {
     status = writes.DeleteRange(column, operation.key, operation.range_end);
   }
