@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <tuple>
 
 #include "replication/result.h"
 
@@ -90,10 +91,30 @@ struct EntryTree::Node {
     const size_t low = first_at_least(marks, begin(), count, mark);
     // What is inserted is newer than its equals and goes before them.
     if (low == count || marks[low] != mark || !less(key_of_entry(keys[low]), key)) return low;
-    const auto* high = std::upper_bound(marks + low, marks + count, mark);
-    const auto* at = std::partition_point(keys + low + 1, keys + (high - marks),
-                                          [&](const char* entry) { return less(key_of_entry(entry), key); });
-    return static_cast<size_t>(at - keys);
+    const auto* high = keys + (std::upper_bound(marks + low, marks + count, mark) - marks);
+    const auto below = [&](const char* entry) { return less(key_of_entry(entry), key); };
+    if (below(high[-1])) return static_cast<size_t>(high - keys);
+    return static_cast<size_t>(std::partition_point(keys + low + 1, high - 1, below) - keys);
+  }
+
+  // All that a search in it reads, at once instead of one after the other.
+  void fetch() const {
+    for (size_t i = 0; i < node_entries; i += 64 / sizeof(uint64_t)) __builtin_prefetch(marks + i);
+    __builtin_prefetch(this);
+  }
+
+  // Where it is best cut in two: about the middle, where what the keys on both sides share is the least, so
+  // that each part's keys share more. ("Interval" of splits: Bayer, Unterauer, "Prefix B-Trees", 1977.)
+  size_t cut() const {
+    size_t best = node_entries / 2;
+    int shares = 65;
+    for (size_t step = 0; step < node_entries / 4; ++step) {
+      for (const size_t at : {node_entries / 2 + step, node_entries / 2 - step}) {
+        const int bytes = std::countl_zero(marks[at - 1] ^ marks[at]) / 8;
+        if (bytes < shares) std::tie(best, shares) = std::pair(at, bytes);
+      }
+    }
+    return best;
   }
 
   // Looks at the entry only if its mark is the same: it is likely not to be in the processor's cache.
@@ -188,6 +209,7 @@ bool EntryTree::insert(const char* entry) {
     const size_t child = inner->find(key) - 1;
     path[steps++] = {inner, child};
     node = inner->children[child];
+    node->fetch();
   }
   auto& leaf = *static_cast<Leaf*>(node);
   const size_t at = leaf.find(key);
@@ -205,7 +227,7 @@ bool EntryTree::insert(const char* entry) {
 // At an end what comes next is likely to go there, too: so what is there stays together.
 EntryTree::Leaf* EntryTree::split(Leaf& leaf, size_t at, const char* entry, const EntryKey& key) {
   Leaf* right = make<Leaf>(0);
-  const size_t cut = at == 0 || at == node_entries ? at : node_entries / 2;
+  const size_t cut = at == 0 || at == node_entries ? at : leaf.cut();
   leaf.move_to(*right, cut);
   right->previous = &leaf;
   right->next = std::exchange(leaf.next, right);
@@ -227,7 +249,7 @@ void EntryTree::add_child(Step* path, size_t steps, const char* separator, Node*
     if (at == node_entries) {
       right->put_child(0, separator, child);
     } else {
-      const size_t cut = node_entries / 2;
+      const size_t cut = node.cut();
       std::copy(node.children + cut, node.children + node_entries, right->children);
       node.move_to(*right, cut);
       at > cut ? right->put_child(at - cut, separator, child) : node.put_child(at, separator, child);
@@ -247,7 +269,10 @@ void EntryTree::add_child(Step* path, size_t steps, const char* separator, Node*
 EntryTree::Place EntryTree::place_of(const EntryKey& key) const {
   if (root_ == nullptr) return {nullptr, 0};
   const Node* node = root_;
-  while (node->level > 0) node = static_cast<const Inner*>(node)->children[node->find(key) - 1];
+  while (node->level > 0) {
+    node = static_cast<const Inner*>(node)->children[node->find(key) - 1];
+    node->fetch();
+  }
   const auto* leaf = static_cast<const Leaf*>(node);
   const size_t at = leaf->find(key);
   if (at < leaf->count) return {leaf, at};

@@ -19,6 +19,7 @@ namespace {
 using rocksdb::Slice;
 
 constexpr size_t node_alignment = 64;
+constexpr size_t ahead = 6;
 
 std::string_view view(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -104,6 +105,8 @@ class Cursor : public rocksdb::MemTableRep::Iterator {
   void Next() override {
     if (window_.at + 1 < window_.size) {
       ++window_.at;
+      // Who walks on reads them soon; they lie anywhere in memory.
+      if (window_.at + ahead < window_.size) __builtin_prefetch(window_.entries[window_.at + ahead]);
       return;
     }
     const EntryKey from = key_of_entry(key());
