@@ -71,9 +71,14 @@ void Core::tick(Now now) {
   if (!parts_->shard.writes_refused) parts_->tables.tick(now);
 }
 
-void Core::durable(Now) {
+void Core::durable(Now now) {
   parts_->shard.outbox.release(parts_->shard.store.durable());
   parts_->coordinator.durable();
+  if (!parts_->repair.has_arrived()) return;
+  parts_->coordinator.write_staged();
+  parts_->repair.take_in_written();
+  parts_->gossip.tell_filled();
+  parts_->upkeep.go_on(now);
 }
 
 void Core::request(Now now, RequestId id, Request request) {

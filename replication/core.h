@@ -230,7 +230,7 @@ class Core {
                                                const std::vector<Member>& members);
 
   void tick(Now now);     // call at least every 10 ms of tick time
-  void durable(Now now);  // the store's durable() may have risen
+  void durable(Now now);  // the store's durable() may have risen, or a load of it become ready
   void request(Now now, RequestId id, Request request);
   // A message from the peer that this link was authenticated for. Malformed ones are counted and dropped.
   void receive(Now now, const NodeId& from, const peer::Envelope& message);

@@ -1,6 +1,10 @@
 #include "replication/hash.h"
 
+#define XXH_STATIC_LINKING_ONLY  // for a state of ours
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same hashes by what the processor has of AVX
+#endif
 
 #include <bit>
 #include <cstring>
@@ -11,6 +15,15 @@ namespace covey {
 
 uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+uint64_t hash_bytes(std::string_view first, std::string_view second, uint64_t seed) {
+  XXH3_state_t state;
+  XXH3_INITSTATE(&state);
+  XXH3_64bits_reset_withSeed(&state, seed);
+  XXH3_64bits_update(&state, first.data(), first.size());
+  XXH3_64bits_update(&state, second.data(), second.size());
+  return XXH3_64bits_digest(&state);
 }
 
 uint64_t hash_pair(uint64_t a, uint64_t b) {

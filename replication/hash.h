@@ -7,7 +7,8 @@
 namespace covey {
 
 uint64_t hash_bytes(std::string_view bytes, uint64_t seed);
-uint64_t hash_pair(uint64_t a, uint64_t b);  // order matters
+uint64_t hash_bytes(std::string_view first, std::string_view second, uint64_t seed);  // as of both in one
+uint64_t hash_pair(uint64_t a, uint64_t b);                                           // order matters
 
 // A keyed tag over bytes (SipHash-2-4; Aumasson and Bernstein, 2012): who does not know the key can't make
 // one.

@@ -157,10 +157,19 @@ void Repair::tick(Now now) {
   send_due(now);
 }
 
+Repair::Pulls::iterator Repair::finish_pull(Pulls::iterator at) {
+  const auto& [id, pull] = *at;
+  Partition& partition = shard_.replica.at(id);
+  ++shard_.stats.repairs_finished;
+  if (!pull.keep) partition.unlogged.erase(pull.peer);
+  if (!pull.keep && !partition.ready) filled_.emplace_back(id, pull.peer);
+  return end_pull(at, "", false);
+}
+
 void Repair::tick_pulls(Now now) {
   for (auto at = pulls_.begin(); at != pulls_.end();) {
     const Pull& pull = at->second;
-    if (now.tick_us > pull.until_us) {
+    if (now.tick_us > pull.until_us && !pull.arrived()) {
       at = end_pull(at, pull.peer.name + " has not answered", true);
     } else {
       at = pull.hashing ? hash_on(now, at) : std::next(at);
@@ -315,6 +324,7 @@ size_t Repair::add_objects(Serve& serve, peer::RepairChunk& message) {
   size_t objects = 0;
   ItemKeys keys_told;
   std::string* records = serve.as_records ? message.mutable_records() : nullptr;
+  if (records != nullptr && cursor.valid()) records->reserve(bytes_max + cursor.value().size());
   for (size_t keys = 0; cursor.valid() && bytes < bytes_max && keys < slice_keys; cursor.next(), ++keys) {
     serve.to = cursor.key();
     if (records != nullptr) {
@@ -356,7 +366,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   auto at = pulls_.find(id);
   if (at == pulls_.end() || at->second.peer != from || at->second.session != message.session()) return;
   Pull& pull = at->second;
-  if (pull.hashing) return;
+  if (pull.hashing || pull.arrived()) return;
   if (message.refusal() != 0) {
     const bool busy = message.refusal() == static_cast<uint32_t>(Refusal::busy);
     const bool unknown = message.refusal() == static_cast<uint32_t>(Refusal::no_longer_known);
@@ -392,10 +402,15 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
   next.set_session(message.session());
   next.set_index(message.index() + 1);
   if (!message.last()) return;
-  ++shard_.stats.repairs_finished;
-  if (!message.keep()) partition.unlogged.erase(from);
-  if (!message.keep() && !partition.ready) filled_.emplace_back(id, from);
-  end_pull(at, "", false);
+  if (!pull.filling) {
+    finish_pull(at);
+    return;
+  }
+  pull.filling->arrived = true;
+  pull.filling->voids = message.voids();
+  pull.filling->load.objects->end();
+  ended_ = finished_ = true;  // so far that another may begin
+  take_in_written();
 }
 
 bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
@@ -406,20 +421,12 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
   if (!merge_items(now, edit, message.items(), clock)) return false;
   if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
   if (message.last()) {
-    if (!join_end(edit, partition, message)) return false;
+    if (!join_end(edit, partition, message.voids())) return false;
     edit.join_clock(earlier ? *earlier : clock);
   }
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());
   return done.ok();
-}
-
-bool Repair::join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message) {
-  auto voids = message.voids().empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(message.voids());
-  if (!voids) return false;
-  auto added = lives_.add_voids(edit, partition, *voids);
-  if (!added) shard_.store_failed(added.error());
-  return added.ok();
 }
 
 // Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's

@@ -36,7 +36,8 @@ namespace covey {
 
 constexpr uint32_t repair_buckets = 256;
 constexpr size_t pulls_max = 2;                 // of a shard at once
-constexpr size_t chunks_ahead_max = 4;          // about so many, of CoreOptions::message_bytes_max
+constexpr size_t arrived_max = 2;               // and so many of which everything has come
+constexpr size_t chunks_ahead_max = 12;         // about so many, of CoreOptions::message_bytes_max
 constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
 
 // The keys of a list of items, of which each names its table only if the one before has another.
@@ -71,6 +72,10 @@ class Repair {
   // The copy was dropped, or is ready: what has arrived is no more, or of no use.
   void forget(Partition& partition);
   void tick(Now now);
+  // Copies of which everything has come, and that the store has to write first.
+  bool has_arrived() const;
+  // Those of them that are written are taken in.
+  void take_in_written();
 
   void receive(Now now, const NodeId& from, const peer::RepairOpen& message);
   void receive(Now now, const NodeId& from, const peer::RepairNext& message);
@@ -81,7 +86,7 @@ class Repair {
   template <class Items>
   bool merge_items(Now now, Replica::Edit& edit, const Items& items, const DotSet& base);
 
-  bool has_room() const { return pulls_.size() < pulls_max; }
+  bool has_room() const;
   std::vector<CopyCheck> take_checked() { return std::exchange(checked_, {}); }
   // Partitions whose copies differ from a peer's that wants to be asked for its one.
   std::vector<std::pair<PartitionId, NodeId>> take_asked_back() { return std::exchange(asked_back_, {}); }
@@ -114,6 +119,8 @@ class Repair {
     // Of the sessions that went on: the storage key behind which each began, and its snapshot's clock.
     std::vector<std::pair<std::string, Clock>> later;
     std::set<TableKey> known;  // keys of versions whose dots this copy knew: it may have seen them replaced
+    bool arrived = false;      // everything has come; the load has ended
+    std::string voids;         // RepairChunk.voids of the last
   };
   struct Pull {
     NodeId peer;
@@ -130,6 +137,7 @@ class Repair {
     std::unique_ptr<Filling> filling;
     uint64_t objects = 0;  // of this copy, as far as they are spoken of
     uint64_t until_us = 0;
+    bool arrived() const { return filling && filling->arrived; }
   };
   struct Interrupted {
     std::string position;
@@ -184,7 +192,7 @@ class Repair {
   bool apply_records(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                      const std::optional<Clock>& earlier);
   // The voids that come with the last chunk.
-  bool join_end(Replica::Edit& edit, Partition& partition, const peer::RepairChunk& message);
+  bool join_end(Replica::Edit& edit, Partition& partition, const std::string& voids);
   // Of a session that goes on behind an earlier one (repair_resume.cpp).
   void ask_to_resume(const Partition& partition, const Pull& pull, peer::RepairOpen& message) const;
   bool serve_resumed(const Partition& partition, const peer::RepairOpen& message, Serve& serve);
@@ -195,7 +203,9 @@ class Repair {
                   Filling& filling);
   bool fill_record(Now now, Partition& partition, std::string_view key, std::string_view bytes,
                    const Clock& clock, Filling& filling);
-  bool end_filling(Partition& partition, const peer::RepairChunk& message, Filling& filling);
+  bool may_fill_on(const Partition& partition, const Filling& filling);
+  bool end_filling(Partition& partition, Filling& filling);
+  Pulls::iterator finish_pull(Pulls::iterator at);
   bool merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& filling);
   bool keep_chunk(Partition& partition, const peer::RepairChunk& message, const Clock& clock,
                   CopyCheck& check);

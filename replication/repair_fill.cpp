@@ -1,6 +1,8 @@
 // Repair: filling a copy that has nothing yet, or hardly anything. What the other one stores is kept aside as
 // it is and becomes visible at the end, all at once with the clock that it goes with. Merged chunk by chunk
 // it would be read, given contexts, logged, and stripped and unlogged again once the clock has no holes.
+#include <algorithm>
+
 #include "replication/bugs.h"
 #include "replication/codec.h"
 #include "replication/repair.h"
@@ -70,15 +72,17 @@ bool Repair::fill_chunk(Now now, Partition& partition, const peer::RepairChunk& 
     ++shard_.stats.malformed_messages_dropped;
     return false;
   }
-  // Both are kept in memory and in the batch at the end.
+  return may_fill_on(partition, filling);
+}
+
+// False: too much of this copy is to be merged. Both are kept in memory and in the batch at the end.
+bool Repair::may_fill_on(const Partition& partition, const Filling& filling) {
   if (partition.objects + partition.residual + partition.written->size() + filling.known.size() +
-          filling.load.expiries.size() + filling.load.residual.size() >
-      shard_.options.filled_beside_max) {
-    merged_alone_.insert(partition.id);
-    return false;
-  }
-  if (!message.last()) return true;
-  return end_filling(partition, message, filling);
+          filling.load.expiries.size() + filling.load.residual.size() <=
+      shard_.options.filled_beside_max)
+    return true;
+  merged_alone_.insert(partition.id);
+  return false;
 }
 
 // `stored`: the storage key behind its partition.
@@ -138,9 +142,42 @@ bool Repair::apply_records(Now now, Partition& partition, const peer::RepairChun
   return in.ok() && apply_chunk(now, partition, spelled, clock, earlier);
 }
 
+bool Repair::has_arrived() const {
+  return std::any_of(pulls_.begin(), pulls_.end(), [](const auto& pull) { return pull.second.arrived(); });
+}
+
+bool Repair::has_room() const {
+  const auto arrived = static_cast<size_t>(
+      std::count_if(pulls_.begin(), pulls_.end(), [](const auto& pull) { return pull.second.arrived(); }));
+  return pulls_.size() - arrived < pulls_max && pulls_.size() < pulls_max + arrived_max;
+}
+
+void Repair::take_in_written() {
+  for (auto at = pulls_.begin(); at != pulls_.end();) {
+    Pull& pull = at->second;
+    const bool written = pull.arrived() && pull.filling->load.objects->ready();
+    if (!written) {
+      ++at;
+    } else if (shard_.writes_refused || !end_filling(shard_.replica.at(at->first), *pull.filling)) {
+      at = end_pull(at, "this node's storage failed", false);
+    } else {
+      at = finish_pull(at);
+    }
+  }
+}
+
+bool Repair::join_end(Replica::Edit& edit, Partition& partition, const std::string& bytes) {
+  auto voids = bytes.empty() ? std::optional<DotSet>(DotSet{}) : decode_dot_set(bytes);
+  if (!voids) return false;
+  auto added = lives_.add_voids(edit, partition, *voids);
+  if (!added) shard_.store_failed(added.error());
+  return added.ok();
+}
+
 // Everything that has come is written, but for what this copy knows more of: keys that it holds, keys that
 // were written since (they may hold nothing any more), and those of which it had seen a version before.
-bool Repair::end_filling(Partition& partition, const peer::RepairChunk& message, Filling& filling) {
+bool Repair::end_filling(Partition& partition, Filling& filling) {
+  if (!may_fill_on(partition, filling)) return false;
   const std::string prefix = partition_key(partition.id);
   std::set<TableKey> here = std::move(filling.known);
   here.merge(*partition.written);
@@ -160,7 +197,7 @@ bool Repair::end_filling(Partition& partition, const peer::RepairChunk& message,
     if (bug(Bug::filled_over_newer)) break;
     if (!merge_loaded(edit, key, filling)) return false;
   }
-  if (!join_end(edit, partition, message)) return false;
+  if (!join_end(edit, partition, filling.voids)) return false;
   edit.join_clock(filling.clock);
   edit.join_clock(filling.beyond);
   edit.load(std::move(filling.load));

@@ -85,12 +85,18 @@ class StoreCursor {
 
 // Objects that are new to the store, kept aside until they are written (Store::write), on disk if they are
 // many. Those that are not written are dropped with it. Used by the store's thread; gone before the store.
+// The store may work on them meanwhile: an error is told by any later call.
 class StoreLoad {
  public:
   virtual ~StoreLoad() = default;
-  // An entry of the column of objects. REQUIRES: its key is behind those of all added before.
+  // An entry of the column of objects. REQUIRES: its key is behind those of all added before. Waits where
+  // what was added before is not written as fast.
   [[nodiscard]] virtual std::optional<StoreError> add(std::string_view key, std::string_view value) = 0;
-  // What was added under the key; nullopt: nothing was. From the first call on nothing can be added.
+  // Nothing more is added.
+  virtual void end() = 0;
+  // After end(): whether find() and Store::write() need not wait for what was added.
+  virtual bool ready() = 0;
+  // What was added under the key; nullopt: nothing was. REQUIRES end()
   [[nodiscard]] virtual Result<std::optional<std::string>, StoreError> find(std::string_view key) = 0;
 };
 
@@ -109,7 +115,7 @@ class Store {
 
   virtual std::unique_ptr<StoreLoad> load() = 0;
   // The same for a batch and a load, as one: first what was added to the load, over it the batch. What was
-  // written before may become durable with it. REQUIRES: the batch erases no range.
+  // written before may become durable with it. REQUIRES: the load has ended; the batch erases no range.
   [[nodiscard]] virtual Result<Lsn, StoreError> write(const StoreBatch& batch,
                                                       std::unique_ptr<StoreLoad> load) = 0;
 

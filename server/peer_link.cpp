@@ -145,7 +145,7 @@ bool PeerLink::accept(const Introduction& theirs) {
   ++connection_;
   up_ = true;
   deadline_.cancel();
-  pending_.clear();
+  pending_ = {};
   writing_bytes_ = 0;
   ++shard_.metrics().peer_connects;
   if (shard_.index() == 0) spdlog::info("peer connected peer={} address={}", node_->name, address_);
@@ -172,17 +172,20 @@ void PeerLink::lost(const std::string& reason) {
 // What was not yet given to the socket.
 std::vector<Output::Send> PeerLink::take_unsent() {
   FrameReader frames;
-  frames.feed(std::exchange(pending_, {}));
+  const OutgoingFrames pending = std::exchange(pending_, {});
   std::vector<Output::Send> unsent;
-  while (auto payload = frames.next()) {
-    auto message = std::make_unique<peer::Envelope>();
-    if (message->ParseFromArray(payload->data(), static_cast<int>(payload->size())))
-      unsent.push_back({*node_, std::move(message)});
+  for (const auto& piece : pending.buffers()) {
+    frames.feed({static_cast<const char*>(piece.data()), piece.size()});
+    while (auto payload = frames.next()) {
+      auto message = std::make_unique<peer::Envelope>();
+      if (message->ParseFromArray(payload->data(), static_cast<int>(payload->size())))
+        unsent.push_back({*node_, std::move(message)});
+    }
   }
   return unsent;
 }
 
-bool PeerLink::send(const peer::Envelope& message) {
+bool PeerLink::send(peer::Envelope& message) {
   Metrics& metrics = shard_.metrics();
   if (!up_) {
     ++metrics.peer_messages_dropped_unlinked;
@@ -197,11 +200,7 @@ bool PeerLink::send(const peer::Envelope& message) {
     ++metrics.peer_messages_dropped_full;
     return false;
   }
-  size_t begin = frame_begin(pending_);
-  pending_.resize(begin + frame_header_bytes + size);
-  message.SerializeWithCachedSizesToArray(
-      reinterpret_cast<uint8_t*>(pending_.data() + begin + frame_header_bytes));
-  frame_end(pending_, begin);
+  pending_.add(message, size);
   ++metrics.peer_messages_out;
   metrics.peer_bytes_out += frame_header_bytes + size;
   if (!flush_asked_) {
@@ -214,11 +213,10 @@ bool PeerLink::send(const peer::Envelope& message) {
 void PeerLink::flush() {
   flush_asked_ = false;
   if (!up_ || writing_bytes_ != 0 || pending_.empty()) return;
-  auto frames = std::make_shared<std::string>(std::move(pending_));
-  pending_ = {};
-  writing_bytes_ = frames->size();
+  auto frames = std::make_shared<OutgoingFrames>(std::exchange(pending_, {}));
+  writing_bytes_ = frames->bytes();
   asio::async_write(
-      socket_, asio::buffer(*frames),
+      socket_, frames->buffers(),
       [self = shared_from_this(), frames, number = connection_](boost::system::error_code error, size_t) {
         if (self->connection_ != number || !self->up_) return;
         self->writing_bytes_ = 0;
@@ -291,7 +289,7 @@ bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node)
   return !taken;
 }
 
-bool PeerLinks::send(const NodeId& to, const peer::Envelope& message) {
+bool PeerLinks::send(const NodeId& to, peer::Envelope& message) {
   auto found = by_node_.find(to);
   if (found == by_node_.end()) {
     ++shard_.metrics().peer_messages_dropped_unlinked;

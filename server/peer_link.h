@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "server/handshake.h"
+#include "server/outgoing_frames.h"
 #include "server/shard_loop.h"
 
 namespace covey::server {
@@ -32,13 +33,13 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   void stop();
   // The node has shown that it is there: it is dialed now, if it was to be dialed later.
   void hurry();
-  // false: there is no room for it. Where the link is down, which the core knows, it is dropped without a
-  // word.
-  bool send(const peer::Envelope& message);
+  // false: there is no room for it, and it is as it was. Where the link is down, which the core knows, it is
+  // dropped without a word.
+  bool send(peer::Envelope& message);
   void flush() override;
 
   bool up() const { return up_; }
-  size_t buffered_bytes() const { return pending_.size() + writing_bytes_; }
+  size_t buffered_bytes() const { return pending_.bytes() + writing_bytes_; }
   const std::string& address() const { return address_; }
   const std::optional<NodeId>& node() const { return node_; }
 
@@ -65,7 +66,7 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   bool up_ = false;
   bool flush_asked_ = false;
   uint64_t connection_ = 0;  // counts them: a write's end is known to belong to an earlier one
-  std::string pending_;      // frames to send, whole ones only
+  OutgoingFrames pending_;   // whole ones only
   size_t writing_bytes_ = 0;
 };
 
@@ -75,9 +76,9 @@ class PeerLinks {
 
   void start();  // dials the seeds and the members that the core remembers
   void stop();
-  void hurry(const NodeId& node);                              // as PeerLink's, if there is one
-  void members_changed();                                      // dials those that are new or have moved
-  bool send(const NodeId& to, const peer::Envelope& message);  // as PeerLink's
+  void hurry(const NodeId& node);                        // as PeerLink's, if there is one
+  void members_changed();                                // dials those that are new or have moved
+  bool send(const NodeId& to, peer::Envelope& message);  // as PeerLink's
 
   size_t buffered_bytes() const;
   size_t up() const;

@@ -22,7 +22,6 @@ constexpr auto as_awaitable = asio::as_tuple(asio::use_awaitable);
 constexpr auto handshake_time = std::chrono::seconds(5);
 constexpr auto silence_max = std::chrono::seconds(60);  // digests come several times a second
 constexpr uint64_t presence_us = 3'000'000;             // a process that was heard this recently still lives
-constexpr size_t read_bytes = 128 * 1024;
 
 // Closes a socket when a time is over. Shared with its timer's handler.
 class Watchdog : public std::enable_shared_from_this<Watchdog> {
@@ -72,12 +71,14 @@ std::shared_ptr<PeerPresence> enter(NodeContext& node, const Introduction& their
 asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> connection, NodeId from,
                                     std::shared_ptr<PeerPresence> presence) {
   FrameReader reader;
-  std::vector<char> bytes(read_bytes);
   connection->allow(silence_max);
   auto last_allowed = std::chrono::steady_clock::now();
   while (true) {
-    auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), as_awaitable);
+    const std::span<char> room = reader.room();
+    auto [error, count] =
+        co_await connection->socket.async_read_some(asio::buffer(room.data(), room.size()), as_awaitable);
     if (error) break;
+    reader.filled(count);
     auto time = std::chrono::steady_clock::now();
     presence->heard_us = now().tick_us;
     if (time - last_allowed > std::chrono::seconds(1)) {
@@ -85,7 +86,6 @@ asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> 
       last_allowed = time;
     }
     shard->metrics().peer_bytes_in += count;
-    reader.feed({bytes.data(), count});
     bool malformed = false;
     while (auto payload = reader.next()) {
       auto message = std::make_shared<peer::Envelope>();

@@ -122,7 +122,9 @@ void ShardLoop::durable_event() {
   if (durable_posted_.exchange(true)) return;
   asio::post(io_, [this] {
     durable_posted_ = false;
-    if (unsynced_since_us_ != 0) {
+    const Lsn durable = store_->durable();
+    const bool grown = std::exchange(durable_, durable) < durable;
+    if (grown && unsynced_since_us_ != 0) {
       metrics_.durable_wait.add(now().tick_us - unsynced_since_us_);
       unsynced_since_us_ = 0;
     }

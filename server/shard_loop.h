@@ -157,6 +157,7 @@ class ShardLoop {
   Metrics metrics_;
   LogGate log_gate_;
   uint64_t unsynced_since_us_ = 0;
+  Lsn durable_;  // as the store told it last
   std::string date_;
   uint64_t date_second_ = 0;
 };

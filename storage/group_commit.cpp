@@ -57,6 +57,11 @@ void GroupCommit::made_durable(Progress& progress, uint64_t count) {
   if (progress.on_durable) progress.on_durable();
 }
 
+void GroupCommit::tell(Progress& progress) {
+  std::lock_guard lock(shards_mutex_);
+  if (progress.on_durable) progress.on_durable();
+}
+
 void GroupCommit::wake() {
   { std::lock_guard lock(wake_mutex_); }  // so that the thread is not between its look and its sleep
   wake_.notify_one();

@@ -36,15 +36,16 @@ class GroupCommit {
   GroupCommit(Actions actions, uint32_t interval_ms, bool with_thread);
   ~GroupCommit();  // stops the thread; what is not durable then stays so
 
-  // on_durable is called after `durable` has grown, on the sync thread, holding a lock: it only posts a
-  // message.
+  // on_durable is called after `durable` has grown, or by tell(), on another thread and holding a lock: it
+  // only posts a message.
   std::shared_ptr<Progress> add(std::function<void()> on_durable);
   void remove(const std::shared_ptr<Progress>& progress);  // its on_durable is not called any more
   void wrote(Progress& progress, uint64_t count);          // count: the shard's writes up to now
   // As after a sync: these writes have become durable in another way.
   void made_durable(Progress& progress, uint64_t count);
-  void recover_soon();  // once a second until it succeeds
-  bool sync_now();      // in the calling thread; false: failed
+  void tell(Progress& progress);  // there is something else to look at
+  void recover_soon();            // once a second until it succeeds
+  bool sync_now();                // in the calling thread; false: failed
   uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
 
  private:

@@ -59,17 +59,23 @@ class MemoryStore::Cursor final : public StoreCursor {
 
 class MemoryStore::Load final : public StoreLoad {
  public:
+  explicit Load(const MemoryStore& store) : store_(store) {}
   std::optional<StoreError> add(std::string_view key, std::string_view value) override {
     COVEY_ASSERT(entries.empty() || entries.rbegin()->first < key);
     entries.emplace_hint(entries.end(), key, value);
     return std::nullopt;
   }
+  void end() override {}
+  bool ready() override { return !store_.stalled_; }
   Result<std::optional<std::string>, StoreError> find(std::string_view key) override {
     const auto found = entries.find(key);
     if (found == entries.end()) return std::optional<std::string>();
     return std::optional<std::string>(found->second);
   }
   Map entries;
+
+ private:
+  const MemoryStore& store_;
 };
 
 MemoryStore::MemoryStore(Durability durability) : durability_(durability) {
@@ -134,7 +140,7 @@ Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch) {
   return written_;
 }
 
-std::unique_ptr<StoreLoad> MemoryStore::load() { return std::make_unique<Load>(); }
+std::unique_ptr<StoreLoad> MemoryStore::load() { return std::make_unique<Load>(*this); }
 
 Result<Lsn, StoreError> MemoryStore::write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) {
   StoreBatch all;

@@ -38,7 +38,7 @@ class MemoryStore final : public Store {
 
   Lsn written() const { return written_; }
 
-  // What the disk does. Stalled: nothing becomes durable until the stall ends.
+  // What the disk does. Stalled: nothing becomes durable, and no load ready, until the stall ends.
   void sync() { sync_to(written_); }
   void sync_to(Lsn lsn);
   void set_stalled(bool stalled) { stalled_ = stalled; }

@@ -71,8 +71,8 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // A store for one more shard, whose Lsn counts from 0. on_durable is called whenever its durable() has
-  // grown, on the sync thread and under a lock: it only posts a message to the shard. Never called with
-  // Durability::none. The store must not outlive the database.
+  // grown (never with Durability::none) or a load has become ready, on another thread and under a lock: it
+  // only posts a message to the shard. The store must not outlive the database.
   std::unique_ptr<Store> shard(std::function<void()> on_durable = {});
 
   // Waits until everything written before the call is durable, in any mode. For any thread but a shard's.

@@ -14,8 +14,17 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto frames = [piece](std::string_view stream) {
     server::FrameReader reader;
     std::vector<std::string> out;
-    for (; !stream.empty(); stream.remove_prefix(std::min(piece, stream.size()))) {
-      reader.feed(stream.substr(0, piece));
+    for (size_t turn = 0; !stream.empty(); ++turn) {
+      std::string_view next = stream.substr(0, piece);
+      if (turn % 2 == 0) {
+        const auto room = reader.room();
+        next = next.substr(0, room.size());
+        std::copy(next.begin(), next.end(), room.begin());
+        reader.filled(next.size());
+      } else {
+        reader.feed(next);
+      }
+      stream.remove_prefix(next.size());
       while (auto frame = reader.next()) out.emplace_back(*frame);
     }
     return out;

@@ -8,6 +8,8 @@ namespace covey::sim {
 namespace {
 
 constexpr size_t rows_of_a_block_max = 3;
+constexpr size_t load_kinds = 4;
+constexpr size_t load_waits = 20;  // times that one is asked, most of them ticks
 
 StoreError damage_error() { return {StoreError::Kind::corruption, "a simulated table is damaged"}; }
 
@@ -78,11 +80,14 @@ std::unique_ptr<StoreCursor> WatchedStore::cursor(Column column, std::string_vie
 
 class WatchedStore::Load final : public StoreLoad {
  public:
-  explicit Load(std::unique_ptr<StoreLoad> inner) : inner_(std::move(inner)) {}
+  // ready() says no so many times.
+  Load(std::unique_ptr<StoreLoad> inner, size_t waits) : inner_(std::move(inner)), waits_(waits) {}
   std::optional<StoreError> add(std::string_view key, std::string_view value) override {
     entries.put(Column::objects, std::string(key), std::string(value));
     return inner_->add(key, value);
   }
+  void end() override { inner_->end(); }
+  bool ready() override { return waits_ == 0 ? inner_->ready() : --waits_ == 0 && inner_->ready(); }
   Result<std::optional<std::string>, StoreError> find(std::string_view key) override {
     return inner_->find(key);
   }
@@ -91,9 +96,13 @@ class WatchedStore::Load final : public StoreLoad {
 
  private:
   std::unique_ptr<StoreLoad> inner_;
+  size_t waits_;
 };
 
-std::unique_ptr<StoreLoad> WatchedStore::load() { return std::make_unique<Load>(inner_.load()); }
+// Some are ready at once, others after a while.
+std::unique_ptr<StoreLoad> WatchedStore::load() {
+  return std::make_unique<Load>(inner_.load(), loads_++ % load_kinds * load_waits);
+}
 
 Result<Lsn, StoreError> WatchedStore::write(const StoreBatch& batch) {
   return watch(batch, [&] { return inner_.write(batch); });

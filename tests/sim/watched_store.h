@@ -69,6 +69,7 @@ class WatchedStore final : public Store {
   std::vector<Change> changes_;
   std::set<std::pair<Column, std::string>> damaged_;
   bool has_met_damage_ = false;
+  size_t loads_ = 0;
 };
 
 }  // namespace covey::sim

@@ -30,7 +30,7 @@ VALUE_TYPES = [f"replication/{name}.h"
                for name in ("types", "result", "level", "dot_set", "object", "hash", "codec", "context_token",
                             "base64")]
 MAY_INCLUDE = {
-    "replication": ["replication/", "google/protobuf/", "xxhash.h"],
+    "replication": ["replication/", "google/protobuf/", "xxhash.h", "xxh_x86dispatch.h"],
     "gpu": ["gpu/", "immintrin.h"],
     "storage": ["storage/", "replication/", "rocksdb/", *POSIX],
     "client": ["client/", *VALUE_TYPES, "boost/", "nlohmann/", "CLI/", "readline/", *POSIX],

@@ -39,6 +39,23 @@ TEST_CASE("a key stays in its partition from release to release", "[hash]") {
   CHECK(make_actor("n1", 0x123456789abcdef0).value == 0x976542789abcdef0);
 }
 
+// Whatever instructions the processor has.
+TEST_CASE("long bytes have the hash that they always had, also in two parts", "[hash]") {
+  std::string bytes(100'000, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 256);
+  const std::string_view all = bytes;
+  CHECK(hash_bytes(all.substr(0, 200), 1) == 0x8086808cc9d2f077);
+  CHECK(hash_bytes(all.substr(0, 1'000), 1) == 0x7ed8cb9ec4603920);
+  CHECK(hash_bytes(all, 1) == 0x322115e497f3129d);
+  for (const size_t size : {0ul, 200ul, 1'000ul, 100'000ul}) {
+    for (const size_t first : {0ul, 1ul, 150ul, 700ul, 99'999ul}) {
+      if (first > size) continue;
+      CHECK(hash_bytes(all.substr(0, first), all.substr(first, size - first), 1) ==
+            hash_bytes(all.substr(0, size), 1));
+    }
+  }
+}
+
 TEST_CASE("keys spread evenly over partitions", "[hash]") {
   constexpr uint32_t partitions = 64;
   constexpr int keys = 64'000;

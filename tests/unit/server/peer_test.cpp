@@ -5,6 +5,7 @@
 #include "server/handshake.h"
 #include "server/message_route.h"
 #include "server/metrics.h"
+#include "server/outgoing_frames.h"
 #include "server/peer_frame.h"
 
 using namespace covey;
@@ -47,6 +48,64 @@ TEST_CASE("frames come out as they went in, wherever they are cut", "[peer]") {
     CHECK(frames[2].size() == 100'000);
     CHECK(reader.empty());
   }
+}
+
+TEST_CASE("frames may be read to where the reader wants them", "[peer]") {
+  std::string stream;
+  for (const size_t size : {10ul, 300'000ul, 0ul, 2'000'000ul, 130'000ul, 5ul})
+    append_frame(stream, std::string(size, static_cast<char>('a' + size % 7)));
+  for (const size_t step : {1'000ul, 100'000ul, stream.size()}) {
+    FrameReader reader;
+    std::string frames;
+    for (size_t at = 0; at < stream.size();) {
+      const std::span<char> room = reader.room();
+      const size_t count = std::min({step, room.size(), stream.size() - at});
+      REQUIRE(count > 0);
+      std::copy_n(stream.data() + at, count, room.data());
+      reader.filled(count);
+      at += count;
+      while (auto frame = reader.next()) append_frame(frames, *frame);
+    }
+    CHECK(frames == stream);
+    CHECK(reader.empty());
+  }
+}
+
+TEST_CASE("messages go out as frames, and records as they are", "[peer]") {
+  OutgoingFrames outgoing;
+  std::vector<std::string> expected;
+  for (size_t i = 0; i < 300; ++i) {
+    peer::Envelope message;
+    message.set_incarnation(i);
+    message.set_shard(3);
+    if (i % 3 == 0) {
+      auto& chunk = *message.mutable_repair_chunk();
+      chunk.set_partition(7);
+      chunk.set_last(true);
+      chunk.set_since("dots");
+      chunk.set_records(std::string(i * 1'000, 'r'));
+    } else if (i % 3 == 1) {
+      message.mutable_push()->set_base(std::string(i * 50, 'b'));
+    }
+    expected.push_back(message.SerializeAsString());
+    outgoing.add(message, message.ByteSizeLong());
+  }
+  size_t bytes = 0;
+  FrameReader reader;
+  std::vector<std::string> found;
+  for (const auto& piece : outgoing.buffers()) {
+    bytes += piece.size();
+    reader.feed({static_cast<const char*>(piece.data()), piece.size()});
+    while (auto payload = reader.next()) {
+      peer::Envelope message;
+      REQUIRE(message.ParseFromString(std::string(*payload)));
+      found.push_back(message.SerializeAsString());
+    }
+  }
+  CHECK(reader.empty());
+  CHECK(found == expected);
+  CHECK(outgoing.bytes() == bytes);
+  CHECK(outgoing.buffers().size() < 250);  // small ones share theirs
 }
 
 TEST_CASE("a frame with one flipped bit is never taken", "[peer]") {

@@ -39,6 +39,19 @@ class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
                            const rocksdb::DataVerificationInfo&, rocksdb::IODebugContext* debug) override {
     return Append(data, options, debug);
   }
+  rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t at,
+                                     const rocksdb::IOOptions& options,
+                                     rocksdb::IODebugContext* debug) override {
+    if (faults_.bytes_left.fetch_sub(static_cast<int64_t>(data.size())) >= static_cast<int64_t>(data.size()))
+      return target()->PositionedAppend(data, at, options, debug);
+    faults_.bytes_left = 0;
+    return rocksdb::IOStatus::NoSpace("simulated");
+  }
+  rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t at,
+                                     const rocksdb::IOOptions& options, const rocksdb::DataVerificationInfo&,
+                                     rocksdb::IODebugContext* debug) override {
+    return PositionedAppend(data, at, options, debug);
+  }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
     if (faults_.syncs_fail) return rocksdb::IOStatus::IOError("simulated");
     return target()->Sync(options, debug);

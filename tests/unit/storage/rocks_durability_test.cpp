@@ -226,6 +226,37 @@ TEST_CASE("a database that was refused for damage is left as it is", "[storage]"
   CHECK(count_keys(*database) == damaged_keys);
 }
 
+void await(StoreLoad& load) {
+  for (int i = 0; i < 6'000 && !load.ready(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  REQUIRE(load.ready());
+}
+
+TEST_CASE("a load is written beside the shard, which is told once it is ready", "[storage]") {
+  test::TemporaryDirectory directory;
+  auto opened = Database::open({.path = directory.sub("db"),
+                                .durability = Durability::none,
+                                .load_memory_bytes = GENERATE(0, 1'000'000'000)});
+  REQUIRE(opened);
+  std::atomic<bool> told{false};
+  auto store = (*opened)->shard([&told] { told = true; });
+  {
+    auto dropped = store->load();  // in the middle of its work
+    for (int i = 0; i < 100; ++i) REQUIRE_FALSE(dropped->add(numbered(i), std::string(10'000, 'v')));
+  }
+  auto load = store->load();
+  for (int i = 0; i < 100; ++i) REQUIRE_FALSE(load->add(numbered(i), std::string(10'000, 'v')));
+  load->end();
+  const bool at_once = load->ready();
+  await(*load);
+  for (int i = 0; i < 6'000 && !at_once && !told; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK((at_once || told));
+  CHECK(*load->find(numbered(7)) == std::optional(std::string(10'000, 'v')));
+  REQUIRE(store->write(StoreBatch(), std::move(load)));
+  CHECK(*store->get(Column::objects, numbered(99)) == std::optional(std::string(10'000, 'v')));
+  CHECK(count_keys(**opened) == 100);
+}
+
 // A copy of the files while the database is open is what a killed process leaves.
 TEST_CASE("tables that were loaded are there after a kill, with what was written before and after them",
           "[storage]") {
@@ -238,11 +269,14 @@ TEST_CASE("tables that were loaded are there after a kill, with what was written
   REQUIRE(put(*store, "a", "before"));
   auto load = store->load();
   for (int i = 0; i < 100; ++i) REQUIRE_FALSE(load->add(numbered(i), std::string(1'000, 'v')));
+  load->end();
   StoreBatch batch;
   batch.put(Column::partitions, "newest", "loaded");
   REQUIRE(store->write(batch, std::move(load)));
   auto lost = store->load();
   REQUIRE_FALSE(lost->add("lost", "never written"));
+  lost->end();
+  await(*lost);
   REQUIRE(put(*store, "b", "after"));
   fs::copy(options.path, directory.sub("copy"));
   CHECK_FALSE(files_with(directory.sub("copy"), load_file_prefix).empty());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/rocks_database.h"
+#include "tests/unit/storage/damage.h"
 #include "tests/unit/storage/faulty_files.h"
 #include "tests/unit/storage/temporary_directory.h"
 
@@ -120,6 +121,34 @@ TEST_CASE("a full disk refuses writes as full, answers reads, and takes writes a
   auto store = database->shard();
   for (const auto& key : stored) CHECK(has(*store, key));
   CHECK_FALSE(has(*store, "still full"));
+}
+
+TEST_CASE("a disk that fills up under a load is told to who loads, and nothing of it is kept", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::FaultyEnv disk;
+  const std::string path = directory.sub("db");
+  auto database = open_or_fail({.path = path, .durability = Durability::none, .env = disk.env.get()});
+  auto store = database->shard();
+  REQUIRE(put(*store, "before", 100));
+  auto load = store->load();
+  disk.faults.bytes_left = 10'000;
+  std::optional<StoreError> error;
+  for (int i = 100; i < 900 && !error; ++i)
+    error = load->add("key" + std::to_string(i), std::string(10'000, 'v'));
+  load->end();
+  REQUIRE(eventually([&] { return load->ready(); }));
+  const auto found = load->find("key100");
+  REQUIRE_FALSE(found);
+  CHECK(found.error().kind == StoreError::Kind::full);
+  if (error) CHECK(error->kind == StoreError::Kind::full);
+  const auto written = store->write(StoreBatch(), std::move(load));
+  REQUIRE_FALSE(written);
+  CHECK(written.error().kind == StoreError::Kind::full);
+  disk.faults.bytes_left = INT64_MAX / 2;
+  CHECK(put(*store, "after", 100));
+  CHECK(has(*store, "before"));
+  CHECK_FALSE(has(*store, "key100"));
+  CHECK(test::files_with(path, load_file_prefix).empty());
 }
 
 TEST_CASE("a failed fsync is told at once and makes nothing durable, then or later", "[storage]") {

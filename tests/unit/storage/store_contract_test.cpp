@@ -122,6 +122,8 @@ TEMPLATE_TEST_CASE("a load and the batch above it are written as one, or not at 
   const auto fill = [&] {
     auto load = store.load();
     for (int i = 0; i < count; ++i) REQUIRE_FALSE(load->add(key(i), "loaded " + std::to_string(i)));
+    load->end();
+    CHECK(load->ready());
     return load;
   };
 
