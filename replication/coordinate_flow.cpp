@@ -7,6 +7,7 @@
 // - What the reads in flight hold is bounded: beyond the bound new ones wait their turn within their time.
 // - What there is no room to send is sent again within the request's time: a write to a replica, a
 //   question to one, and its answer, for which it says that it is busy.
+// - Nothing waits for a replica whose process is gone.
 #include <algorithm>
 
 #include "replication/coordinator.h"
@@ -107,6 +108,27 @@ void Coordinator::ask_again(Now now) {
       replicate_again(at->second, id, node);
     }
   }
+}
+
+void Coordinator::give_up(Now now, const NodeId& node, const std::string& state) {
+  write_staged();
+  give_up_forwards(node, state);
+  std::vector<uint64_t> concerned;
+  for (const auto& [id, operation] : operations_) {
+    if (operation.waiting.contains(node)) concerned.push_back(id);
+  }
+  for (const uint64_t id : concerned) {
+    auto at = operations_.find(id);
+    if (at == operations_.end() || at->second.waiting.erase(node) == 0) continue;
+    at->second.outcomes[node] = state;
+    ++shard_.stats.replicas_given_up;
+    if (at->second.reads()) {
+      read_progress(now, id);
+    } else {
+      write_acknowledged(id);
+    }
+  }
+  start_queued(now);
 }
 
 // Gossip and repair mind for themselves what did not arrive.

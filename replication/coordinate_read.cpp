@@ -183,13 +183,15 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::ScanReply& me
 
 void Coordinator::read_progress(Now now, uint64_t id) {
   OperationState& operation = operations_.at(id);
-  bool awaits_more = !operation.waiting.empty();
+  const bool awaits_more = !operation.waiting.empty();
   if (!operation.answered) {
-    if (operation.read.enough(operation.response.needed, operation.request.sloppy, awaits_more)) {
+    const bool sloppy = operation.request.sloppy;
+    const uint32_t counted = operation.read.counted(sloppy);
+    if (operation.read.enough(operation.response.needed, sloppy, awaits_more)) {
       answer_read(now, operation);
-    } else if (!awaits_more) {
-      // Everyone asked has spoken and too few hold everything: known, and not a matter of time.
-      operation.response.received = operation.read.counted(operation.request.sloppy);
+    } else if (counted + operation.waiting.size() < operation.response.needed || !awaits_more) {
+      // Too few hold everything, whatever the others say: known, and not a matter of time.
+      operation.response.received = counted;
       fail(operation, Status::unavailable);
     }
   }

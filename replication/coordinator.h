@@ -31,8 +31,9 @@ class Coordinator {
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   // REQUIRES: the members know of it. `unsent`: what has certainly not left this node.
   void link_lost(Now now, const NodeId& peer, std::vector<Output::Send> unsent);
-  // Answers the requests that were sent on to the node: nobody knows what became of them. `state`: of it.
-  void give_up(const NodeId& node, const std::string& state);
+  // The node's process is gone, as far as is known. Nothing waits for its answers any more: what can't be
+  // reached without them is answered now. `state`: of it.
+  void give_up(Now now, const NodeId& node, const std::string& state);
 
   void receive(Now now, const NodeId& from, const peer::Replicate& message);
   void receive(Now now, const NodeId& from, const peer::ReplicateAck& message);
@@ -106,6 +107,8 @@ class Coordinator {
   void start(Now now, Asker asker, Request request);
   void start_write(Now now, OperationState operation);
   void forward(Now now, OperationState operation, const NodeId& target);
+  // Answers the requests that were sent on to the node: nobody knows what became of them.
+  void give_up_forwards(const NodeId& node, const std::string& state);
   void forward_unsent(Now now, const NodeId& to, const peer::Forward& message);
   void start_read(Now now, OperationState operation);
   bool try_local_read(Now now, OperationState& operation);

@@ -193,7 +193,11 @@ Result<Member, StoreError> Core::decide(Now now, const Member& member) {
   return decided;
 }
 
-void Core::learn(const Verdict& verdict) { parts_->detection.learn(verdict); }
+void Core::learn(Now now, const Verdict& verdict) { parts_->detection.learn(now, verdict); }
+
+void Core::refused(Now now, const NodeId& peer) {
+  parts_->coordinator.give_up(now, peer, "connection refused");
+}
 
 void Core::refuse_writes(bool refuse) { parts_->shard.writes_refused = refuse; }
 

@@ -147,6 +147,7 @@ struct CoreStats {
   uint64_t expired = 0, voided_dots = 0, stale_messages_dropped = 0, malformed_messages_dropped = 0;
   uint64_t unavailable = 0, timeouts = 0, overloaded = 0;
   uint64_t reads_queued = 0, busy_replicas = 0;
+  uint64_t replicas_given_up = 0;  // awaited for a request when their process ended
   // Of forwarded: answered as of unknown outcome when the way to their owner ended; sent to another owner.
   uint64_t forwards_lost = 0, forwards_moved = 0;
   // Failure detection, at shard 0.
@@ -238,12 +239,14 @@ class Core {
   // messages of earlier drains those that have certainly not left this node, and won't; none if not given.
   void link(Now now, const NodeId& peer, bool up);
   void link(Now now, const NodeId& peer, bool up, std::vector<Output::Send> unsent);
+  // A lost connection to the peer was to be made again, and nobody listens there: its process has ended.
+  void refused(Now now, const NodeId& peer);
   // A message of the last drain() was not sent for lack of room, and won't be.
   void unsent(Now now, const NodeId& to, const peer::Envelope& message);
   // A member that was met, as it told of itself.
   void add_member(Now now, const Member& member);
   // What shard 0 of this node has given out.
-  void learn(const Verdict& verdict);
+  void learn(Now now, const Verdict& verdict);
   // Decides about a known member: its standing and place. `decided` absent (0): now. The answer is what holds
   // by then, to be given to the node's other shards.
   [[nodiscard]] Result<Member, StoreError> decide(Now now, const Member& member);

@@ -16,7 +16,7 @@ void Detection::start(Now now, uint64_t incarnation) {
                     std::min(incarnation, FailureDetector::incarnation_max / 2),
                     shard_.options.seed ^ seed_of_its_own);
   follow_members(now);
-  perform();
+  perform(now);
 }
 
 // At once where their number has changed, and else every second.
@@ -36,7 +36,7 @@ void Detection::tick(Now now) {
   if (!detector_) return;
   follow_members(now);
   detector_->tick(now.tick_us);
-  perform();
+  perform(now);
 }
 
 void Detection::receive(Now now, const NodeId& from, const peer::Detection& message) {
@@ -46,26 +46,27 @@ void Detection::receive(Now now, const NodeId& from, const peer::Detection& mess
   }
   follow_members(now);
   detector_->receive(now.tick_us, from, message);
-  perform();
+  perform(now);
 }
 
 void Detection::link(Now now, const NodeId& peer, bool up) {
   if (!detector_) return;
   follow_members(now);
   up ? detector_->connected(now.tick_us, peer) : detector_->disconnected(now.tick_us, peer);
-  perform();
+  perform(now);
 }
 
-void Detection::learn(const Verdict& verdict) {
+void Detection::learn(Now now, const Verdict& verdict) {
   shard_.members.set_verdict(verdict);
-  if (shard_.members.verdict(verdict.node).health == Health::dead) coordinator_.give_up(verdict.node, "dead");
+  if (shard_.members.verdict(verdict.node).health == Health::dead)
+    coordinator_.give_up(now, verdict.node, "dead");
 }
 
-void Detection::perform() {
+void Detection::perform(Now now) {
   for (FailureDetector::Send& send : detector_->take_sends())
     *shard_.outbox.to(send.to).mutable_detection() = std::move(send.message);
   for (const Verdict& verdict : detector_->take_verdicts()) {
-    learn(verdict);
+    learn(now, verdict);
     shard_.outbox.verdict(verdict);
   }
   const DetectorStats& counted = detector_->stats();

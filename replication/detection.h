@@ -19,12 +19,12 @@ class Detection {
   void receive(Now now, const NodeId& from, const peer::Detection& message);
   void link(Now now, const NodeId& peer, bool up);
   // A verdict of this node's first shard.
-  void learn(const Verdict& verdict);
+  void learn(Now now, const Verdict& verdict);
   uint32_t local_health() const { return detector_ ? detector_->local_health() : 0; }
 
  private:
   void follow_members(Now now);
-  void perform();
+  void perform(Now now);
 
   Shard& shard_;
   Coordinator& coordinator_;

@@ -133,10 +133,10 @@ void Coordinator::link_lost(Now now, const NodeId& peer, std::vector<Output::Sen
   for (const Output::Send& send : unsent) {
     if (send.message->has_forward()) forward_unsent(now, peer, send.message->forward());
   }
-  give_up(peer, "connection lost");
+  give_up_forwards(peer, "connection lost");
 }
 
-void Coordinator::give_up(const NodeId& node, const std::string& state) {
+void Coordinator::give_up_forwards(const NodeId& node, const std::string& state) {
   std::vector<uint64_t> concerned;
   for (const auto& [id, operation] : operations_) {
     if (operation.kind == OperationState::Kind::forward && operation.waiting.contains(node))

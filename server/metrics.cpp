@@ -129,6 +129,9 @@ void print_replication(Printer& print, const Metrics& metrics) {
   print.counter("covey_forwards_moved_total",
                 "Of these, sent to another owner: the connection ended before they had left.",
                 core.forwards_moved);
+  print.counter("covey_replicas_given_up_total",
+                "Answers of replicas that requests no longer waited for, since the replica's process ended.",
+                core.replicas_given_up);
   print.counter("covey_merges_total", "Objects of peers that changed something here.", core.merges_applied);
   print.counter("covey_merges_without_effect_total", "Objects of peers that were known already.",
                 core.merges_without_effect);

@@ -58,6 +58,7 @@ asio::awaitable<void> PeerLink::run(std::shared_ptr<PeerLink> self) {
     std::string reason = co_await connect(self);
     if (self->stopped_) break;
     self->lost(reason);
+    if (self->refused_ && self->node_) self->shard_.refused(*self->node_);
     if (self->connection_ != connections_before) back_off = back_off_least;
     // Jitter: half of it fixed, half drawn, so that nodes that lost the same peer do not return as one.
     auto drawn = static_cast<uint64_t>(back_off.count()) / 2 +
@@ -83,6 +84,7 @@ asio::awaitable<std::string> PeerLink::connect(std::shared_ptr<PeerLink> self) {
   Resolved resolved = co_await resolve(&self->shard_.io(), *host_port);
   if (resolved.error) co_return "its name is not found: " + resolved.error.message();
   self->set_deadline(handshake_time);
+  self->refused_ = false;
   boost::system::error_code error = asio::error::host_not_found;
   for (const auto& endpoint : resolved.endpoints) {
     if (self->stopped_) co_return "";
@@ -90,6 +92,7 @@ asio::awaitable<std::string> PeerLink::connect(std::shared_ptr<PeerLink> self) {
     std::tie(error) = co_await self->socket_.async_connect(endpoint, as_awaitable);
     if (!error) break;
   }
+  self->refused_ = error == asio::error::connection_refused;
   if (error) co_return "it can't be connected to: " + error.message();
   set_no_delay(self->socket_);
   set_unacknowledged_limit(self->socket_, unacknowledged_ms_max);

@@ -64,6 +64,7 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   boost::asio::steady_timer pause_;
   bool stopped_ = false;
   bool up_ = false;
+  bool refused_ = false;  // nobody listened at its address at the last attempt
   bool flush_asked_ = false;
   uint64_t connection_ = 0;  // counts them: a write's end is known to belong to an earlier one
   OutgoingFrames pending_;   // whole ones only

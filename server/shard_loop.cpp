@@ -202,7 +202,7 @@ void ShardLoop::tell(const Verdict& verdict) {
     spdlog::log(verdict.health == Health::dead ? spdlog::level::warn : spdlog::level::info, "{}", text);
   for (ShardLoop* other : node_.shards) {
     if (other == this) continue;
-    other->mailbox_.post([other, verdict] { other->step([&] { other->core_->learn(verdict); }); });
+    other->mailbox_.post([other, verdict] { other->step([&] { other->core_->learn(now(), verdict); }); });
   }
 }
 
@@ -322,6 +322,10 @@ void ShardLoop::met(const Member& member) {
 
 void ShardLoop::link(const NodeId& peer, bool up, std::vector<Output::Send> unsent) {
   step([&] { core_->link(now(), peer, up, std::move(unsent)); });
+}
+
+void ShardLoop::refused(const NodeId& peer) {
+  step([&] { core_->refused(now(), peer); });
 }
 
 const TableDefinition* ShardLoop::table(std::string_view name) const {

@@ -74,6 +74,8 @@ class ShardLoop {
   void met(const Member& member);                                            // tells all shards
   void link(const NodeId& peer, bool up, std::vector<Output::Send> unsent);  // as the core's
 
+  void refused(const NodeId& peer);  // as the core's
+
   // nullptr: no such table.
   const TableDefinition* table(std::string_view name) const;
   const std::map<std::string, TableDefinition, std::less<>>& known_tables() const { return tables_; }

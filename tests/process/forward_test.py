@@ -57,6 +57,34 @@ class Forward(harness.ClusterTest):
         # The next one goes to another owner.
         self.assert_answer(cluster["n1"].client.put(key, "w", w="quorum", timeout_ms=LIMIT_MS), 200)
 
+    def test_an_owner_that_must_answer_is_killed(self):
+        cluster, key, _ = self.begin(**PATIENT)
+        owners = cluster.owners(key)
+        asked, killed = cluster[owners[0]], cluster[owners[2]]
+        killed.pause()
+        answers = {}
+
+        def ask(name, request):
+            client = asked.new_client(2 * LIMIT_MS / 1000)
+            answers[name] = request(client)
+            client.close()
+        requests = {"put": lambda client: client.put(key, "after", w="all", sloppy="false", timeout_ms=LIMIT_MS),
+                    "get": lambda client: client.get(key, r="all", sloppy="false", timeout_ms=LIMIT_MS)}
+        askers = [threading.Thread(target=ask, args=item) for item in requests.items()]
+        for asker in askers:
+            asker.start()
+        both = lambda: "after" in asked.client.get(key, r="one").values and asked.client.metrics()[
+            "covey_operations_in_flight"] == 2
+        wait_until(both, what="both to wait for the node that stands still")
+        killed.kill9()
+        for asker in askers:
+            asker.join()
+        self.assert_answer(answers["put"], 504, "timeout")
+        self.assert_answer(answers["get"], 503, "unavailable")
+        for answer in answers.values():
+            self.assertEqual(answer.error["owners"][killed.name], "connection refused")
+        self.assertEqual(asked.client.metrics()["covey_replicas_given_up_total"], 2)
+
     def test_what_had_not_left_when_the_target_was_killed_goes_to_another_owner(self):
         cluster, key, target = self.begin(**PATIENT)
         partition = cluster["n1"].client.explain(key)["partition"]

@@ -275,6 +275,7 @@ void World::count_stats(const Core& core) {
   totals.add("sometimes: a read repaired a replica", stats.read_repairs);
   totals.add("sometimes: a write was forwarded", stats.forwarded);
   totals.add("sometimes: a forwarded write was given up with its connection", stats.forwards_lost);
+  totals.add("sometimes: a request gave up waiting for a node that had ended", stats.replicas_given_up);
   totals.add("sometimes: a write that had not left went to another owner", stats.forwards_moved);
   totals.add("sometimes: a whole transfer began", stats.repairs_started);
   totals.add("sometimes: a stand-in had no room", stats.stand_ins_refused);

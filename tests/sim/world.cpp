@@ -120,7 +120,8 @@ void World::after_input(Machine& machine, ShardState& shard) {
   for (auto& one : output.answers) answer(machine, one);
   for (const Verdict& verdict : output.verdicts) {
     for (ShardState& other : machine.shards) {
-      if (&other != &shard && other.core) other.core->learn(verdict);
+      if (&other == &shard || !other.core) continue;
+      input_of_pass(machine, other, [&](Core& core, Now time) { core.learn(time, verdict); });
     }
   }
   if (!unsent.empty()) {

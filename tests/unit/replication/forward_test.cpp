@@ -70,10 +70,10 @@ TEST_CASE("a write that was sent on is answered when its node is declared dead",
   const RequestId id = test.put();
   test.cluster.settle();
   Core& core = test.cluster.core("n1");
-  core.learn({NodeId{test.target}, Health::suspected, 1, 0});
+  core.learn(test.cluster.now(), {NodeId{test.target}, Health::suspected, 1, 0});
   test.cluster.settle();
   CHECK_FALSE(test.cluster.answered(id));
-  core.learn({NodeId{test.target}, Health::dead, 1, 0});
+  core.learn(test.cluster.now(), {NodeId{test.target}, Health::dead, 1, 0});
   test.cluster.settle();
   REQUIRE(test.cluster.answered(id));
   test.check_unknown(test.cluster.end(id), "dead");
