@@ -31,6 +31,13 @@ Status check_conditions(const Request& request, const Object& filled, Now now) {
   return !request.if_match || only_that ? Status::ok : Status::precondition_failed;
 }
 
+// Whatever the key holds: put_value drops all of it.
+bool overwrites_all(const Request& request) {
+  const bool covers = request.conflicts == Conflicts::last_write_wins || request.overwrite;
+  return covers && request.operation != Operation::change && !request.if_absent && !request.if_match &&
+         !bug(Bug::write_ignores_context);
+}
+
 uint64_t bytes_of(const Request& request) {
   uint64_t bytes = request.value.size() + request.key.size();
   for (const Change& change : request.changes) bytes += change.name.size() + change.value.size();
@@ -44,7 +51,7 @@ void sort_by_dot(Object& object) {
 
 }  // namespace
 
-void Coordinator::start_write(Now now, OperationState operation) {
+void Coordinator::start_write(Now now, OperationState&& operation) {
   operation.kind = OperationState::Kind::write;
   // More than an object may hold is not sent around either.
   const CoreOptions& options = shard_.options;
@@ -124,14 +131,21 @@ void Coordinator::write_staged() {
   if (!written) shard_.store_failed(written.error());
   Refusal refusal = written ? Refusal::none : refusal_of(written.error());
   staged_bytes_ = 0;
-  for (const StagedMerge& merge : std::exchange(staged_merges_, {})) acknowledge(merge, refusal);
-  for (StagedWrite& staged : std::exchange(staged_writes_, {})) {
+  // Their memory is kept for the next ones.
+  auto merges = std::exchange(staged_merges_, {});
+  for (const StagedMerge& merge : merges) acknowledge(merge, refusal);
+  auto writes = std::exchange(staged_writes_, {});
+  for (StagedWrite& staged : writes) {
     if (written) {
       write_others(std::move(staged));
     } else {
       fail(staged.operation, status_of(written.error()));
     }
   }
+  merges.clear();
+  if (staged_merges_.empty()) staged_merges_.swap(merges);
+  writes.clear();
+  if (staged_writes_.empty()) staged_writes_.swap(writes);
   durable();
 }
 
@@ -145,9 +159,13 @@ bool Coordinator::is_alone(const Targets& who) const {
 void Coordinator::write_others(StagedWrite&& staged) {
   OperationState& operation = staged.operation;
   if (operation.response.siblings > 1) ++shard_.stats.siblings_made;
-  if (is_alone(staged.who) && operation.response.needed <= 1 && !shard_.outbox.waits_for_durable()) {
-    operation.response.asked = operation.response.received = 1;
-    return reply(operation);
+  operation.alone = is_alone(staged.who) && operation.response.needed <= 1;
+  if (operation.alone && !shard_.outbox.waits_for_durable()) return answer_alone(operation);
+  const PartitionId partition = operation.partition;
+  const Lsn lsn = shard_.outbox.waits_for_durable() ? shard_.replica.at(partition).last_write : Lsn{0};
+  if (operation.alone) {
+    own_writes_.emplace_back(lsn, begin(std::move(operation)));
+    return;
   }
   std::vector<NodeId> others;
   for (const auto* list : {&staged.who.owners, &staged.who.stand_ins}) {
@@ -164,12 +182,15 @@ void Coordinator::write_others(StagedWrite&& staged) {
     operation.waiting.insert(node);
   }
   TableKey key{operation.request.table, operation.request.key};
-  PartitionId partition = operation.partition;
   DotSet settled = operation.dots;
   uint64_t id = begin(std::move(operation));
   for (const NodeId& node : others) replicate(node, id, partition, key, staged.filled, settled);
-  Lsn lsn = shard_.replica.at(partition).last_write;
-  own_writes_.emplace_back(shard_.outbox.waits_for_durable() ? lsn : Lsn{0}, id);
+  own_writes_.emplace_back(lsn, id);
+}
+
+void Coordinator::answer_alone(OperationState& operation) {
+  operation.response.asked = operation.response.received = 1;
+  reply(operation);
 }
 
 // Decides about the write and adds it to the group. ok: it is staged, and if it is to be sent, `filled` is
@@ -181,7 +202,7 @@ Result<Status, StoreError> Coordinator::stage(Now now, OperationState& operation
   Replica::Edit& edit =
       group_.edit(shard_.replica.at(operation.partition), shard_.placing(operation.partition));
   TableKey key{request.table, request.key};
-  auto object = edit.read(key);
+  auto object = overwrites_all(request) ? edit.read_dots(key) : edit.read(key);
   if (!object) return object.error();
   filled = std::move(*object);
   Status allowed = check_conditions(request, filled, now);

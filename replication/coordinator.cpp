@@ -41,11 +41,11 @@ std::vector<NodeId> Coordinator::holders(Now now, const Partition& partition) co
   return out;
 }
 
-void Coordinator::request(Now now, RequestId client, Request request) {
+void Coordinator::request(Now now, RequestId client, Request&& request) {
   start(now, Asker{client, {}, 0}, std::move(request));
 }
 
-void Coordinator::start(Now now, Asker asker, Request request) {
+void Coordinator::start(Now now, Asker asker, Request&& request) {
   OperationState operation;
   operation.asker = std::move(asker);
   operation.partition = request.operation == Operation::scan
@@ -139,6 +139,7 @@ void Coordinator::expire(Now now, uint64_t id) {
   COVEY_ASSERT(at != operations_.end());
   OperationState& operation = at->second;
   operation.waiting.clear();
+  if (operation.alone) operation.outcomes[shard_.members.self()] = "not durable yet";
   bool no_room = operation.queued;
   if (operation.reads()) {
     for (const auto& [node, state] : operation.outcomes) no_room |= state == text_of(Refusal::busy);
@@ -161,6 +162,11 @@ void Coordinator::durable() {
     own_writes_.pop_front();
     auto at = operations_.find(id);
     if (at == operations_.end()) continue;
+    if (at->second.alone) {
+      answer_alone(at->second);
+      drop(at);
+      continue;
+    }
     at->second.waiting.erase(shard_.members.self());
     at->second.outcomes[shard_.members.self()] = "answered";
     at->second.stored.push_back(shard_.members.self());

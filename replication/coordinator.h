@@ -23,7 +23,7 @@ class Coordinator {
   Coordinator(Shard& shard, Lives& lives)
       : shard_(shard), lives_(lives), next_operation_(shard.random.next() >> 24), group_(shard.replica) {}
 
-  void request(Now now, RequestId client, Request request);
+  void request(Now now, RequestId client, Request&& request);
   void tick(Now now);
   void durable();
 
@@ -71,6 +71,7 @@ class Coordinator {
     std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one
     std::set<NodeId> waiting;                // asked, neither answered nor refused
     std::vector<NodeId> stored;              // Kind::write: nodes that have it durably
+    bool alone = false;                      // Kind::write: it concerns no other node; the three stay empty
     DotSet dots;                             // Kind::write: that it gave out
     Response response;                       // filled in as things happen
     ReadState read;                          // Kind::read, Kind::scan
@@ -104,8 +105,8 @@ class Coordinator {
 
   Targets targets(Now now, PartitionId id, bool sloppy) const;
   std::vector<NodeId> holders(Now now, const Partition& partition) const;
-  void start(Now now, Asker asker, Request request);
-  void start_write(Now now, OperationState operation);
+  void start(Now now, Asker asker, Request&& request);
+  void start_write(Now now, OperationState&& operation);
   void forward(Now now, OperationState operation, const NodeId& target);
   // Answers the requests that were sent on to the node: nobody knows what became of them.
   void give_up_forwards(const NodeId& node, const std::string& state);
@@ -117,6 +118,7 @@ class Coordinator {
   Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   bool is_alone(const Targets& who) const;
   void write_others(StagedWrite&& staged);
+  void answer_alone(OperationState& operation);
   void acknowledge(const StagedMerge& merge, Refusal refusal);
   void staged_one(size_t bytes);
   void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,

@@ -15,23 +15,38 @@ using Edit = Replica::Edit;
 Edit::Edit(Replica& replica, Partition& partition, Placing placing)
     : replica_(replica), partition_(partition), placing_(placing), clock_(partition.clock) {}
 
-Result<Object, StoreError> Edit::read_stored(const TableKey& key) {
-  auto at = staged_.find(key);
-  if (at == staged_.end()) {
+Result<Edit::Staged*, StoreError> Edit::stage(const TableKey& key) {
+  auto at = staged_.lower_bound(key);
+  if (at == staged_.end() || at->first != key) {
     auto stored = replica_.read_stored(partition_, key);
     if (!stored) return stored.error();
-    at = staged_.emplace(key, Staged{std::move(*stored), std::nullopt}).first;
+    at = staged_.emplace_hint(at, key, Staged{std::move(*stored), std::nullopt});
   }
-  return at->second.before;
+  return &at->second;
+}
+
+Result<Object, StoreError> Edit::read_stored(const TableKey& key) {
+  auto staged = stage(key);
+  if (!staged) return staged.error();
+  return (*staged)->before;
 }
 
 Result<Object, StoreError> Edit::read(const TableKey& key) {
-  auto stored = read_stored(key);
-  if (!stored) return stored.error();
-  const Staged& staged = staged_.at(key);
-  if (staged.after) return *staged.after;
+  auto staged = stage(key);
+  if (!staged) return staged.error();
+  if ((*staged)->after) return *(*staged)->after;
   // By the clock before this edit: its own additions may be of keys that are merged later in it.
-  return fill(std::move(*stored), partition_.clock);
+  return fill((*staged)->before, partition_.clock);
+}
+
+Result<Object, StoreError> Edit::read_dots(const TableKey& key) {
+  auto staged = stage(key);
+  if (!staged) return staged.error();
+  const Object& from = (*staged)->after ? *(*staged)->after : (*staged)->before;
+  Object dots{{}, from.context};
+  for (const Version& version : from.versions)
+    dots.versions.push_back({.dot = version.dot, .time = version.time, .kind = version.kind});
+  return (*staged)->after ? std::move(dots) : fill(std::move(dots), partition_.clock);
 }
 
 void Edit::put(const TableKey& key, Object filled, const DotSet& settled) {
@@ -41,6 +56,7 @@ void Edit::put(const TableKey& key, Object filled, const DotSet& settled) {
   for (const Version& version : filled.versions) dots.add(version.dot);
   dots.subtract(clock_);
   for (const auto& entry : dots.entries()) {
+    if (!placing_.keeps_log) break;
     for (const auto& run : DotSet::runs_of(entry)) {
       for (uint64_t counter = run.first; counter <= run.last; ++counter) {
         logged_.push_back({{entry.actor, {counter}}, key});
@@ -127,8 +143,8 @@ void index_expiry(PartitionId id, const TableKey& key, const Object& before, con
 
 }  // namespace
 
-void Edit::write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next) {
-  Object after = strip(*staged.after, clock_);
+void Edit::write_object(const TableKey& key, Staged& staged, StoreBatch& batch, PartitionRecord& next) {
+  const Object& after = staged.after.emplace(strip(std::move(*staged.after), clock_));
   const Object& before = staged.before;
   if (after == before && !staged.over_load) return;
   std::string at = object_key(next.id, key.table, key.key);
@@ -187,7 +203,7 @@ bool Edit::prepare(StoreBatch& batch) {
     next_.state_hash = next_.objects = next_.bytes = next_.log = next_.residual = 0;
     next_.ready = false;
   } else {
-    for (const auto& [key, staged] : staged_) {
+    for (auto& [key, staged] : staged_) {
       if (staged.after) write_object(key, staged, batch, next_);
     }
     if (placing_.keeps_log) {

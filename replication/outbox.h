@@ -69,10 +69,15 @@ class Outbox {
   size_t held() const { return held_.size(); }
   Output drain() {
     answer_bytes_ = 0;
-    return std::exchange(output_, {});
+    Output output = std::exchange(output_, {});
+    // The next are likely to be as many.
+    output_.answers.reserve(std::min(output.answers.size(), reserved_max));
+    output_.sends.reserve(std::min(output.sends.size(), reserved_max));
+    return output;
   }
 
  private:
+  static constexpr size_t reserved_max = 256;
   static constexpr size_t alarms_max = 100;  // a drain; what is beyond is in the metrics alone
   struct Held {
     Lsn lsn;

@@ -58,6 +58,8 @@ class Replica {
     Edit(Replica& replica, Partition& partition, Placing placing);
     // What the key holds, edits of this step included; filled.
     [[nodiscard]] Result<Object, StoreError> read(const TableKey& key);
+    // The same without content types, values and names, for who overwrites all of it.
+    [[nodiscard]] Result<Object, StoreError> read_dots(const TableKey& key);
     // As it was stored before this edit.
     [[nodiscard]] Result<Object, StoreError> read_stored(const TableKey& key);
     // The key's new object, filled, and the dots that it settles beside those of its versions.
@@ -92,9 +94,11 @@ class Replica {
     uint64_t last_minted(Actor actor) const;
     struct Staged {
       Object before;                // stored
-      std::optional<Object> after;  // filled
+      std::optional<Object> after;  // filled; stripped once the edit is prepared
       bool over_load = false;
     };
+    // The key's place in the edit, with what is stored.
+    [[nodiscard]] Result<Staged*, StoreError> stage(const TableKey& key);
     // Adds all that changed to the batch; false: nothing. Memory stays as it is until the batch is written:
     // one that fails leaves nothing to undo.
     bool prepare(StoreBatch& batch);
@@ -103,7 +107,8 @@ class Replica {
     void announce(Feed& feed) const;  // once prepared
     void tell(Feed& feed) const;      // once applied
     void write_load(StoreBatch& batch);
-    void write_object(const TableKey& key, const Staged& staged, StoreBatch& batch, PartitionRecord& next);
+    // Strips what is staged.
+    void write_object(const TableKey& key, Staged& staged, StoreBatch& batch, PartitionRecord& next);
     Replica& replica_;
     Partition& partition_;
     Placing placing_;

@@ -104,6 +104,24 @@ TEST_CASE("a write is not acknowledged before it is durable") {
   CHECK(cluster.ask("n1", request).status == Status::timeout);
 }
 
+TEST_CASE("the only node answers a write once it is durable, and otherwise says that it is not") {
+  SmallCluster cluster(1, 1);
+  cluster.wait_ms(100);
+  Request request = cluster.make(Operation::put, "k", "one", false);
+  request.timeout_ms = 200;
+  request.value = "v";
+  Response written = cluster.ask("n1", request);
+  CHECK(written.status == Status::ok);
+  CHECK(written.asked == 1);
+  CHECK(written.received == 1);
+  cluster.syncs = false;
+  Response late = cluster.ask("n1", request);
+  REQUIRE(late.status == Status::timeout);
+  CHECK(late.received == 0);
+  REQUIRE(late.outcomes.size() == 1);
+  CHECK(late.outcomes[0].state == "not durable yet");
+}
+
 TEST_CASE("a wiped replica is filled again and meanwhile does not count in strict reads") {
   SmallCluster cluster(3);
   std::vector<std::string> keys;
