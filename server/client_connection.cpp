@@ -1,7 +1,11 @@
 #include "server/client_connection.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 
 #include "server/connect.h"
 
@@ -21,43 +25,86 @@ constexpr uint64_t linger_us_max = 2'000'000;
 
 ClientConnection::ClientConnection(ShardLoop& shard, asio::ip::tcp::socket socket, std::atomic<size_t>& count,
                                    Traits traits)
-    : shard_(shard), socket_(std::move(socket)), count_(count), traits_(traits), input_(input_bytes_first) {}
+    : shard_(shard), accepted_(std::move(socket)), count_(count), traits_(traits), input_(input_bytes_first) {
+  boost::system::error_code error;
+  set_no_delay(accepted_);
+  // It may rest for days: the system finds out when its client's machine is gone.
+  accepted_.set_option(asio::socket_base::keep_alive(true), error);
+  accepted_.non_blocking(true, error);
+}
 
-ClientConnection::~ClientConnection() = default;
+ClientConnection::~ClientConnection() {
+  if (socket_ >= 0) ::close(socket_);
+}
 
 void ClientConnection::join_shard() {
+  self_ = shared_from_this();
   boost::system::error_code error;
-  set_no_delay(socket_);
-  socket_.non_blocking(true, error);
+  socket_ = accepted_.release(error);
   touch();
   ++shard_.metrics().connections_open;
   shard_.add_connection(this);
+  if (!error) watched_ = shard_.sockets().watch(socket_, *this);
 }
 
 void ClientConnection::start() {
   ++shard_.metrics().connections_accepted;
   join_shard();
-  read();
+  if (!watched_) close();
 }
 
 void ClientConnection::touch() { last_progress_us_ = now().tick_us; }
+
+namespace {
+
+// Of one end of the socket, as `ask` tells it.
+template <class Ask>
+std::optional<asio::ip::tcp::endpoint> endpoint_of(int socket, Ask ask) {
+  asio::ip::tcp::endpoint endpoint;
+  auto bytes = static_cast<socklen_t>(endpoint.capacity());
+  if (socket < 0 || ask(socket, endpoint.data(), &bytes) != 0) return std::nullopt;
+  endpoint.resize(bytes);
+  return endpoint;
+}
+
+}  // namespace
+
+std::optional<asio::ip::tcp::endpoint> ClientConnection::peer_endpoint() const {
+  return endpoint_of(socket_, ::getpeername);
+}
+
+std::optional<asio::ip::tcp::endpoint> ClientConnection::own_endpoint() const {
+  return endpoint_of(socket_, ::getsockname);
+}
 
 bool ClientConnection::output_full() const { return unsent() >= unsent_bytes_max; }
 
 void ClientConnection::close() {
   if (closed_) return;
   closed_ = true;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (watched_) shard_.sockets().forget(*watched_);
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
   forget_requests();
   out_.clear();
   --shard_.metrics().connections_open;
   --count_;
   shard_.remove_connection(this);
+  asio::post(shard_.io(), [self = std::move(self_)] {});  // whoever called goes on in it
+}
+
+void ClientConnection::socket_ready(Ready ready) {
+  const auto self = shared_from_this();
+  if (ready.to_read) readable_ = true;
+  if (ready.ended) input_ended_ = true;
+  if (ready.to_write && !writing_.empty()) write_rest();
+  if (ready.to_read) read();
 }
 
 void ClientConnection::read() {
-  if (closed_ || reading_ || (!has_room() && !lingering_)) return;
+  if (closed_) return;
+  stalled_ = (!has_room() || ending_) && !lingering_;
+  if (stalled_ || !readable_) return;
   if (input_begin_ > 0) {
     std::copy(input_.begin() + static_cast<ptrdiff_t>(input_begin_),
               input_.begin() + static_cast<ptrdiff_t>(input_end_), input_.begin());
@@ -65,32 +112,32 @@ void ClientConnection::read() {
     input_begin_ = 0;
   }
   if (input_end_ == input_.size()) input_.resize(std::min(2 * input_.size(), traits_.input_bytes_max));
-  reading_ = true;
-  socket_.async_read_some(asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
-                          [self = shared_from_this()](boost::system::error_code error, size_t count) {
-                            self->on_read(error, count);
-                          });
+  const size_t room = input_.size() - input_end_;
+  const ssize_t count = room == 0 ? 0 : ::recv(socket_, input_.data() + input_end_, room, 0);
+  if (count == 0) return input_ended();
+  if (count < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return close();
+    readable_ = errno == EINTR;
+  } else {
+    const auto bytes = static_cast<size_t>(count);
+    if (bytes < room && !input_ended_) readable_ = false;
+    traits_.bytes_in += bytes;
+    if (!lingering_) {
+      touch();
+      input_end_ += bytes;
+      parse();
+      stalled_ = !has_room();
+    }
+  }
+  if (readable_ && !stalled_ && !closed_) resume_parsing();
 }
 
-void ClientConnection::on_read(boost::system::error_code error, size_t count) {
-  reading_ = false;
-  if (closed_) return;
-  if (error) {
-    // A client that only ended its sending side still gets what it asked for.
-    const bool waits = error == asio::error::eof && !lingering_ && (!idle() || unsent() != 0);
-    if (!waits) return close();
-    ending_ = true;
-    return;
-  }
-  traits_.bytes_in += count;
-  if (lingering_) {
-    input_begin_ = input_end_ = 0;
-    return read();
-  }
-  touch();
-  input_end_ += count;
-  parse();
-  read();
+// A client that only ended its sending side still gets what it asked for.
+void ClientConnection::input_ended() {
+  readable_ = false;
+  const bool waits = !lingering_ && (!idle() || unsent() != 0);
+  if (!waits) return close();
+  ending_ = true;
 }
 
 void ClientConnection::parse() {
@@ -106,7 +153,7 @@ void ClientConnection::resume_parsing() {
     self->resuming_ = false;
     if (self->closed_ || self->parsing_) return;
     self->touch();
-    self->parse();
+    if (!self->lingering_) self->parse();
     self->read();
   });
 }
@@ -117,19 +164,24 @@ void ClientConnection::flush_soon() {
   shard_.flush_later(shared_from_this());
 }
 
+// -1: the connection has failed.
+ssize_t ClientConnection::send(std::string_view bytes) {
+  const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+  traits_.bytes_out += static_cast<size_t>(count);
+  return count;
+}
+
 void ClientConnection::flush() {
   flush_asked_ = false;
   if (closed_ || !writing_.empty()) return;
   if (!out_.empty()) {
-    boost::system::error_code error;
-    size_t count = socket_.write_some(asio::buffer(out_), error);
-    if (error && error != asio::error::would_block && error != asio::error::try_again) return close();
-    if (error) count = 0;
-    traits_.bytes_out += count;
-    if (count < out_.size()) {
+    const ssize_t count = send(out_);
+    if (count < 0) return close();
+    if (static_cast<size_t>(count) < out_.size()) {
       writing_.swap(out_);
-      written_ = count;
-      return write_rest();
+      written_ = static_cast<size_t>(count);
+      return;  // to be told when there is room
     }
     out_.clear();
     if (out_.capacity() > kept_bytes_max) out_.shrink_to_fit();
@@ -138,18 +190,14 @@ void ClientConnection::flush() {
 }
 
 void ClientConnection::write_rest() {
-  socket_.async_write_some(asio::buffer(writing_.data() + written_, writing_.size() - written_),
-                           [self = shared_from_this()](boost::system::error_code error, size_t count) {
-                             if (self->closed_) return;
-                             if (error) return self->close();
-                             self->touch();
-                             self->traits_.bytes_out += count;
-                             self->written_ += count;
-                             if (self->written_ < self->writing_.size()) return self->write_rest();
-                             self->writing_ = {};
-                             self->written_ = 0;
-                             self->flush();
-                           });
+  const ssize_t count = send(std::string_view(writing_).substr(written_));
+  if (count < 0) return close();
+  if (count > 0) touch();
+  written_ += static_cast<size_t>(count);
+  if (written_ < writing_.size()) return;
+  writing_ = {};
+  written_ = 0;
+  flush();
 }
 
 // All that there was is with the system now.
@@ -157,7 +205,7 @@ void ClientConnection::wrote() {
   touch();
   sent_all();
   if (idle() && ending_) return linger();
-  if (!reading_ && !parsing_ && !ending_) resume_parsing();
+  if (stalled_ && !parsing_ && !ending_) resume_parsing();
 }
 
 // Closing with unread input would make the system tell the client "reset", perhaps before it has read its
@@ -165,9 +213,7 @@ void ClientConnection::wrote() {
 void ClientConnection::linger() {
   if (lingering_) return;
   lingering_ = true;
-  boost::system::error_code error;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
-  if (error) return close();
+  if (::shutdown(socket_, SHUT_WR) != 0) return close();
   input_begin_ = input_end_ = 0;
   read();
 }

@@ -12,15 +12,19 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/ready_sockets.h"
 #include "server/shard_loop.h"
 
 namespace covey::server {
 
-class ClientConnection : public Flushable, public std::enable_shared_from_this<ClientConnection> {
+class ClientConnection : public Flushable,
+                         public ReadySockets::Watcher,
+                         public std::enable_shared_from_this<ClientConnection> {
  public:
   // Of a protocol. The counters are the shard's own.
   struct Traits {
@@ -69,20 +73,26 @@ class ClientConnection : public Flushable, public std::enable_shared_from_this<C
   bool lingering() const { return lingering_; }
   bool parsing() const { return parsing_; }
   uint64_t last_progress_us() const { return last_progress_us_; }
-  boost::asio::ip::tcp::socket& socket() { return socket_; }
-  const boost::asio::ip::tcp::socket& socket() const { return socket_; }
+  // nullopt: it is not connected any more.
+  std::optional<boost::asio::ip::tcp::endpoint> peer_endpoint() const;
+  std::optional<boost::asio::ip::tcp::endpoint> own_endpoint() const;
 
  private:
+  void socket_ready(Ready ready) override;
   void read();
-  void on_read(boost::system::error_code error, size_t count);
+  void input_ended();
   void parse();
+  ssize_t send(std::string_view bytes);
   void write_rest();
   void wrote();
   void linger();
   void touch();
 
   ShardLoop& shard_;
-  boost::asio::ip::tcp::socket socket_;
+  boost::asio::ip::tcp::socket accepted_;  // until it has joined the shard
+  int socket_ = -1;                        // then
+  std::optional<uint64_t> watched_;
+  std::shared_ptr<ClientConnection> self_;  // from joining to closing
   std::atomic<size_t>& count_;
   Traits traits_;
   std::vector<char> input_;
@@ -91,7 +101,9 @@ class ClientConnection : public Flushable, public std::enable_shared_from_this<C
   std::string writing_;            // bytes that the system takes only in part: a write is under way
   size_t written_ = 0;             // of writing_
   uint64_t last_progress_us_ = 0;  // a byte came or went
-  bool reading_ = false;
+  bool readable_ = false;          // there may be something to read
+  bool input_ended_ = false;       // behind that is the end
+  bool stalled_ = false;           // no more is read until there is room
   bool parsing_ = false;
   bool resuming_ = false;
   bool flush_asked_ = false;

@@ -36,9 +36,6 @@ RespConnection::RespConnection(ShardLoop& shard, asio::ip::tcp::socket socket, s
                         // A line that is longer than the parser's limit fails long before.
                         .input_bytes_max = std::numeric_limits<size_t>::max()}),
       parser_(limits_of(shard.node().config)) {
-  // It may rest for days: the system finds out when its client's machine is gone.
-  boost::system::error_code error;
-  this->socket().set_option(asio::socket_base::keep_alive(true), error);
   session_.id = ++shard.node().resp_connections;
   session_.begun_us = now().tick_us;
   reset_session();
@@ -68,15 +65,13 @@ void RespConnection::reset_session() {
 }
 
 std::string RespConnection::peer_address() const {
-  boost::system::error_code error;
-  const auto endpoint = socket().remote_endpoint(error);
-  return error ? "" : text_of(endpoint);
+  const auto endpoint = peer_endpoint();
+  return endpoint ? text_of(*endpoint) : "";
 }
 
 std::string RespConnection::own_address() const {
-  boost::system::error_code error;
-  const auto endpoint = socket().local_endpoint(error);
-  return error ? "" : text_of(endpoint);
+  const auto endpoint = own_endpoint();
+  return endpoint ? text_of(*endpoint) : "";
 }
 
 bool RespConnection::is_full() const {

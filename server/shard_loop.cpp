@@ -30,6 +30,7 @@ ShardLoop::ShardLoop(NodeContext& node, uint32_t index)
     : node_(node),
       index_(index),
       mailbox_(io_, mailbox_tasks_max),
+      sockets_(io_),
       ticker_(io_),
       feed_([this](std::vector<ColumnEvent>&& events) { node_.aggregator->push(index_, std::move(events)); },
             [this] {
@@ -104,6 +105,7 @@ void ShardLoop::stop() {
     links_->stop();
     std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
     for (ClientConnection* connection : all) connection->shared_from_this()->close();
+    sockets_.stop();
     io_.stop();
   });
 }

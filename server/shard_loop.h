@@ -21,6 +21,7 @@
 #include "server/mailbox.h"
 #include "server/metrics.h"
 #include "server/node_context.h"
+#include "server/ready_sockets.h"
 #include "server/table_definition.h"
 
 namespace covey::server {
@@ -58,6 +59,7 @@ class ShardLoop {
 
   boost::asio::io_context& io() { return io_; }
   Mailbox& mailbox() { return mailbox_; }  // any thread
+  ReadySockets& sockets() { return sockets_; }
   NodeContext& node() { return node_; }
   uint32_t index() const { return index_; }
   Core& core() { return *core_; }
@@ -136,6 +138,7 @@ class ShardLoop {
   const uint32_t index_;
   boost::asio::io_context io_{1};
   Mailbox mailbox_;
+  ReadySockets sockets_;
   boost::asio::steady_timer ticker_;
   ColumnFeed feed_;
   std::unique_ptr<Store> store_;
