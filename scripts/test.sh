@@ -42,7 +42,7 @@ stage() {
 
 # What the end of a long log may not show: which tests failed, and what each of them found.
 first_lines_of_failures() {
-  grep -a -E -A 14 '^(FAIL|ERROR): |^[A-Za-z]*Error: |: FAILED:$|^[a-z_0-9]+: .* findings$' "$1" | head -n 150 || true
+  grep -a -E -A 14 '^(FAIL|ERROR): |^[A-Za-z]*Error: |: FAILED:$|^[a-z_0-9]+: .* findings$|^FAILED: ' "$1" | head -n 150 || true
 }
 
 # A stage that is one check.

@@ -31,6 +31,7 @@ struct Options {
   bool print_scenario = false;
   bool trace = false;
   bool demand_coverage = false;
+  bool keep_going = false;
   unsigned shrink_seconds = 60;
 };
 
@@ -73,6 +74,7 @@ void report_failure(const std::string& again, const std::vector<std::string>& li
   std::printf("the shortest scenario found (%zu tries), which fails with: %s\n", shrunk.tries,
               shrunk.outcome.what.c_str());
   for (const auto& line : shrunk.lines) std::printf("  %s\n", line.c_str());
+  std::printf("FAILED: %s\nagain: %s\n", outcome.what.c_str(), again.c_str());
 }
 
 int run_scenarios(const Options& options) {
@@ -112,6 +114,7 @@ int run_seeds(const Options& options) {
   if (!options.time.empty()) common += " --time " + options.time;
   if (!options.bug_name.empty()) common += " --bug " + options.bug_name;
   std::optional<std::pair<uint64_t, Outcome>> failed;
+  auto again = [&](uint64_t seed) { return "covey-sim --seed " + std::to_string(seed) + common; };
   run_in_workers(
       options.runs, {.processes = options.jobs, .traced = options.trace || !options.report.empty()},
       [&](size_t i) { return generate(generate_options(options, first + i)); },
@@ -121,12 +124,18 @@ int run_seeds(const Options& options) {
         summary.run("seed " + std::to_string(first + i), outcome);
         if (!options.report.empty())
           write_report(options.report, "seed " + std::to_string(first + i), outcome);
-        if (outcome.failed) failed = {first + i, outcome};
-        return !outcome.failed;
+        if (!outcome.failed) return true;
+        failed = {first + i, outcome};
+        if (options.keep_going)
+          std::printf("FAILED: %s\nagain: %s\n", outcome.what.c_str(), again(first + i).c_str());
+        return options.keep_going;
       });
   if (failed) {
-    report_failure("covey-sim --seed " + std::to_string(failed->first) + common,
-                   generate(generate_options(options, failed->first)), failed->second, options);
+    if (options.keep_going) {
+      summary.end();
+      return 1;
+    }
+    report_failure(again(failed->first), generate(generate_options(options, failed->first)), failed->second, options);
     return 1;
   }
   return summary.end() ? 0 : 1;
@@ -159,6 +168,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--print-scenario", options.print_scenario, "print the seed's scenario and do not run it");
   app.add_flag("--trace", options.trace, "print what happens");
+  app.add_flag("--keep-going", options.keep_going, "run all seeds and only name those that fail");
   app.add_flag("--demand-coverage", options.demand_coverage,
                "fail if something that must sometimes happen never did");
 #ifdef COVEY_BUGS
