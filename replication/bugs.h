@@ -25,8 +25,8 @@ enum class Bug {
   repair_clock_first,            // whole transfer adopts the clock before the objects
   stand_in_keeps_clock,          // a stand-in that drops its data keeps its clock
   stand_in_drops_early,          // a stand-in drops after one owner has everything
-  void_without_all,              // holes of ended lives are closed on one owner's word
-  void_running_life,             // holes of a life that still runs are closed
+  void_without_all,              // holes are closed on one owner's word
+  void_running_life,             // holes of a life that still runs are closed without its node's word
   quorum_off_by_one,             // W - 1 acknowledgements are taken for W
   read_quorum_off_by_one,        // R - 1 answers are taken for R
   read_from_unready,             // strict reads count replicas that have not been filled

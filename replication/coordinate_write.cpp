@@ -173,6 +173,7 @@ void Coordinator::write_others(StagedWrite&& staged) {
       if (!shard_.members.is_self(node)) others.push_back(node);
     }
   }
+  operation.stand_ins = staged.who.stand_ins.size();
   for (const OwnerOutcome& absent : staged.who.absent) operation.outcomes[absent.node] = absent.state;
   operation.outcomes[shard_.members.self()] = "not durable yet";
   operation.waiting.insert(shard_.members.self());
@@ -369,12 +370,14 @@ void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const 
   }
   count.targets += members.is_target(node, id) ? 1 : 0;
   count.others += members.keeps(node, id) ? 0 : 1;
+  count.filling += members.keeps(node, id) && !members.owns(node, id) ? 1 : 0;
 }
 
 // While a partition moves, a strict write has to be at W of those that own it and at W of those that will: so
 // it is seen whoever is asked next. As it stands now: a node may have become an owner since it was asked.
 size_t Coordinator::counted(const OperationState& operation, const Count& count) const {
-  if (operation.request.sloppy) return count.owners + count.others;
+  if (operation.request.sloppy)
+    return count.owners + count.others + std::min(count.filling, operation.stand_ins);
   const bool both = shard_.members.moves(operation.partition) && !bug(Bug::moving_counts_owners_alone);
   return both ? std::min(count.owners, count.targets) : count.owners;
 }

@@ -6,29 +6,47 @@
 #include "replication/codec.h"
 
 namespace covey {
+namespace {
+
+bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+}  // namespace
 
 Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) const {
   Targets out;
   const Members& members = shard_.members;
-  for (const NodeId& node : members.keepers(id)) {
-    const bool owner = members.owns(node, id);
+  for (const NodeId& node : members.owners(id)) {
     if (members.alive(now, node)) {
-      (owner ? out.owners : out.filling).push_back(node);
-    } else if (owner) {
+      out.owners.push_back(node);
+    } else {
       const MemberState state = members.state(now, node);
       out.absent.push_back({node, state == MemberState::dead        ? "dead"
                                   : state == MemberState::suspected ? "suspected"
                                                                     : "unreachable"});
     }
   }
-  for (const NodeId& node : members.preference(id)) {
-    if (!sloppy || out.stand_ins.size() >= out.absent.size()) break;
-    if (!members.keeps(node, id) && members.alive(now, node)) out.stand_ins.push_back(node);
+  if (sloppy) out.stand_ins = stand_ins(now, id, out.absent.size());
+  for (const NodeId& node : members.targets(id)) {
+    const bool taken = members.owns(node, id) || contains(out.stand_ins, node);
+    if (!taken && members.alive(now, node)) out.filling.push_back(node);
   }
   if (const Partition* partition = shard_.replica.find(id)) out.holders = holders(now, *partition);
-  std::erase_if(out.holders, [&](const NodeId& node) {
-    return std::find(out.stand_ins.begin(), out.stand_ins.end(), node) != out.stand_ins.end();
-  });
+  std::erase_if(out.holders, [&](const NodeId& node) { return contains(out.stand_ins, node); });
+  return out;
+}
+
+std::vector<NodeId> Coordinator::stand_ins(Now now, PartitionId id, size_t absent) const {
+  const Members& members = shard_.members;
+  std::vector<NodeId> out;
+  for (const bool will_own : {true, false}) {
+    for (const NodeId& node : members.preference(id)) {
+      if (out.size() >= absent) return out;
+      const bool fits = !members.owns(node, id) && members.is_target(node, id) == will_own;
+      if (fits && members.alive(now, node)) out.push_back(node);
+    }
+  }
   return out;
 }
 

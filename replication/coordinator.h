@@ -44,6 +44,10 @@ class Coordinator {
   void receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation);
   void receive(Now now, const NodeId& from, const peer::ForwardReply& message);
 
+  // Who takes sloppy writes in place of `absent` owners: those that will own the partition, who take all writes
+  // anyway, then other nodes by its preference. At most `absent`.
+  std::vector<NodeId> stand_ins(Now now, PartitionId id, size_t absent) const;
+
   // A delete by this node itself (expiry, a dropped table), of what it sees; replicated like any other.
   void erase_own(Now now, PartitionId id, const TableKey& key, const Context& context);
 
@@ -72,6 +76,7 @@ class Coordinator {
     std::set<NodeId> waiting;                // asked, neither answered nor refused
     std::vector<NodeId> stored;              // Kind::write: nodes that have it durably
     bool alone = false;                      // Kind::write: it concerns no other node; the three stay empty
+    size_t stand_ins = 0;                    // Kind::write: asked in place of absent owners
     DotSet dots;                             // Kind::write: that it gave out
     Response response;                       // filled in as things happen
     ReadState read;                          // Kind::read, Kind::scan
@@ -84,7 +89,7 @@ class Coordinator {
   struct Targets {
     std::vector<NodeId> owners;     // that may be asked, self among them
     std::vector<NodeId> filling;    // that will own it and take its writes already
-    std::vector<NodeId> stand_ins;  // for the owners that may not
+    std::vector<NodeId> stand_ins;  // for the owners that may not, also of those that will own it
     std::vector<NodeId> holders;    // other nodes known to hold the partition (reads ask them too)
     std::vector<OwnerOutcome> absent;
     size_t counted(bool sloppy) const { return owners.size() + (sloppy ? stand_ins.size() : 0); }
@@ -128,7 +133,7 @@ class Coordinator {
   void write_acknowledged(uint64_t id);
   // How many of the nodes count towards W.
   struct Count {
-    size_t owners = 0, targets = 0, others = 0;
+    size_t owners = 0, targets = 0, others = 0, filling = 0;
   };
   void count(PartitionId id, const NodeId& node, Count& count) const;
   size_t counted(const OperationState& operation, const Count& count) const;

@@ -95,11 +95,7 @@ ExplainView Core::explain(Now now, const std::string& table, const std::string& 
   const auto absent = std::count_if(view.owners.begin(), view.owners.end(), [&](const OwnerView& owner) {
     return !shard.members.alive(now, owner.node);
   });
-  for (const NodeId& node : shard.members.preference(view.partition)) {
-    if (view.stand_ins.size() == static_cast<size_t>(absent)) break;
-    if (!shard.members.keeps(node, view.partition) && shard.members.alive(now, node))
-      view.stand_ins.push_back(node);
-  }
+  view.stand_ins = parts_->coordinator.stand_ins(now, view.partition, static_cast<size_t>(absent));
   return view;
 }
 

@@ -216,8 +216,8 @@ bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
   return true;
 }
 
-// For each ended life the highest counter that anything here names: the clock, or a stored context.
-std::map<Actor, uint64_t> Lives::highest_of_ended(const Partition& partition) const {
+// For each life of a known node the highest counter that anything here names: the clock, or a stored context.
+std::map<Actor, uint64_t> Lives::highest_named(const Partition& partition) const {
   std::map<Actor, uint64_t> highest;
   auto add = [&](const DotSet& dots) {
     for (const auto& entry : dots.entries()) {
@@ -236,16 +236,8 @@ std::map<Actor, uint64_t> Lives::highest_of_ended(const Partition& partition) co
       if (object) add(object->context);
     }
   }
-  std::erase_if(highest, [&](const auto& known) { return !may_have_holes(partition, known.first); });
+  std::erase_if(highest, [&](const auto& known) { return !shard_.members.node_of(known.first); });
   return highest;
-}
-
-// Of a life that is over, or of a node that stood in, handed over and dropped: what no owner has then is gone
-// with the disks of those that had it.
-bool Lives::may_have_holes(const Partition& partition, Actor actor) const {
-  if (shard_.members.life_is_over(actor)) return true;
-  auto node = shard_.members.node_of(actor);
-  return node && !shard_.members.keeps(*node, partition.id);
 }
 
 // Whether the clock has had the same dots of the actor for so long that none can be on its way any more, and
@@ -257,8 +249,9 @@ bool Lives::is_still(Now now, const Partition& partition, Actor actor) {
   if (at->second.first != highest) at->second = {highest, now.tick_us};
   uint64_t from_us = at->second.second + close_after_us;
   if (now.tick_us < from_us) return false;
-  if (shard_.members.life_is_over(actor)) return true;
-  auto copy = partition.copies.find(*shard_.members.node_of(actor));
+  const NodeId node = *shard_.members.node_of(actor);
+  if (shard_.members.life_is_over(actor) || shard_.members.is_self(node)) return true;
+  auto copy = partition.copies.find(node);
   return copy != partition.copies.end() && copy->second.told_us >= from_us;
 }
 
@@ -274,7 +267,7 @@ void Lives::close_holes(Now now, Partition& partition) {
     return;
   }
   DotSet all;
-  for (const auto& [actor, highest] : highest_of_ended(partition)) {
+  for (const auto& [actor, highest] : highest_named(partition)) {
     bool hurried = bug(Bug::void_without_all) || bug(Bug::void_running_life);
     if (!hurried && !is_still(now, partition, actor)) continue;
     if (all_tell_the_same(partition, actor)) all.add(actor, {1, highest});

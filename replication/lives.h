@@ -1,5 +1,5 @@
 // The lives of nodes: hello and welcome, which actor the next write is minted with, and the closing of holes
-// that ended lives left behind.
+// that lost disks and ended lives left behind.
 //
 // A life may be gone on with only if every other member has confirmed that it knows no dot of it that this
 // node has forgotten; else the fallback actor is taken. So a dot is never given twice, whatever was restored
@@ -41,7 +41,7 @@ class Lives {
   // None of this node's copies counts in strict reads any more until the other owners have filled it.
   [[nodiscard]] Result<Done, StoreError> refill_all();
 
-  // Closes the holes of ended lives in one partition when all members agree that nobody has them.
+  // Closes the holes in one partition's clock when all members agree that nobody has them.
   void close_holes(Now now, Partition& partition);
   // Adds closed dots to an edit. Objects here whose contexts name them are written once more under a new dot:
   // what such a context has overwritten may still stand at replicas that only ever learn the dot as closed.
@@ -53,10 +53,9 @@ class Lives {
   void fall_back();
   void exceed(uint64_t incarnation);
   void say_hello(const NodeId& peer);
-  bool may_have_holes(const Partition& partition, Actor actor) const;
   bool is_still(Now now, const Partition& partition, Actor actor);
   bool all_tell_the_same(const Partition& partition, Actor actor) const;
-  std::map<Actor, uint64_t> highest_of_ended(const Partition& partition) const;
+  std::map<Actor, uint64_t> highest_named(const Partition& partition) const;
 
   Shard& shard_;
   MemberSet& members_;

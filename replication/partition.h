@@ -34,7 +34,7 @@ struct Counts {
 struct PartitionRecord {
   PartitionId id;
   Clock clock;
-  DotSet voids;         // dots of ended lives that nobody ever received, closed here; some owner may not know
+  DotSet voids;         // dots that no member has, closed here; some owner may not know
   Actor minted_actor;   // whose counter `minted` counts
   uint64_t minted = 0;  // the highest counter that this node gave out here; outlives a dropped clock
   uint64_t state_hash = 0;  // sum of object_hash over all objects

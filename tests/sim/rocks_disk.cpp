@@ -25,8 +25,8 @@ struct Writes {
 
 class CountedStore final : public Store {
  public:
-  CountedStore(Database& database, Writes& writes)
-      : database_(database), inner_(database.shard()), writes_(writes) {}
+  CountedStore(Database& database, Durability durability, Writes& writes)
+      : database_(database), inner_(database.shard()), durability_(durability), writes_(writes) {}
 
   Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override {
     return inner_->get(column, key);
@@ -39,13 +39,14 @@ class CountedStore final : public Store {
     return written;
   }
   std::unique_ptr<StoreLoad> load() override { return inner_->load(); }
-  // Tables are durable, with all before them; what is small is written as a batch.
+  // Tables are durable, with all before them; what is small is written as a batch, which a store that
+  // promises nothing calls durable too.
   Result<Lsn, StoreError> write(const StoreBatch& batch, std::unique_ptr<StoreLoad> load) override {
     auto written = inner_->write(batch, std::move(load));
     if (!written) return written;
     writes_.newest = *written;
     writes_.unsynced.emplace_back(*written, database_.last_write());
-    if (inner_->durable() < *written) return written;
+    if (durability_ == Durability::none || inner_->durable() < *written) return written;
     writes_.synced = *written;
     writes_.synced_number = database_.last_write();
     writes_.unsynced.clear();
@@ -61,6 +62,7 @@ class CountedStore final : public Store {
  private:
   Database& database_;
   std::unique_ptr<Store> inner_;
+  const Durability durability_;
   Writes& writes_;
 };
 
@@ -169,7 +171,7 @@ class RocksDisk final : public Disk {
                                   .on_damage = [this](const std::string&) { has_met_damage_ = true; }});
     if (!opened) return opened.error();
     database_ = std::move(*opened);
-    store_ = std::make_unique<CountedStore>(*database_, writes_);
+    store_ = std::make_unique<CountedStore>(*database_, durability_, writes_);
     writes_.synced_number = database_->last_write();
     return std::nullopt;
   }
