@@ -278,6 +278,8 @@ class Core {
   Standing standing() const;                       // this node's
   // This node is leaving or removed, and holds nothing any more.
   bool departed() const;
+  // Another member has told that it knows this node as removed: it may end without being waited for.
+  bool removal_known() const;
   PartitionView partition(Now now, PartitionId partition) const;  // REQUIRES: of this shard
   std::vector<PartitionView> partitions(Now now) const;           // of this shard
   // Whether another owner that is ready has told that it has all of `clock`, an earlier one of this copy, on

@@ -29,6 +29,8 @@ bool Core::departed() const {
   });
 }
 
+bool Core::removal_known() const { return parts_->lives.removal_known(); }
+
 PartitionView Core::partition(Now, PartitionId id) const {
   Shard& shard = parts_->shard;
   COVEY_ASSERT(shard.mine(id));

@@ -102,6 +102,7 @@ void Lives::tick(Now now) {
     if (!shard_.members.linked(node)) continue;
     auto shards = shards_of_.find(node);
     bool done = shards != shards_of_.end() && welcomed_[node].size() >= shards->second;
+    if (shard_.members.own().standing == Standing::removed && !removal_known()) done = false;
     uint64_t& last = hello_at_us_[node];
     // Also now and then when all is known: members that were met since then are told on.
     uint64_t interval = done ? hello_interval_us * 20 : hello_interval_us;
@@ -137,6 +138,9 @@ void Lives::receive(Now now, const NodeId& from, uint64_t incarnation, const pee
   welcome.set_shard(shard_.options.shard);
   welcome.set_shards(shard_.options.shards);
   welcome.set_hello_shard(hello.shard());
+  const Member* sender = shard_.members.find(from);
+  if (sender != nullptr && sender->standing == Standing::removed)
+    welcome.set_removed_at(sender->decided.value);
   Actor asked{hello.actors(0)};
   welcome.set_actor(asked.value);
   for (const auto& [id, partition] : shard_.replica.partitions()) {
@@ -153,6 +157,7 @@ void Lives::receive(const NodeId& from, const peer::Welcome& welcome) {
     return;
   }
   if (welcome.hello_shard() != shard_.options.shard) return;
+  if (welcome.removed_at() != 0) known_removed_at_ = Hlc{welcome.removed_at()};
   if (welcome.known_incarnation() > incarnation_) {
     // A start that this directory has forgotten: be later than that one.
     exceed(welcome.known_incarnation());

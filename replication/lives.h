@@ -38,6 +38,12 @@ class Lives {
     return shard_.members.lives_hash(id.value % shard_.members.lives_classes());
   }
 
+  // Another member has told since this start that it knows, and has stored, that this node was removed.
+  bool removal_known() const {
+    const Member& own = shard_.members.own();
+    return own.standing == Standing::removed && own.decided == known_removed_at_;
+  }
+
   // None of this node's copies counts in strict reads any more until the other owners have filled it.
   [[nodiscard]] Result<Done, StoreError> refill_all();
 
@@ -63,6 +69,7 @@ class Lives {
   Actor fallback_;
   bool needs_confirmation_ = false;
   bool settled_ = false;  // a write was minted with main_
+  Hlc known_removed_at_;  // the last decision of which another member told that it knows it
   bool forgot_ = false;   // a peer knows dots of main_ that this node does not: told to the operator once
   uint64_t incarnation_ = 0;
   std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>>

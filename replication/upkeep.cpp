@@ -73,13 +73,14 @@ void Upkeep::become_ready(Partition& partition) {
   // Owners that were never met may know more.
   if (owners.size() < shard_.options.replicas) return;
   // The others may know of owners that this node has not heard of: one that is ready vouches for who they
-  // are. Where nobody is ready, everybody has to say so.
+  // are. Where nobody is ready, everybody has to say so, and what others hold, restored perhaps, has to be here.
   std::set<NodeId> sources(owners.begin(), owners.end());
   for (const auto& [node, seen] : partition.vouched) sources.insert(seen.begin(), seen.end());
   if (partition.vouched.empty()) {
     for (const auto& [node, member] : shard_.members.all()) {
       if (!shard_.members.is_self(node) && !partition.told.contains(node)) return;
     }
+    sources.insert(partition.stand_ins.begin(), partition.stand_ins.end());
   }
   for (const NodeId& source : sources) {
     if (shard_.members.is_self(source) || bug(Bug::ready_before_filled)) continue;

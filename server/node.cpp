@@ -412,10 +412,12 @@ bool Node::departed() {
   if (!context_.departing) return false;
   bool all = true;
   bool linked = false;
+  bool known = false;
   Member self;
   ask_each_shard([&](ShardLoop& shard, size_t) {
     all = all && shard.core().departed();
     linked = linked || shard.linked_to_any();
+    known = known || shard.core().removal_known();
     for (const MemberView& view : shard.core().members(now())) {
       if (view.state == MemberState::self) self = view.member;
     }
@@ -434,7 +436,8 @@ bool Node::departed() {
     spdlog::info("this node is no member any more and holds nothing that others need: it ends");
     departed_ = now;
   }
-  return now >= *departed_ + farewell_time;
+  // Else the others would wait for it for ever: holes are closed, and logs collected, on all members' word.
+  return known && now >= *departed_ + farewell_time;
 }
 
 Result<Config, std::string> Node::set_aside() {

@@ -105,17 +105,19 @@ std::optional<std::string> World::misjudged(const std::vector<bool>& running) {
   return std::nullopt;
 }
 
-// The first partition on whose clock those of these nodes that own it, or are to, don't agree.
+// The first partition on whose clock those of these nodes that the members decide to own it don't agree. One that
+// owned it before goes on as if it did until it hears from the new owner, who may not be one of these.
 std::optional<std::string> World::group_differs(const std::vector<size_t>& members) {
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     std::optional<PartitionView> first;
+    const auto& owners = oracle_.owner_names(PartitionId{p});
     for (size_t member : members) {
       Machine& machine = machines_[member];
       if (!in_cluster(machine)) continue;  // it has left meanwhile
       if (!machine.up) return machine.id.name + " is down";
       ShardState& shard = machine.shards[p % machine.shards.size()];
       PartitionView view = shard.core->partition(now(machine), PartitionId{p});
-      if (!view.kept) continue;
+      if (!view.kept || std::find(owners.begin(), owners.end(), machine.id) == owners.end()) continue;
       if (first && first->clock != view.clock) {
         return "clocks differ at " + machine.id.name + ", partition " + std::to_string(p);
       }

@@ -172,13 +172,7 @@ std::vector<std::string> Generator::assembled() {
     lines.push_back(step.line);
   }
   const bool group = setup_.nodes() >= 2 && random_.one_in(3);
-  // With one replica that comes and goes a majority has no data of owners that it cannot reach; what its
-  // stand-ins mint meanwhile may leave a hole in a clock (open: docs/simulator.md).
-  const bool moves = std::any_of(timed_.begin(), timed_.end(), [](const Timed& step) {
-    return step.line.starts_with("join ") || step.line.starts_with("leave ") ||
-           step.line.starts_with("remove ") || step.line.starts_with("replace ");
-  });
-  if (group && (setup_.replicas > 1 || !moves)) converge_majority(lines);
+  if (group) converge_majority(lines);
   lines.push_back("converge");
   // And then the store still works, at the highest level.
   for (uint64_t k = 1; k <= keys_; ++k) {

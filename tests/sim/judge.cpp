@@ -111,10 +111,12 @@ bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const
   // Owners that have come since had to be given what was acknowledged.
   const bool was_kept = (event.wiped | event.rolled_back) == 0 && count_of(event.durable) >= event.needed;
   if (moves_[event.partition.value].ever && was_kept && event.acknowledged) return true;
-  uint32_t good = count_of(event.durable & owners & ~event.wiped & ~event.rolled_back);
+  // One that has it again may have been asked before.
+  const NodeMask rolled_back = event.rolled_back | (read.submitted < event.came_back_at ? event.came_back : 0);
+  uint32_t good = count_of(event.durable & owners & ~event.wiped & ~rolled_back);
   if (asked + good > replicas) return true;
   uint32_t wiped = count_of(event.wiped & owners);
-  return (event.rolled_back & owners) == 0 && wiped < event.needed && good + wiped >= event.needed;
+  return (rolled_back & owners) == 0 && wiped < event.needed && good + wiped >= event.needed;
 }
 
 std::optional<std::string> Oracle::staleness(const std::vector<const Event*>& seen_before,

@@ -127,7 +127,9 @@ void World::look_at_departure(Machine& machine) {
     machine.said_farewell = true;
   }
   if (!machine.ends_us) machine.ends_us = now_us() + farewell_us;
-  if (now_us() < *machine.ends_us) return;
+  const bool known = std::any_of(machine.shards.begin(), machine.shards.end(),
+                                 [](const ShardState& shard) { return shard.core->removal_known(); });
+  if (!known || now_us() < *machine.ends_us) return;
   totals.add("membership: a node has left");
   note(machine.id.name + " has left");
   take_down(machine);

@@ -73,8 +73,7 @@ void World::observe_collected(Machine& machine, const WatchedStore::Change& chan
     const auto logged = decode_dot_key(bytes);
     require(logged.has_value(), "a dot's storage key can't be read");
     const Event* event = oracle_.find(partition, logged->dot);
-    // While members come and go each node has its own owners.
-    if (event == nullptr || event->voided || oracle_.moves(partition)) continue;
+    if (event == nullptr || event->voided || oracle_.may_see_others(machine.index, partition)) continue;
     const NodeMask had = setup_.durability == Durability::none ? event->held : event->durable;
     require(
         (oracle_.owners(partition) & ~had) == 0,
@@ -202,7 +201,10 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
     return &event;
   }
   require(version == nullptr, machine.id.name + " made a version that no client asked for, key " + key->key);
-  Event::Kind kind = removed.empty() ? Event::Kind::touch : Event::Kind::expiry;
+  // What is written once more for closed dots may have lost values in the same batch, by what came with them.
+  const auto record = decode_partition(partition, change.record);
+  const bool closes = record->voids != shard.voids[partition.value];
+  Event::Kind kind = removed.empty() || closes ? Event::Kind::touch : Event::Kind::expiry;
   Event& event = oracle_.minted(machine.index, dot, *key, kind, nullptr);
   if (kind == Event::Kind::touch) {
     if (!stored) {

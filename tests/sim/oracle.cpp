@@ -178,7 +178,10 @@ void Oracle::learned(size_t node, Event& event, bool on_disk) {
   event.durable |= bit;
   event.holders |= bit;
   event.wiped &= ~bit;
+  if ((event.rolled_back & bit) == 0) return;
   event.rolled_back &= ~bit;
+  event.came_back |= bit;
+  event.came_back_at = next_moment();
 }
 
 void Oracle::saw_version(Event& event, const Version& version, bool read) {
@@ -241,8 +244,7 @@ void Oracle::dropped(size_t node, PartitionId partition, const DotSet& dots) {
     if (!dots.contains(dot)) continue;
     Event& event = events_[id];
     NodeMask owners = owners_[partition.value];
-    if (moves_[partition.value].now) {
-      // What its owners were as this node saw them is not known here.
+    if (may_see_others(node, partition)) {
       const NodeMask elsewhere = (setup_.durability == Durability::none ? event.held : event.durable) & ~bit;
       require(static_cast<uint32_t>(std::popcount(elsewhere)) >= setup_.replicas || event.voided,
               nodes_[node].name + " dropped what too few others had: " + describe(event));

@@ -65,6 +65,8 @@ struct Event {
   NodeMask holders = 0;      // have it on a disk that was not lost since
   NodeMask wiped = 0;        // of `durable`: lost the disk since
   NodeMask rolled_back = 0;  // of `durable`: had an older disk put in since
+  NodeMask came_back = 0;    // of those some that have it again
+  uint64_t came_back_at = 0;  // the last of them
   bool acknowledged = false;
   uint64_t acknowledged_at = 0;
   uint32_t needed = 0;  // W
@@ -80,6 +82,12 @@ class Oracle {
   // settled: all nodes see the new owners.
   void members_changed(const std::vector<Member>& members);
   bool moves(PartitionId partition) const { return moves_[partition.value].now; }
+  // Whether what the partition's owners are may look otherwise to the node: while it moves; and to one that is
+  // no owner, since it moved: it may have owned it before, and does again while a new owner's disk is refilled.
+  bool may_see_others(size_t node, PartitionId partition) const {
+    const Moves& moves = moves_[partition.value];
+    return moves.now || (moves.ever && (owners_[partition.value] & NodeMask{1} << node) == 0);
+  }
   void settled(PartitionId partition);
 
   // Tables of the run. REQUIRES: before the first write.
