@@ -201,7 +201,8 @@ Result<Done, StoreError> Lives::refill_all() {
   return all;
 }
 
-bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
+// Whether every other member has told, at this time or later, that it has the same dots of the actor.
+bool Lives::all_tell_the_same(const Partition& partition, Actor actor, uint64_t since_us) const {
   const auto* mine = partition.clock.find(actor);
   uint64_t lives = hash(partition.id);
   for (const auto& [node, member] : shard_.members.all()) {
@@ -209,7 +210,8 @@ bool Lives::all_tell_the_same(const Partition& partition, Actor actor) const {
     if (bug(Bug::void_running_life) && shard_.members.node_of(actor) == node) continue;
     auto copy = partition.copies.find(node);
     if (copy == partition.copies.end()) return false;
-    bool early = copy->second.told_us < lives_hash_since_us_ + close_after_us && !bug(Bug::void_running_life);
+    const bool early =
+        copy->second.told_us < std::max(since_us, lives_hash_since_us_ + close_after_us) && !bug(Bug::void_running_life);
     if (copy->second.members_hash != lives || early) return false;
     if (partition.stand_ins.contains(node)) return false;
     if (!shard_.members.keeps(node, partition.id)) continue;
@@ -245,19 +247,13 @@ std::map<Actor, uint64_t> Lives::highest_named(const Partition& partition) const
   return highest;
 }
 
-// Whether the clock has had the same dots of the actor for so long that none can be on its way any more, and
-// the actor's node has spoken since.
-bool Lives::is_still(Now now, const Partition& partition, Actor actor) {
+// Since when (tick us) the clock has had the same dots of the actor, and none higher than `highest` was named.
+uint64_t Lives::same_since(Now now, const Partition& partition, Actor actor, uint64_t highest) {
   const auto* entry = partition.clock.find(actor);
-  uint64_t highest = entry == nullptr ? 0 : hash_pair(entry->count(), entry->highest());
-  auto [at, is_new] = still_.try_emplace({partition.id, actor}, highest, now.tick_us);
-  if (at->second.first != highest) at->second = {highest, now.tick_us};
-  uint64_t from_us = at->second.second + close_after_us;
-  if (now.tick_us < from_us) return false;
-  const NodeId node = *shard_.members.node_of(actor);
-  if (shard_.members.life_is_over(actor) || shard_.members.is_self(node)) return true;
-  auto copy = partition.copies.find(node);
-  return copy != partition.copies.end() && copy->second.told_us >= from_us;
+  const uint64_t dots = hash_pair(highest, entry == nullptr ? 0 : hash_pair(entry->count(), entry->highest()));
+  auto [at, is_new] = still_.try_emplace({partition.id, actor}, dots, now.tick_us);
+  if (at->second.first != dots) at->second = {dots, now.tick_us};
+  return at->second.second;
 }
 
 void Lives::close_holes(Now now, Partition& partition) {
@@ -274,8 +270,9 @@ void Lives::close_holes(Now now, Partition& partition) {
   DotSet all;
   for (const auto& [actor, highest] : highest_named(partition)) {
     bool hurried = bug(Bug::void_without_all) || bug(Bug::void_running_life);
-    if (!hurried && !is_still(now, partition, actor)) continue;
-    if (all_tell_the_same(partition, actor)) all.add(actor, {1, highest});
+    const uint64_t since_us = hurried ? 0 : same_since(now, partition, actor, highest) + close_after_us;
+    if (now.tick_us >= since_us && all_tell_the_same(partition, actor, since_us))
+      all.add(actor, {1, highest});
   }
   all.subtract(partition.clock);
   if (all.empty()) return;

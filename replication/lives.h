@@ -59,8 +59,8 @@ class Lives {
   void fall_back();
   void exceed(uint64_t incarnation);
   void say_hello(const NodeId& peer);
-  bool is_still(Now now, const Partition& partition, Actor actor);
-  bool all_tell_the_same(const Partition& partition, Actor actor) const;
+  uint64_t same_since(Now now, const Partition& partition, Actor actor, uint64_t highest);
+  bool all_tell_the_same(const Partition& partition, Actor actor, uint64_t since_us) const;
   std::map<Actor, uint64_t> highest_named(const Partition& partition) const;
 
   Shard& shard_;
@@ -73,7 +73,7 @@ class Lives {
   bool forgot_ = false;   // a peer knows dots of main_ that this node does not: told to the operator once
   uint64_t incarnation_ = 0;
   std::map<std::pair<PartitionId, Actor>, std::pair<uint64_t, uint64_t>>
-      still_;                                      // what the clock has, since (tick us)
+      still_;                                      // the dots that the clock has, since (tick us)
   std::map<NodeId, std::set<uint32_t>> welcomed_;  // which of the peer's shards
   std::map<NodeId, uint32_t> shards_of_;
   std::map<NodeId, uint64_t> hello_at_us_;

@@ -77,10 +77,8 @@ class LogJudge {
   }
 
   void drop(uint64_t number, uint64_t from, uint64_t file_bytes, const std::string& wrong) {
-    check.drops.push_back({number, from, file_bytes});
-    check.notes.push_back(place(log_file_name(number), from) + ": " + wrong + "; the " +
-                          std::to_string(file_bytes - from) +
-                          " bytes from there on had not been synced and are dropped");
+    check.drops.push_back({log_file_name(number), from, file_bytes});
+    check.notes.push_back(note_of(check.drops.back(), wrong));
   }
 
   const SyncedLogs synced_;
@@ -115,11 +113,16 @@ LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs 
   return judge.check;
 }
 
+std::string note_of(const UnsyncedEnd& drop, const std::string& wrong) {
+  return place(drop.file, drop.from) + ": " + wrong + "; the " + std::to_string(drop.file_bytes - drop.from) +
+         " bytes from there on had not been synced and are dropped";
+}
+
 std::optional<StoreError> drop_unsynced(rocksdb::Env& env, const std::string& directory,
-                                        const LogCheck& check) {
+                                        const std::vector<UnsyncedEnd>& drops) {
   const std::string zeros(log_block_bytes, '\0');
-  for (const auto& drop : check.drops) {
-    const std::string path = directory + "/" + log_file_name(drop.log);
+  for (const auto& drop : drops) {
+    const std::string path = directory + "/" + drop.file;
     std::unique_ptr<rocksdb::RandomRWFile> file;
     auto status = env.NewRandomRWFile(path, &file, rocksdb::EnvOptions());
     for (uint64_t at = drop.from; status.ok() && at < drop.file_bytes;) {

@@ -37,9 +37,9 @@ struct SyncedLogs {
   auto operator<=>(const SyncedLogs&) const = default;
 };
 
-// What nobody was promised: the bytes of this log from there on.
+// What nobody was promised: the bytes of this log or manifest from there on.
 struct UnsyncedEnd {
-  uint64_t log = 0;
+  std::string file;  // its name in the directory
   uint64_t from = 0;
   uint64_t file_bytes = 0;
 };
@@ -62,9 +62,12 @@ struct LogCheck {
 // (storage/manifest_check.h).
 LogCheck check_logs(rocksdb::Env& env, const std::string& directory, SyncedLogs synced, uint64_t first_live);
 
-// Overwrites what the check found to be unsynced by zeros, to the end of a block, and syncs that. RocksDB
+// The same for people, with what is wrong there.
+std::string note_of(const UnsyncedEnd& drop, const std::string& wrong);
+
+// Overwrites what the checks found to be unsynced by zeros, to the end of a block, and syncs that. RocksDB
 // passes over them. Cutting the file instead would not do: RocksDB may have noted its size in the manifest.
 std::optional<StoreError> drop_unsynced(rocksdb::Env& env, const std::string& directory,
-                                        const LogCheck& check);
+                                        const std::vector<UnsyncedEnd>& drops);
 
 }  // namespace covey

@@ -160,6 +160,11 @@ ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory, Lo
   if (is_short)
     return damaged(name + " at byte " + std::to_string(scan.fragment_bytes) + " is damaged (" +
                    (scan.wrong.empty() ? "the file ends" : scan.wrong) + ")");
+  // RocksDB does nothing on the strength of an edit before it is synced: one that a crash has torn never was.
+  if (is_marked && !scan.wrong.empty() && scan.record_bytes >= synced.bytes) {
+    check.drop = {name, scan.record_bytes, scan.file_bytes};
+    check.note = note_of(*check.drop, scan.wrong);
+  }
   check.first_live_log = live.first();
   return check;
 }

@@ -26,6 +26,8 @@ class Reader;
 struct ManifestCheck {
   std::optional<StoreError> damage;  // do not open
   uint64_t first_live_log = 0;       // what logs with lower numbers hold is in tables; 0: cannot be told
+  std::optional<UnsyncedEnd> drop;   // RocksDB would refuse a torn record there
+  std::string note;                  // the same for people
 };
 
 // Checks the manifest that CURRENT names. `synced`: a place in the manifest of that number.

@@ -82,7 +82,11 @@ std::optional<StoreError> Database::check_files() {
     return check.damage;
   }
   notes_ = std::move(check.notes);
-  return drop_unsynced(*env_, options_.path, check);
+  if (manifest.drop) {
+    notes_.push_back(manifest.note);
+    check.drops.push_back(*manifest.drop);
+  }
+  return drop_unsynced(*env_, options_.path, check.drops);
 }
 
 std::optional<StoreError> Database::open_files() {

@@ -1,7 +1,6 @@
 #include "tests/sim/columns.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "replication/codec.h"
 #include "replication/typed.h"
@@ -14,7 +13,7 @@ using server::ColumnEvent;
 using server::ColumnPart;
 using server::ColumnSet;
 
-constexpr size_t events_max = 300;  // on their way, before all are delivered
+constexpr size_t batches_max = 100;  // on their way, before all are delivered
 
 // By key: the versions' times and values.
 using Row = std::vector<std::pair<int64_t, std::vector<agg::Value>>>;
@@ -60,6 +59,18 @@ Rows scanned(Store& store, const server::ColumnTable& table, PartitionId partiti
   return out;
 }
 
+std::string shown(const Row& row) {
+  std::string out;
+  for (const auto& [time, values] : row) {
+    out += " (at " + std::to_string(time);
+    for (const agg::Value& value : values) {
+      if (const auto* number = std::get_if<int64_t>(&value)) out += " " + std::to_string(*number);
+    }
+    out += ")";
+  }
+  return out;
+}
+
 server::TableDefinition definition(const char* conflicts) {
   auto parsed = server::parse_table_definition(std::string_view(
       std::string(R"({"conflicts": ")") + conflicts +
@@ -100,7 +111,7 @@ Columns::Columns(uint64_t seed, uint32_t shard, uint32_t shards, uint32_t partit
   tables_.emplace("latest", definition("lww"));
   feed_ = std::make_unique<server::ColumnFeed>(
       [this](std::vector<ColumnEvent>&& told) {
-        std::move(told.begin(), told.end(), std::back_inserter(events_));
+        events_.push_back(std::move(told));
       },
       [this] {
         server::PartitionStates states;
@@ -141,10 +152,8 @@ void Columns::go_back() {
 }
 
 void Columns::deliver(size_t count) {
-  const auto end = events_.begin() + static_cast<ptrdiff_t>(std::min(count, events_.size()));
-  std::vector<ColumnEvent> now(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
-  events_.erase(events_.begin(), end);
-  set_->apply(shard_, now, wall_ms_);
+  for (; count > 0 && !events_.empty(); --count, events_.pop_front())
+    set_->apply(shard_, events_.front(), wall_ms_);
 }
 
 void Columns::hear() {
@@ -172,12 +181,12 @@ void Columns::step(Store& store, Now now) {
   if (core_ == nullptr) return;
   now_ = now;
   wall_ms_ = std::max(wall_ms_, now.wall_ms);
-  if (events_.size() > events_max) deliver(events_.size());
+  if (events_.size() > batches_max) deliver(events_.size());
   switch (random_.below(32)) {
     case 0:
       return deliver(events_.size());
     case 1:
-      return deliver(random_.below(10));
+      return deliver(random_.below(5));
     case 2:
     case 3:
       if (set_->loading()) set_->load(store, random_.between(1, 20), wall_ms_);
@@ -229,7 +238,8 @@ void Columns::compare(Store& store, const server::ColumnTable& table, PartitionI
   for (const auto& [key, row] : stored) {
     auto found = rows.find(key);
     require(found != rows.end(), what + " lack key " + key);
-    require(found->second == row, what + " hold something else for key " + key);
+    require(found->second == row, what + " hold something else for key " + key + ":" + shown(found->second) +
+                                      ", and stored is" + shown(row));
   }
   fail(what + " hold a key that is not stored");
 }

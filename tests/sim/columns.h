@@ -4,6 +4,7 @@
 // Draws from a generator of its own, so that runs are what they are without it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,7 +58,7 @@ class Columns {
   Files older_;
   uint64_t wall_ms_ = 0;  // never goes back: what has expired does not come back
   std::map<std::string, server::TableDefinition, std::less<>> tables_;
-  std::vector<server::ColumnEvent> events_;  // on their way
+  std::deque<std::vector<server::ColumnEvent>> events_;  // on their way; of a stored batch all or none
   std::vector<uint64_t> marks_;              // that the shard is asked for
   const Core* core_ = nullptr;
   Now now_;

@@ -67,7 +67,8 @@ bool World::decide_at(Machine& machine, Member decision) {
 void World::decide_again() {
   for (const Machine& machine : machines_) {
     if (machine.outside || machine.standing == Standing::member) continue;
-    (void)decide(machine.id, machine.gone ? Standing::removed : machine.standing);
+    const bool ends = machine.gone || machine.said_farewell;  // it may end before it hears that it is to stay
+    (void)decide(machine.id, ends ? Standing::removed : machine.standing);
   }
 }
 
