@@ -69,13 +69,20 @@ void Coordinator::start_write(Now now, OperationState&& operation) {
       for (const NodeId& node : *list) count(operation.partition, node, alive);
     }
     operation.response.reachable = static_cast<uint32_t>(counted(operation, alive));
+    // Others may own it that have not told yet. Where nobody is ready, whoever becomes so first takes over
+    // all.
+    if (none_is_ready(operation.partition)) {
+      operation.response.reachable = 0;
+      for (const NodeId& node : who.owners) operation.response.outcomes.push_back({node, "filling"});
+    }
   }
   bool owner = shard_.owns(operation.partition);
   bool forwarded = !operation.asker.client && operation.asker.peer_operation != 0;
   const bool stays = shard_.members.own().standing == Standing::member;
   bool stands_in = !owner && who.owners.empty() && operation.request.sloppy && stays;
   if (operation.response.reachable < needed || (!owner && who.owners.empty() && !stands_in)) {
-    operation.response.outcomes = who.absent;
+    auto& outcomes = operation.response.outcomes;
+    outcomes.insert(outcomes.end(), who.absent.begin(), who.absent.end());
     fail(operation, Status::unavailable);
     return;
   }
@@ -147,6 +154,12 @@ void Coordinator::write_staged() {
   writes.clear();
   if (staged_writes_.empty()) staged_writes_.swap(writes);
   durable();
+}
+
+bool Coordinator::none_is_ready(PartitionId id) const {
+  const std::vector<NodeId>& owners = shard_.members.owners(id);
+  return std::none_of(owners.begin(), owners.end(),
+                      [&](const NodeId& node) { return shard_.members.ready(node, id); });
 }
 
 // This node is the only one that could have the write, now or later.

@@ -44,8 +44,8 @@ class Coordinator {
   void receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation);
   void receive(Now now, const NodeId& from, const peer::ForwardReply& message);
 
-  // Who takes sloppy writes in place of `absent` owners: those that will own the partition, who take all writes
-  // anyway, then other nodes by its preference. At most `absent`.
+  // Who takes sloppy writes in place of `absent` owners: those that will own the partition, who take all
+  // writes anyway, then other nodes by its preference. At most `absent`.
   std::vector<NodeId> stand_ins(Now now, PartitionId id, size_t absent) const;
 
   // A delete by this node itself (expiry, a dropped table), of what it sees; replicated like any other.
@@ -122,6 +122,7 @@ class Coordinator {
   Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   bool is_alone(const Targets& who) const;
+  bool none_is_ready(PartitionId id) const;
   void write_others(StagedWrite&& staged);
   void answer_alone(OperationState& operation);
   void acknowledge(const StagedMerge& merge, Refusal refusal);

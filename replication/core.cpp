@@ -100,12 +100,14 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
   switch (message.body_case()) {
     case Body::kHello:
       lives.receive(now, from, message.incarnation(), message.hello());
+      upkeep.leave_moved();
       break;
     case Body::kWelcome:
       lives.receive(from, message.welcome());
       break;
     case Body::kDigest:
       gossip.receive(now, from, message.digest());
+      upkeep.leave_moved();
       break;
     case Body::kClockTell:
       gossip.receive(now, from, message.clock_tell());
@@ -189,6 +191,7 @@ void Core::add_member(Now now, const Member& member) {
 Result<Member, StoreError> Core::decide(Now now, const Member& member) {
   parts_->coordinator.write_staged();
   auto decided = parts_->members.decide(now, member);
+  parts_->upkeep.leave_moved();
   if (decided) parts_->lives.say_hello_to_all();
   return decided;
 }

@@ -25,7 +25,7 @@ bool Core::departed() const {
   const auto& partitions = shard.replica.partitions();
   return std::none_of(partitions.begin(), partitions.end(), [&](const auto& entry) {
     const Partition& partition = entry.second;
-    return partition.ready || !partition.clock.empty() || !shard.replica.durable(partition);
+    return partition.ready || partition.left || !partition.clock.empty() || !shard.replica.durable(partition);
   });
 }
 

@@ -99,6 +99,11 @@ Dot Edit::mint(Actor actor) {
 
 void Edit::set_ready(bool ready) { ready_ = ready; }
 
+void Edit::set_left() {
+  ready_ = false;
+  left_ = true;
+}
+
 void Edit::drop_everything() { drop_ = true; }
 
 namespace {
@@ -186,6 +191,7 @@ bool Edit::prepare(StoreBatch& batch) {
   next_.voids.join(voids_);
   if (minted_) std::tie(next_.minted_actor, next_.minted) = *minted_;
   next_.ready = ready_.value_or(partition_.ready);
+  if (ready_) next_.left = left_;
   next_.state_hash += correction_.state_hash;
   next_.objects += correction_.objects;
   next_.bytes += correction_.bytes;
@@ -201,7 +207,7 @@ bool Edit::prepare(StoreBatch& batch) {
     if (!bug(Bug::stand_in_keeps_clock)) next_.clock.clear();
     next_.voids.clear();
     next_.state_hash = next_.objects = next_.bytes = next_.log = next_.residual = 0;
-    next_.ready = false;
+    next_.ready = next_.left = false;
   } else {
     for (auto& [key, staged] : staged_) {
       if (staged.after) write_object(key, staged, batch, next_);
@@ -216,7 +222,7 @@ bool Edit::prepare(StoreBatch& batch) {
   }
   if (batch.operations().size() == others && next_.clock == partition_.clock &&
       next_.voids == partition_.voids && !minted_ && next_.ready == partition_.ready &&
-      correction_ == Counts{}) {
+      next_.left == partition_.left && correction_ == Counts{}) {
     return false;
   }
   batch.put(Column::partitions, partition_key(next_.id), encode_partition(next_));

@@ -114,6 +114,7 @@ void Gossip::note_holdings(Now now, const NodeId& from, const peer::Digest& mess
       const bool target = shard_.members.is_target(from, id);
       const bool ready = target ? !filling.contains(id.value) : departing.contains(id.value);
       shard_.members.told_ready(from, id, ready);
+      note_heard(from, partition);
       if (!partition.ready) {
         partition.told.insert(from);
         partition.vouched.erase(from);
@@ -126,13 +127,18 @@ void Gossip::note_holdings(Now now, const NodeId& from, const peer::Digest& mess
     }
     if (holds.contains(id.value)) {
       partition.stand_ins.insert(from);
-    } else {
+    } else if (agrees) {  // else it may hold what it takes for its own
       partition.stand_ins.erase(from);
     }
     PeerCopy& copy = partition.copies[from];
     copy.members_hash = lives_hash_in(message, id);
     copy.told_us = now.tick_us;
   }
+}
+
+void Gossip::note_heard(const NodeId& from, Partition& partition) {
+  const Members& members = shard_.members;
+  if (partition.ready && !members.is_target(members.self(), partition.id)) partition.heard.insert(from);
 }
 
 // The partition's owners as the sender sees them. REQUIRES: it knows the same members.
@@ -288,7 +294,10 @@ void Gossip::receive(Now now, const NodeId& from, const peer::ClockTell& message
   copy.durable_clock = std::move(*durable);
   copy.members_hash = message.members_hash();
   copy.told_us = now.tick_us;
-  if (agrees) shard_.members.told_ready(from, id, (message.flags() & flag_ready) != 0);
+  if (agrees) {
+    shard_.members.told_ready(from, id, (message.flags() & flag_ready) != 0);
+    note_heard(from, partition);
+  }
   if (message.answer_wanted() && may_tell(now, from, partition)) tell_clock(from, partition, false, 0);
   bool goes_on = true;
   if (message.push_received() != 0) {

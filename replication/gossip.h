@@ -59,6 +59,7 @@ class Gossip {
   bool both_keep(const NodeId& peer, PartitionId id) const;
   void note_equal(Now now, const NodeId& peer, Partition& partition, bool durable,
                   const peer::Digest& message);
+  void note_heard(const NodeId& from, Partition& partition);
   std::vector<NodeId> owners_in(const peer::Digest& message, PartitionId id) const;
   uint64_t lives_hash_in(const peer::Digest& message, PartitionId id) const;
   void note_holdings(Now now, const NodeId& from, const peer::Digest& message);

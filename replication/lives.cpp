@@ -210,8 +210,8 @@ bool Lives::all_tell_the_same(const Partition& partition, Actor actor, uint64_t 
     if (bug(Bug::void_running_life) && shard_.members.node_of(actor) == node) continue;
     auto copy = partition.copies.find(node);
     if (copy == partition.copies.end()) return false;
-    const bool early =
-        copy->second.told_us < std::max(since_us, lives_hash_since_us_ + close_after_us) && !bug(Bug::void_running_life);
+    const bool early = copy->second.told_us < std::max(since_us, lives_hash_since_us_ + close_after_us) &&
+                       !bug(Bug::void_running_life);
     if (copy->second.members_hash != lives || early) return false;
     if (partition.stand_ins.contains(node)) return false;
     if (!shard_.members.keeps(node, partition.id)) continue;
@@ -247,10 +247,12 @@ std::map<Actor, uint64_t> Lives::highest_named(const Partition& partition) const
   return highest;
 }
 
-// Since when (tick us) the clock has had the same dots of the actor, and none higher than `highest` was named.
+// Since when (tick us) the clock has had the same dots of the actor, and none higher than `highest` was
+// named.
 uint64_t Lives::same_since(Now now, const Partition& partition, Actor actor, uint64_t highest) {
   const auto* entry = partition.clock.find(actor);
-  const uint64_t dots = hash_pair(highest, entry == nullptr ? 0 : hash_pair(entry->count(), entry->highest()));
+  const uint64_t dots =
+      hash_pair(highest, entry == nullptr ? 0 : hash_pair(entry->count(), entry->highest()));
   auto [at, is_new] = still_.try_emplace({partition.id, actor}, dots, now.tick_us);
   if (at->second.first != dots) at->second = {dots, now.tick_us};
   return at->second.second;

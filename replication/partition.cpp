@@ -5,7 +5,8 @@
 namespace covey {
 namespace {
 constexpr uint8_t partition_format = 2;
-}
+constexpr uint8_t ready_mark = 1, left_mark = 2;
+}  // namespace
 
 std::string encode_partition(const PartitionRecord& partition) {
   std::string bytes;
@@ -19,7 +20,7 @@ std::string encode_partition(const PartitionRecord& partition) {
   out.varint(partition.objects);
   out.varint(partition.log);
   out.varint(partition.residual);
-  out.u8(partition.ready ? 1 : 0);
+  out.u8(partition.ready ? ready_mark : partition.left ? left_mark : 0);
   out.varint(partition.bytes);
   return bytes;
 }
@@ -42,7 +43,9 @@ std::optional<Partition> decode_partition(PartitionId id, std::string_view bytes
   out.objects = in.varint();
   out.log = in.varint();
   out.residual = in.varint();
-  out.ready = in.u8() != 0;
+  const uint8_t mark = in.u8();
+  out.ready = mark == ready_mark;
+  out.left = mark == left_mark;
   out.bytes_known = format >= 2;
   if (out.bytes_known) out.bytes = in.varint();
   if (!in.done()) return std::nullopt;

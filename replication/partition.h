@@ -34,15 +34,16 @@ struct Counts {
 struct PartitionRecord {
   PartitionId id;
   Clock clock;
-  DotSet voids;         // dots that no member has, closed here; some owner may not know
-  Actor minted_actor;   // whose counter `minted` counts
-  uint64_t minted = 0;  // the highest counter that this node gave out here; outlives a dropped clock
+  DotSet voids;             // dots that no member has, closed here; some owner may not know
+  Actor minted_actor;       // whose counter `minted` counts
+  uint64_t minted = 0;      // the highest counter that this node gave out here; outlives a dropped clock
   uint64_t state_hash = 0;  // sum of object_hash over all objects
   uint64_t objects = 0;     // keys that hold a version
   uint64_t bytes = 0;       // sum of content_bytes over all objects
   uint64_t log = 0;         // entries in the dot log
   uint64_t residual = 0;    // objects stored with a context
   bool ready = false;       // has all that any owner had when this copy began: counts in strict reads
+  bool left = false;        // was ready when this node ceased to keep it: it lacks what was written since
 };
 
 struct Partition : PartitionRecord {
@@ -66,6 +67,7 @@ struct Partition : PartitionRecord {
   // are ready take for its owners.
   std::set<NodeId> told;
   std::map<NodeId, std::vector<NodeId>> vouched;
+  std::set<NodeId> heard;  // while it is ready and this node is no target: who has told of it since the start
   void forget_told() {
     synced_with.clear();
     told.clear();

@@ -79,6 +79,7 @@ class Replica {
     // date.
     uint64_t known_from(Actor actor) const;
     void set_ready(bool ready);
+    void set_left();  // not ready either
     // Adds to the counts, modulo 2^64.
     void correct_counts(const Counts& off) { correction_ = off; }
     // REQUIRES: the log has each of them.
@@ -119,6 +120,7 @@ class Replica {
     std::map<TableKey, Staged> staged_;
     std::optional<std::pair<Actor, uint64_t>> minted_;
     std::optional<bool> ready_;
+    bool left_ = false;
     bool drop_ = false;
     Counts correction_;
     std::optional<ObjectLoad> load_;

@@ -43,13 +43,13 @@ struct Shard {
   bool keeps(PartitionId id) const { return members.keeps(members.self(), id); }
   // Holds writes of others for its owners; one that was an owner itself and hands over is none.
   bool stands_in(const Partition& partition) const {
-    return !keeps(partition.id) && !partition.ready && !partition.clock.empty();
+    return !keeps(partition.id) && !partition.ready && !partition.left && !partition.clock.empty();
   }
   // Whether this node may take a write for a partition that it does not keep.
   bool may_stand_in(PartitionId id, uint64_t bytes) {
     if (keeps(id)) return true;
     const Partition* partition = replica.find(id);
-    if (partition != nullptr && partition->ready) return true;
+    if (partition != nullptr && (partition->ready || partition->left)) return true;
     if (stand_in_bytes + bytes > options.stand_in_bytes_max) {
       ++stats.stand_ins_refused;
       return false;

@@ -64,7 +64,9 @@ void Upkeep::told_unlogged(Now now, PartitionId id) {
 
 void Upkeep::told(PartitionId id) {
   Partition* partition = shard_.replica.find(id);
-  if (partition != nullptr && !shard_.writes_refused) become_ready(*partition);
+  if (partition == nullptr) return;
+  leave_if_moved(*partition);
+  if (!shard_.writes_refused) become_ready(*partition);
 }
 
 void Upkeep::become_ready(Partition& partition) {
@@ -73,14 +75,15 @@ void Upkeep::become_ready(Partition& partition) {
   // Owners that were never met may know more.
   if (owners.size() < shard_.options.replicas) return;
   // The others may know of owners that this node has not heard of: one that is ready vouches for who they
-  // are. Where nobody is ready, everybody has to say so, and what others hold, restored perhaps, has to be here.
+  // are. Where nobody is ready, everybody has to say so, and what others hold, restored perhaps, has to be
+  // here.
   std::set<NodeId> sources(owners.begin(), owners.end());
   for (const auto& [node, seen] : partition.vouched) sources.insert(seen.begin(), seen.end());
   if (partition.vouched.empty()) {
     for (const auto& [node, member] : shard_.members.all()) {
       if (!shard_.members.is_self(node) && !partition.told.contains(node)) return;
+      if (partition.stand_ins.contains(node)) sources.insert(node);
     }
-    sources.insert(partition.stand_ins.begin(), partition.stand_ins.end());
   }
   for (const NodeId& source : sources) {
     if (shard_.members.is_self(source) || bug(Bug::ready_before_filled)) continue;
@@ -92,6 +95,26 @@ void Upkeep::become_ready(Partition& partition) {
   if (!done) shard_.store_failed(done.error());
   partition.forget_told();
   repair_.forget(partition);
+  shard_.told_ready(partition);
+}
+
+void Upkeep::leave_moved() {
+  for (auto& [id, partition] : shard_.replica.partitions()) leave_if_moved(partition);
+}
+
+void Upkeep::leave_if_moved(Partition& partition) {
+  if (!partition.ready || shard_.keeps(partition.id)) return;
+  // Until a target has told since this start it only seems to be ready.
+  for (const NodeId& target : shard_.members.targets(partition.id)) {
+    if (!partition.heard.contains(target)) return;
+  }
+  Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  edit.set_left();
+  auto done = edit.commit();
+  if (!done) shard_.store_failed(done.error());
+  partition.ready = false;  // even if that is not stored
+  partition.left = true;
+  partition.heard.clear();
   shard_.told_ready(partition);
 }
 
@@ -121,7 +144,7 @@ void Upkeep::collect(Now now, Partition& partition) {
 }
 
 void Upkeep::drop_if_handed_over(Partition& partition) {
-  const bool holds = !partition.clock.empty() || partition.ready;
+  const bool holds = !partition.clock.empty() || partition.ready || partition.left;
   if (shard_.keeps(partition.id) || !holds || !shard_.replica.durable(partition)) return;
   const std::vector<NodeId>& owners = shard_.members.owners(partition.id);
   if (owners.size() < shard_.options.replicas) return;

@@ -20,8 +20,12 @@ class Upkeep {
   void told_unlogged(Now now, PartitionId id);
   // A peer has told its clock of the partition: that may have been all that a copy waited for.
   void told(PartitionId id);
+  // Copies that this node does not keep any more are ready no more: were it to keep them again, they would
+  // lack what was written meanwhile.
+  void leave_moved();
 
  private:
+  void leave_if_moved(Partition& partition);
   void become_ready(Partition& partition);
   void collect(Now now, Partition& partition);
   void drop_if_handed_over(Partition& partition);

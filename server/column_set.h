@@ -136,7 +136,8 @@ class ColumnSet {
             ColumnHistory* history = nullptr);
   ~ColumnSet();
 
-  // Events of one shard, in its order, of each stored batch all or none. Those that are expired at wall_ms do not count.
+  // Events of one shard, in its order, of each stored batch all or none. Those that are expired at wall_ms do
+  // not count.
   void apply(uint32_t shard, std::vector<ColumnEvent>& events, uint64_t wall_ms);
   // Events of this shard were lost: everything of it is loaded again.
   void reload(uint32_t shard);

@@ -110,9 +110,7 @@ Columns::Columns(uint64_t seed, uint32_t shard, uint32_t shards, uint32_t partit
   tables_.emplace("default", definition("siblings"));
   tables_.emplace("latest", definition("lww"));
   feed_ = std::make_unique<server::ColumnFeed>(
-      [this](std::vector<ColumnEvent>&& told) {
-        events_.push_back(std::move(told));
-      },
+      [this](std::vector<ColumnEvent>&& told) { events_.push_back(std::move(told)); },
       [this] {
         server::PartitionStates states;
         for (const PartitionView& view : core_->partitions(now_)) states[view.partition] = view.state_hash;

@@ -59,7 +59,7 @@ class Columns {
   uint64_t wall_ms_ = 0;  // never goes back: what has expired does not come back
   std::map<std::string, server::TableDefinition, std::less<>> tables_;
   std::deque<std::vector<server::ColumnEvent>> events_;  // on their way; of a stored batch all or none
-  std::vector<uint64_t> marks_;              // that the shard is asked for
+  std::vector<uint64_t> marks_;                          // that the shard is asked for
   const Core* core_ = nullptr;
   Now now_;
   std::unique_ptr<server::ColumnFeed> feed_;

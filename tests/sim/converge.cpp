@@ -105,8 +105,8 @@ std::optional<std::string> World::misjudged(const std::vector<bool>& running) {
   return std::nullopt;
 }
 
-// The first partition on whose clock those of these nodes that the members decide to own it don't agree. One that
-// owned it before goes on as if it did until it hears from the new owner, who may not be one of these.
+// The first partition on whose clock those of these nodes that the members decide to own it don't agree. One
+// that owned it before goes on as if it did until it hears from the new owner, who may not be one of these.
 std::optional<std::string> World::group_differs(const std::vector<size_t>& members) {
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     std::optional<PartitionView> first;
@@ -164,7 +164,8 @@ void World::converge(uint64_t limit_us) {
   note("converged");
   check_final_state();
 
-  // Nothing but digests flows between equal replicas.
+  // Nothing but digests flows between equal replicas, once what was on its way has arrived.
+  run_for(settle_us);
   auto before = messages_by_kind_;
   run_for(quiet_us);
   std::set<int> idle = {peer::Envelope::kDigest, peer::Envelope::kHello, peer::Envelope::kWelcome,

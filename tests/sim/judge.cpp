@@ -112,7 +112,8 @@ bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const
   const bool was_kept = (event.wiped | event.rolled_back) == 0 && count_of(event.durable) >= event.needed;
   if (moves_[event.partition.value].ever && was_kept && event.acknowledged) return true;
   // One that has it again may have been asked before.
-  const NodeMask rolled_back = event.rolled_back | (read.submitted < event.came_back_at ? event.came_back : 0);
+  const NodeMask rolled_back =
+      event.rolled_back | (read.submitted < event.came_back_at ? event.came_back : 0);
   uint32_t good = count_of(event.durable & owners & ~event.wiped & ~rolled_back);
   if (asked + good > replicas) return true;
   uint32_t wiped = count_of(event.wiped & owners);

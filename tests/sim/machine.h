@@ -33,8 +33,12 @@ struct ShardState {
   std::vector<DotSet> voids;    // by partition
   std::vector<Dot> minted;      // by partition: the last dot that it gave out
   std::deque<Pending> pending;  // events that are written and not yet synced
-  // Keys written by inputs of this pass, and whose request it is; nullptr: a peer's.
-  std::map<TableKey, const ClientOperation*> staged;
+  // Keys written by inputs of this pass, and for whom.
+  struct Staged {
+    const ClientOperation* operation;  // nullptr: a peer's write
+    uint64_t wall_ms;                  // by which it was decided
+  };
+  std::map<TableKey, Staged> staged;
   bool fed = false;             // inputs were given and what they lead to was not performed yet
   bool pass_scheduled = false;  // its end
   uint64_t log_cuts = 0;        // that the core has counted

@@ -135,7 +135,8 @@ int run_seeds(const Options& options) {
       summary.end();
       return 1;
     }
-    report_failure(again(failed->first), generate(generate_options(options, failed->first)), failed->second, options);
+    report_failure(again(failed->first), generate(generate_options(options, failed->first)), failed->second,
+                   options);
     return 1;
   }
   return summary.end() ? 0 : 1;

@@ -161,7 +161,7 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   if (version != nullptr) {
     operation = tagged(version->content_type);
   } else if (key && shard.staged.contains(*key)) {
-    operation = shard.staged.at(*key);
+    operation = shard.staged.at(*key).operation;
   }
   if (!key && operation == nullptr && std::popcount(oracle_.owners(partition)) == 1) return nullptr;
   require(key.has_value(), machine.id.name + " gave a dot for no key");
@@ -181,17 +181,19 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   }
   // A change is known by what waits for its key; the versions that it only gives another expiry are of
   // others.
-  if (key && shard.staged.contains(*key) && shard.staged.at(*key) != nullptr &&
-      shard.staged.at(*key)->request.operation == Operation::change)
-    operation = shard.staged.at(*key);
+  uint64_t wall_ms = now(machine).wall_ms;
+  if (auto staged = key ? shard.staged.find(*key) : shard.staged.end(); staged != shard.staged.end()) {
+    wall_ms = staged->second.wall_ms;
+    const ClientOperation* one = staged->second.operation;
+    if (one != nullptr && one->request.operation == Operation::change) operation = one;
+  }
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
     const bool changes = operation->request.operation == Operation::change;
     const bool put = changes ? version != nullptr : operation->request.operation == Operation::put;
     Event& event =
         oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
     if (changes) {
-      oracle_.changed(event, {operation->request, partition, before_it, removed, now(machine).wall_ms},
-                      version);
+      oracle_.changed(event, {operation->request, partition, before_it, removed, wall_ms}, version);
       totals.add("sometimes: a counter, a set or a hash was changed");
     }
     if (version != nullptr) oracle_.saw_version(event, *version);
@@ -222,7 +224,7 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   const uint64_t of_key = key_expiry(before_it);
   for (const Version& one : removed) {
     const uint64_t expires_ms = one.expires_ms == 0 && one.time.ms() < of_key ? of_key : one.expires_ms;
-    require(expired(expires_ms, now(machine).wall_ms),
+    require(expired(expires_ms, wall_ms),
             machine.id.name + " removed a value that had not expired, key " + key->key);
     oracle_.also_overwrites(event, one.dot);
   }

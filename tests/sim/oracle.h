@@ -56,16 +56,16 @@ struct Event {
   uint64_t expires_ms = 0;
   std::string value;
   VersionKind version_kind = VersionKind::value;
-  std::string name;          // of an element, a field, a token
-  int64_t sum = 0;           // of an increment: what its version counts, with what it has replaced
-  std::set<size_t> counted;  // the increments, as events, of which it is the sum
-  bool has_version = false;  // its version was seen, so `time` is known
-  NodeMask held = 0;         // had it at some time
-  NodeMask durable = 0;      // had it on a disk at some time
-  NodeMask holders = 0;      // have it on a disk that was not lost since
-  NodeMask wiped = 0;        // of `durable`: lost the disk since
-  NodeMask rolled_back = 0;  // of `durable`: had an older disk put in since
-  NodeMask came_back = 0;    // of those some that have it again
+  std::string name;           // of an element, a field, a token
+  int64_t sum = 0;            // of an increment: what its version counts, with what it has replaced
+  std::set<size_t> counted;   // the increments, as events, of which it is the sum
+  bool has_version = false;   // its version was seen, so `time` is known
+  NodeMask held = 0;          // had it at some time
+  NodeMask durable = 0;       // had it on a disk at some time
+  NodeMask holders = 0;       // have it on a disk that was not lost since
+  NodeMask wiped = 0;         // of `durable`: lost the disk since
+  NodeMask rolled_back = 0;   // of `durable`: had an older disk put in since
+  NodeMask came_back = 0;     // of those some that have it again
   uint64_t came_back_at = 0;  // the last of them
   bool acknowledged = false;
   uint64_t acknowledged_at = 0;
@@ -82,8 +82,9 @@ class Oracle {
   // settled: all nodes see the new owners.
   void members_changed(const std::vector<Member>& members);
   bool moves(PartitionId partition) const { return moves_[partition.value].now; }
-  // Whether what the partition's owners are may look otherwise to the node: while it moves; and to one that is
-  // no owner, since it moved: it may have owned it before, and does again while a new owner's disk is refilled.
+  // Whether what the partition's owners are may look otherwise to the node: while it moves; and to one that
+  // is no owner, since it moved: it may have owned it before, and does again while a new owner's disk is
+  // refilled.
   bool may_see_others(size_t node, PartitionId partition) const {
     const Moves& moves = moves_[partition.value];
     return moves.now || (moves.ever && (owners_[partition.value] & NodeMask{1} << node) == 0);

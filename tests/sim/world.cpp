@@ -141,7 +141,7 @@ void World::stage(Machine& machine, ShardState& shard, const TableKey& key,
     totals.add("sometimes: a write waited for one of its key");
     after_input(machine, shard);
   }
-  shard.staged[key] = operation;
+  shard.staged[key] = {operation, now(machine).wall_ms};
   if (shard.staged.size() > 1) totals.add("sometimes: several writes were stored together");
 }
 
