@@ -68,8 +68,8 @@ void World::look_at_damage(Machine& machine) {
     if (!machine.paused && !until && held_elsewhere(machine, machine.damage->at_meeting)) {
       until = now_us() + drain_us;
     } else if (!machine.paused && until) {
-      const bool is_late = now_us() >= *until && !asks_for_its_past(machine);
-      if (is_late || held_elsewhere(machine, clocks_of(machine))) return set_aside(machine);
+      const bool ends = now_us() >= *until || held_elsewhere(machine, clocks_of(machine));
+      if (ends && !asks_for_its_past(machine)) return set_aside(machine);
     }
     look_at_damage(machine);
   });

@@ -131,6 +131,35 @@ TEST_CASE("a log is dropped if a crash has emptied the unsynced one before it", 
   }
 }
 
+TEST_CASE("an edit of the manifest that a crash has torn is dropped", "[storage]") {
+  test::TemporaryDirectory directory;
+  const fs::path path = directory.sub("db");
+  {
+    auto database = open_or_fail({.path = path});
+    auto store = database->shard();
+    REQUIRE(put(*store, "key"));
+    REQUIRE(database->flush());
+    store.reset();
+    REQUIRE(database->close());
+  }
+  std::string current;
+  std::getline(std::ifstream(path / "CURRENT"), current);
+  const fs::path manifest = path / current;
+  const auto whole = fs::file_size(manifest);
+  // A header that promises 32 bytes, of which the system has kept the file's size and not the contents.
+  const std::string header("\x01\x02\x03\x04\x20\x00\x01", 7);
+  std::ofstream(manifest, std::ios::app | std::ios::binary) << header << std::string(32, '\0');
+  {
+    auto database = open_or_fail({.path = path});
+    REQUIRE(database->notes().size() == 1);
+    CHECK(database->notes()[0].find(current + " at byte " + std::to_string(whole)) != std::string::npos);
+    auto store = database->shard();
+    CHECK(has(*store, "key"));
+  }
+  auto database = open_or_fail({.path = path});
+  CHECK(database->notes().empty());
+}
+
 TEST_CASE("the first live log read from the manifest is the first that RocksDB keeps", "[storage]") {
   test::TemporaryDirectory directory;
   const std::string path = directory.sub("db");
