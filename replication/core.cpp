@@ -234,6 +234,7 @@ const CoreStats& Core::stats() const { return parts_->shard.stats; }
 uint32_t Core::local_health() const { return parts_->detection.local_health(); }
 Actor Core::actor() const { return parts_->lives.actor(); }
 uint64_t Core::life() const { return parts_->lives.life(); }
+bool Core::unconfirmed() const { return parts_->lives.unconfirmed(); }
 uint64_t Core::incarnation() const { return parts_->lives.incarnation(); }
 size_t Core::operations_in_flight() const { return parts_->coordinator.unanswered(); }
 

@@ -293,6 +293,8 @@ class Core {
   uint32_t local_health() const;
   Actor actor() const;    // that the next write would use
   uint64_t life() const;  // to be kept for the next clean start
+  // Whether that may go on is not decided: some member has not said what it knows of it.
+  bool unconfirmed() const;
   uint64_t incarnation() const;
   size_t operations_in_flight() const;  // requests that are not answered yet
   // No request in flight, no push or repair under way.

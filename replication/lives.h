@@ -31,6 +31,8 @@ class Lives {
   // The actor for a write that is to be accepted now: from then on this life's one.
   Actor mint_actor();
   Actor actor() const { return settled_ || confirmed_or_new() ? main_ : fallback_; }
+  // Whether its life may go on is not decided: some member has not said what it knows of it.
+  bool unconfirmed() const { return !settled_ && !confirmed_or_new(); }
   uint64_t life() const { return actor().value & ((uint64_t{1} << 40) - 1); }
   uint64_t incarnation() const { return incarnation_; }
   // Of what this node knows of the lives that write to the partition; 0: not of all.

@@ -79,8 +79,7 @@ struct Machine {
   std::vector<ShardState> shards;
   DirectoryRecord record;
   DiskHistory history = DiskHistory::kept;
-  bool seems_untouched = false;           // an older directory in its place looks as if it were not
-  std::vector<uint64_t> lives_asked_for;  // by shard: those that the last start would go on with
+  bool seems_untouched = false;  // an older directory in its place looks as if it were not
   std::optional<Backup> backup;
 
   // What the server does about damage that it meets while it runs (server/node.h).

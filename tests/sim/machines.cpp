@@ -52,7 +52,6 @@ void World::start(Machine& machine) {
   if (record.lives.empty()) record.lives.assign(shards, 0);
   if (machine.seems_untouched && !others_know_its_past(machine)) record.clean = false;
   machine.seems_untouched &= record.clean;
-  machine.lives_asked_for = record.lives;
   machine.up = true;
   machine.paused = false;
   ++machine.run;
@@ -273,10 +272,8 @@ bool World::others_know_its_past(const Machine& machine) {
 bool World::asks_for_its_past(const Machine& except) const {
   return std::any_of(machines_.begin(), machines_.end(), [&](const Machine& machine) {
     if (machine.index == except.index || !machine.up || !machine.seems_untouched) return false;
-    for (size_t i = 0; i < machine.shards.size(); ++i) {
-      if (machine.shards[i].core->life() != machine.lives_asked_for[i]) return true;
-    }
-    return false;
+    return std::any_of(machine.shards.begin(), machine.shards.end(),
+                       [](const ShardState& shard) { return shard.core->unconfirmed(); });
   });
 }
 
