@@ -69,9 +69,8 @@ void Coordinator::start_write(Now now, OperationState&& operation) {
       for (const NodeId& node : *list) count(operation.partition, node, alive);
     }
     operation.response.reachable = static_cast<uint32_t>(counted(operation, alive));
-    // Others may own it that have not told yet. Where nobody is ready, whoever becomes so first takes over
-    // all.
-    if (none_is_ready(operation.partition)) {
+    // Whoever is ready may not have told yet, and would know nothing of the write.
+    if (may_be_owned_unheard(operation.partition)) {
       operation.response.reachable = 0;
       for (const NodeId& node : who.owners) operation.response.outcomes.push_back({node, "filling"});
     }
@@ -156,10 +155,16 @@ void Coordinator::write_staged() {
   durable();
 }
 
-bool Coordinator::none_is_ready(PartitionId id) const {
-  const std::vector<NodeId>& owners = shard_.members.owners(id);
-  return std::none_of(owners.begin(), owners.end(),
-                      [&](const NodeId& node) { return shard_.members.ready(node, id); });
+// No owner is known to be ready, and not every member has told what it has.
+bool Coordinator::may_be_owned_unheard(PartitionId id) const {
+  const Members& members = shard_.members;
+  const std::vector<NodeId>& owners = members.owners(id);
+  const auto ready = [&](const NodeId& node) { return members.ready(node, id); };
+  if (std::any_of(owners.begin(), owners.end(), ready)) return false;
+  const Partition& partition = shard_.replica.at(id);
+  return std::any_of(members.all().begin(), members.all().end(), [&](const auto& member) {
+    return !members.is_self(member.first) && !partition.told.contains(member.first);
+  });
 }
 
 // This node is the only one that could have the write, now or later.

@@ -122,7 +122,7 @@ class Coordinator {
   Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   Status change(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
   bool is_alone(const Targets& who) const;
-  bool none_is_ready(PartitionId id) const;
+  bool may_be_owned_unheard(PartitionId id) const;
   void write_others(StagedWrite&& staged);
   void answer_alone(OperationState& operation);
   void acknowledge(const StagedMerge& merge, Refusal refusal);
