@@ -107,7 +107,8 @@ void Coordinator::start_write(Now now, OperationState&& operation) {
   if (stands_in) ++shard_.stats.stand_in_writes;
 
   Object filled;
-  const bool sends = !is_alone(who);
+  operation.alone = is_alone(who);
+  const bool sends = !operation.alone;
   auto outcome = stage(now, operation, sends, filled);
   bool others_staged = !staged_writes_.empty() || !staged_merges_.empty();
   if (outcome && *outcome != Status::ok && others_staged) {
@@ -167,7 +168,7 @@ bool Coordinator::may_be_owned_unheard(PartitionId id) const {
   });
 }
 
-// This node is the only one that could have the write, now or later.
+// This node is the only one that could have the write, now or later: more than it was not needed then.
 bool Coordinator::is_alone(const Targets& who) const {
   return who.owners.size() == 1 && shard_.members.is_self(who.owners[0]) && who.filling.empty() &&
          who.stand_ins.empty() && who.absent.empty();
@@ -177,7 +178,6 @@ bool Coordinator::is_alone(const Targets& who) const {
 void Coordinator::write_others(StagedWrite&& staged) {
   OperationState& operation = staged.operation;
   if (operation.response.siblings > 1) ++shard_.stats.siblings_made;
-  operation.alone = is_alone(staged.who) && operation.response.needed <= 1;
   if (operation.alone && !shard_.outbox.waits_for_durable()) return answer_alone(operation);
   const PartitionId partition = operation.partition;
   const Lsn lsn = shard_.outbox.waits_for_durable() ? shard_.replica.at(partition).last_write : Lsn{0};
@@ -381,14 +381,16 @@ void Coordinator::replicate_again(const OperationState& operation, uint64_t id, 
 
 void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const {
   const Members& members = shard_.members;
-  count.owners += members.owns(node, id) ? 1 : 0;
+  const bool owns = members.owns(node, id);
+  count.owners += owns ? 1 : 0;
   if (!members.moves(id)) {
-    count.others += members.owns(node, id) ? 0 : 1;
+    count.others += owns ? 0 : 1;
     return;
   }
+  const bool keeps = members.keeps(node, id);
   count.targets += members.is_target(node, id) ? 1 : 0;
-  count.others += members.keeps(node, id) ? 0 : 1;
-  count.filling += members.keeps(node, id) && !members.owns(node, id) ? 1 : 0;
+  count.others += keeps ? 0 : 1;
+  count.filling += keeps && !owns ? 1 : 0;
 }
 
 // While a partition moves, a strict write has to be at W of those that own it and at W of those that will: so

@@ -1,18 +1,9 @@
 #include "replication/coordinator.h"
 
-#include <algorithm>
-
 #include "replication/bugs.h"
 #include "replication/codec.h"
 
 namespace covey {
-namespace {
-
-bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-}  // namespace
 
 Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) const {
   Targets out;

@@ -27,10 +27,6 @@ bool is_later(const Member& a, const Member& b) {
   return std::tie(a.decided, a.standing, a.place) > std::tie(b.decided, b.standing, b.place);
 }
 
-bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
 }  // namespace
 
 std::optional<Member> Members::merged(const Member& told, bool of_itself) const {

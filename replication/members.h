@@ -1,6 +1,7 @@
 // Who belongs to the cluster, who answers, and which life each node is in.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,6 +19,10 @@ struct PeerLife {
   uint64_t incarnation = 0;
   std::set<Actor> actors;  // that it may write with
 };
+
+inline bool contains(const std::vector<NodeId>& nodes, const NodeId& node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
 
 class Members {
  public:

@@ -114,7 +114,7 @@ bool Oracle::must_be_seen(const Event& event, const ClientOperation& read) const
   // One that has it again may have been asked before.
   const NodeMask rolled_back =
       event.rolled_back | (read.submitted < event.came_back_at ? event.came_back : 0);
-  uint32_t good = count_of(event.durable & owners & ~event.wiped & ~rolled_back);
+  uint32_t good = count_of(event.holders & owners & ~rolled_back);  // those that dropped it have none
   if (asked + good > replicas) return true;
   uint32_t wiped = count_of(event.wiped & owners);
   return (rolled_back & owners) == 0 && wiped < event.needed && good + wiped >= event.needed;

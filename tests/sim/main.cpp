@@ -64,17 +64,21 @@ std::vector<std::string> read_lines(const std::string& path) {
   return lines;
 }
 
+void name_failure(const std::string& again, const Outcome& outcome) {
+  std::printf("FAILED: %s\nagain: %s\n", outcome.what.c_str(), again.c_str());
+}
+
 // What standard output ends with when a promise was broken.
 void report_failure(const std::string& again, const std::vector<std::string>& lines, const Outcome& outcome,
                     const Options& options) {
-  std::printf("\nFAILED: %s\n", outcome.what.c_str());
-  std::printf("again: %s\n", again.c_str());
+  std::printf("\n");
+  name_failure(again, outcome);
   std::fflush(stdout);
   Shrunk shrunk = shrink(lines, outcome, options.jobs, options.shrink_seconds);
   std::printf("the shortest scenario found (%zu tries), which fails with: %s\n", shrunk.tries,
               shrunk.outcome.what.c_str());
   for (const auto& line : shrunk.lines) std::printf("  %s\n", line.c_str());
-  std::printf("FAILED: %s\nagain: %s\n", outcome.what.c_str(), again.c_str());
+  name_failure(again, outcome);
 }
 
 int run_scenarios(const Options& options) {
@@ -126,8 +130,7 @@ int run_seeds(const Options& options) {
           write_report(options.report, "seed " + std::to_string(first + i), outcome);
         if (!outcome.failed) return true;
         failed = {first + i, outcome};
-        if (options.keep_going)
-          std::printf("FAILED: %s\nagain: %s\n", outcome.what.c_str(), again(first + i).c_str());
+        if (options.keep_going) name_failure(again(first + i), outcome);
         return options.keep_going;
       });
   if (failed) {
