@@ -223,18 +223,20 @@ void FailureDetector::connected(uint64_t now_us, const NodeId& node) {
 
 void FailureDetector::receive(uint64_t now_us, const NodeId& from, const peer::Detection& message) {
   advance(now_us);
-  if (!entries_.contains(from)) return;
+  const bool is_member = entries_.contains(from);
   for (const peer::NodeNews& news : message.news()) {
     if (news.health() >= healths || news.incarnation() >= incarnation_max) {
       ++stats_.malformed;
       continue;
     }
+    if (!is_member && news.node() != self_.node.name) continue;
     std::vector<NodeId> accusers;
     for (const std::string& name : news.accusers()) {
       if (accusers.size() <= confirmations_max) accusers.push_back({name});
     }
     learn({news.node()}, static_cast<Health>(news.health()), news.incarnation(), accusers);
   }
+  if (!is_member && message.kind() != static_cast<uint32_t>(DetectionKind::ping)) return;
   switch (static_cast<DetectionKind>(message.kind())) {
     case DetectionKind::ping:
       send(from, DetectionKind::ack, message.sequence());

@@ -144,6 +144,18 @@ void World::take_down(Machine& machine) {
   }
 }
 
+// The machine ended: what is behind `kept` on its disk is gone.
+void World::end_pending(Machine& machine, ShardState& shard, Lsn kept) {
+  for (const auto& pending : shard.pending) {
+    Event& event = oracle_.event(pending.event);
+    if (pending.lsn <= kept)
+      oracle_.learned(machine.index, event, true);
+    else
+      oracle_.forgotten(machine.index, event);
+  }
+  shard.pending.clear();
+}
+
 void World::crash(Machine& machine, bool keeps_some) {
   if (!machine.up) return;
   totals.add("fault: crash");
@@ -153,10 +165,7 @@ void World::crash(Machine& machine, bool keeps_some) {
     const Lsn written = shard.disk->written();
     const Lsn kept = shard.disk->crash(keeps_some, random_);
     if (written > kept) totals.add("fault: unsynced writes lost", written.value - kept.value);
-    for (const auto& pending : shard.pending) {
-      if (pending.lsn <= kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
-    }
-    shard.pending.clear();
+    end_pending(machine, shard, kept);
   }
   if (std::exchange(machine.loses_disk, false)) lose_disk(machine);
 }
@@ -175,9 +184,7 @@ void World::stop(Machine& machine) {
   }
   take_down(machine);
   for (ShardState& shard : machine.shards) {
-    for (const auto& pending : shard.pending)
-      oracle_.learned(machine.index, oracle_.event(pending.event), true);
-    shard.pending.clear();
+    end_pending(machine, shard, shard.disk->written());
     shard.disk->fail_next_sync(false, random_);
     shard.disk->close_in_order();
   }
@@ -343,10 +350,7 @@ void World::rot(Machine& machine) {
   for (ShardState& shard : machine.shards) {
     const auto kept = shard.disk->rot(random_);
     noticed |= !kept;
-    for (const auto& pending : shard.pending) {
-      if (kept && pending.lsn <= *kept) oracle_.learned(machine.index, oracle_.event(pending.event), true);
-    }
-    shard.pending.clear();
+    end_pending(machine, shard, kept.value_or(Lsn{0}));
   }
   note(machine.id.name +
        (noticed ? " dies and finds its disk damaged" : " dies; a bit flips where it does not matter"));

@@ -184,6 +184,11 @@ void Oracle::learned(size_t node, Event& event, bool on_disk) {
   event.came_back_at = next_moment();
 }
 
+void Oracle::forgotten(size_t node, Event& event) {
+  const NodeMask bit = NodeMask{1} << node;
+  if ((event.holders & bit) == 0) event.rolled_back |= bit;
+}
+
 void Oracle::saw_version(Event& event, const Version& version, bool read) {
   const bool same = version.value == event.value && version.kind == event.version_kind &&
                     version.name == event.name &&

@@ -64,7 +64,7 @@ struct Event {
   NodeMask durable = 0;       // had it on a disk at some time
   NodeMask holders = 0;       // have it on a disk that was not lost since
   NodeMask wiped = 0;         // of `durable`: lost the disk since
-  NodeMask rolled_back = 0;   // of `durable`: had an older disk put in since
+  NodeMask rolled_back = 0;   // of `held`: had an older disk put in since, or lost it in a crash
   NodeMask came_back = 0;     // of those some that have it again
   uint64_t came_back_at = 0;  // the last of them
   bool acknowledged = false;
@@ -124,6 +124,8 @@ class Oracle {
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);
+  // A crash took what the replica had not synced: as if an older disk had been put in.
+  void forgotten(size_t node, Event& event);
   // A version was seen with this event's dot: all of them must be the same.
   // `read`: as a client is shown it, elements with the key's expiry.
   void saw_version(Event& event, const Version& version, bool read = false);

@@ -51,6 +51,7 @@ class World {
   Machine& machine(const std::string& name);  // throws ScenarioError
   Machine& serving(const std::string& name);  // or a member, if that one is gone or has not joined
   void start(Machine& machine);
+  void end_pending(Machine& machine, ShardState& shard, Lsn kept);
   void crash(Machine& machine, bool keeps_some);  // some of the writes that were not synced may survive
   void stop(Machine& machine);                    // in order
   void pause(Machine& machine);
@@ -104,6 +105,7 @@ class World {
   void converge_group(std::vector<size_t> members, uint64_t limit_us);
   // nullopt: all owners are equal and nothing is left over.
   std::optional<std::string> not_converged();
+  bool has_forgotten_members(Machine& machine);
 
   // Adds what the cores counted.
   void finish();

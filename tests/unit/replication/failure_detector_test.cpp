@@ -314,6 +314,30 @@ TEST_CASE("a group may change while it is watched", "[detector]") {
   CHECK(std::any_of(sends.begin(), sends.end(), [](const auto& send) { return send.to == node(9); }));
 }
 
+TEST_CASE("who is not of the group is answered, and heard only about this node", "[detector]") {
+  One one;
+  peer::Detection ping = news(node(3), Health::dead, 9);
+  ping.set_kind(static_cast<uint32_t>(DetectionKind::ping));
+  ping.set_sequence(55);
+  one.hears(9, ping);
+  auto sends = one.detector.take_sends();
+  REQUIRE(sends.size() == 1);
+  CHECK(sends[0].to == node(9));
+  CHECK(sends[0].message.kind() == static_cast<uint32_t>(DetectionKind::ack));
+  CHECK(sends[0].message.sequence() == 55);
+  CHECK(one.detector.of(node(3)).health == Health::alive);
+
+  one.hears(9, news(node(1), Health::dead, one.detector.incarnation()));
+  CHECK(one.detector.incarnation() == 2);
+  CHECK(one.detector.members() == 5);
+
+  peer::Detection ask;
+  ask.set_kind(static_cast<uint32_t>(DetectionKind::ask));
+  ask.set_subject("n3");
+  one.hears(9, ask);
+  CHECK(count_kind(one.detector.take_sends(), DetectionKind::ping) == 0);
+}
+
 TEST_CASE("two that take each other for dead, and have refuted it unheard, find out", "[detector]") {
   std::vector<FailureDetector> pair;
   for (size_t i = 1; i <= 2; ++i) pair.emplace_back(node(i), DetectorOptions{}, 1, 40 + i);
