@@ -12,10 +12,13 @@ namespace covey {
 
 namespace {
 
-// Two records, each within a sector of its own: "covey-s1", turn, log, its bytes, manifest, its bytes, last
-// write, first log (little endian), CRC-32C of these.
-constexpr std::string_view magic = "covey-s1";
-constexpr size_t record_size = 68;
+// Two records, each within a sector of its own: "covey-s2", turn, log, its bytes, manifest, its bytes, last
+// write, first log, the manifest before, its bytes (little endian), CRC-32C of these.
+constexpr std::string_view magic = "covey-s2";
+constexpr size_t record_size = 84;
+// Before there was a manifest before.
+constexpr std::string_view old_magic = "covey-s1";
+constexpr size_t old_record_size = 68;
 constexpr uint64_t slot_size = 512;
 
 void append_number(std::string& out, uint64_t value, int bytes) {
@@ -32,7 +35,8 @@ std::string encode(uint64_t turn, const SyncedPositions& positions) {
   std::string record(magic);
   for (const uint64_t number :
        {turn, positions.logs.end.log, positions.logs.end.bytes, positions.manifest.log,
-        positions.manifest.bytes, positions.logs.last_write, positions.logs.first_log})
+        positions.manifest.bytes, positions.logs.last_write, positions.logs.first_log,
+        positions.manifest_before.log, positions.manifest_before.bytes})
     append_number(record, number, 8);
   append_number(record, crc32c(record), 4);
   return record;
@@ -44,11 +48,18 @@ struct Record {
 };
 
 std::optional<Record> decode(std::string_view bytes) {
-  if (bytes.size() != record_size || !bytes.starts_with(magic)) return std::nullopt;
-  if (crc32c(bytes.substr(0, record_size - 4)) != read_number(bytes.substr(record_size - 4)))
-    return std::nullopt;
-  const auto number = [bytes](size_t i) { return read_number(bytes.substr(magic.size() + 8 * i, 8)); };
-  return Record{number(0), {{{number(1), number(2)}, number(5), number(6)}, {number(3), number(4)}}};
+  const bool is_old = bytes.starts_with(old_magic);
+  if (is_old) bytes = bytes.substr(0, old_record_size);
+  if (!is_old && (bytes.size() != record_size || !bytes.starts_with(magic))) return std::nullopt;
+  const std::string_view covered = bytes.substr(0, bytes.size() - 4);
+  if (crc32c(covered) != read_number(bytes.substr(covered.size()))) return std::nullopt;
+  const auto number = [covered](size_t i) {
+    const size_t at = magic.size() + 8 * i;
+    return at < covered.size() ? read_number(covered.substr(at, 8)) : 0;
+  };
+  return Record{
+      number(0),
+      {{{number(1), number(2)}, number(5), number(6)}, {number(3), number(4)}, {number(7), number(8)}}};
 }
 
 }  // namespace
@@ -107,12 +118,13 @@ SyncedPositions DurableMark::positions() const {
 
 std::optional<StoreError> DurableMark::advance_logs(SyncedLogs logs) {
   std::lock_guard lock(mutex_);
-  return write({logs, positions_.manifest});
+  return write({logs, positions_.manifest, positions_.manifest_before});
 }
 
-std::optional<StoreError> DurableMark::advance_manifest(LogPosition position) {
+std::optional<StoreError> DurableMark::advance_manifest(LogPosition position, uint64_t in_use) {
   std::lock_guard lock(mutex_);
-  return write({positions_.logs, position});
+  const bool is_next = position.log != in_use && positions_.manifest.log == in_use;
+  return write({positions_.logs, position, is_next ? positions_.manifest : positions_.manifest_before});
 }
 
 std::optional<StoreError> DurableMark::write(SyncedPositions positions) {

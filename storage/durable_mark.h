@@ -24,6 +24,9 @@ namespace covey {
 struct SyncedPositions {
   SyncedLogs logs;
   LogPosition manifest;
+  // The one that CURRENT named when `manifest` was begun: what counts if the machine ends before CURRENT is
+  // turned.
+  LogPosition manifest_before;
   auto operator<=>(const SyncedPositions&) const = default;
 };
 
@@ -41,7 +44,8 @@ class DurableMark {
 
   SyncedPositions positions() const;
   std::optional<StoreError> advance_logs(SyncedLogs logs);
-  std::optional<StoreError> advance_manifest(LogPosition position);
+  // in_use: the number of the manifest that CURRENT names meanwhile; 0: none.
+  std::optional<StoreError> advance_manifest(LogPosition position, uint64_t in_use);
   std::optional<StoreError> sync();
 
  private:

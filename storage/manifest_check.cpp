@@ -13,6 +13,8 @@ namespace covey {
 
 namespace {
 
+constexpr std::string_view name_prefix = "MANIFEST-";
+
 enum Tag : uint32_t {
   comparator = 1,
   log_number = 2,
@@ -129,7 +131,15 @@ uint64_t LiveLogs::first() const {
   return std::max(first, kept_from_);
 }
 
-ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory, LogPosition synced) {
+uint64_t manifest_in_use(rocksdb::Env& env, const std::string& directory) {
+  std::string current;
+  if (!rocksdb::ReadFileToString(&env, directory + "/CURRENT", &current).ok()) return 0;
+  if (!current.starts_with(name_prefix) || !current.ends_with('\n')) return 0;
+  return std::strtoull(current.c_str() + name_prefix.size(), nullptr, 10);
+}
+
+ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory,
+                             const std::vector<LogPosition>& synced) {
   ManifestCheck check;
   const auto damaged = [&check](const std::string& what) {
     check.damage = StoreError{StoreError::Kind::corruption, what};
@@ -141,8 +151,7 @@ ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory, Lo
     check.damage = StoreError{StoreError::Kind::io, "CURRENT cannot be read: " + status.ToString()};
     return check;
   }
-  constexpr std::string_view prefix = "MANIFEST-";
-  if (!current.starts_with(prefix) || !current.ends_with('\n')) return damaged("CURRENT is damaged");
+  if (!current.starts_with(name_prefix) || !current.ends_with('\n')) return damaged("CURRENT is damaged");
   const std::string name = current.substr(0, current.size() - 1);
   if (!env.FileExists(directory + "/" + name).ok()) return damaged(name + " is missing, which CURRENT names");
 
@@ -153,15 +162,16 @@ ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory, Lo
     check.damage = StoreError{StoreError::Kind::io, name + " cannot be read: " + scan.wrong};
     return check;
   }
-  // A manifest with a higher number has been synced and CURRENT not yet turned to it: then all of this one
-  // counts.
-  const bool is_marked = std::strtoull(name.c_str() + prefix.size(), nullptr, 10) == synced.log;
-  const bool is_short = is_marked ? scan.fragment_bytes < synced.bytes : !scan.wrong.empty();
+  const uint64_t number = std::strtoull(name.c_str() + name_prefix.size(), nullptr, 10);
+  const auto mark = std::find_if(synced.begin(), synced.end(),
+                                 [number](const LogPosition& place) { return place.log == number; });
+  const bool is_marked = mark != synced.end();
+  const bool is_short = is_marked ? scan.fragment_bytes < mark->bytes : !scan.wrong.empty();
   if (is_short)
     return damaged(name + " at byte " + std::to_string(scan.fragment_bytes) + " is damaged (" +
                    (scan.wrong.empty() ? "the file ends" : scan.wrong) + ")");
   // RocksDB does nothing on the strength of an edit before it is synced: one that a crash has torn never was.
-  if (is_marked && !scan.wrong.empty() && scan.record_bytes >= synced.bytes) {
+  if (is_marked && !scan.wrong.empty() && scan.record_bytes >= mark->bytes) {
     check.drop = {name, scan.record_bytes, scan.file_bytes};
     check.note = note_of(*check.drop, scan.wrong);
   }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "replication/store.h"
 #include "storage/log_check.h"
@@ -30,8 +31,12 @@ struct ManifestCheck {
   std::string note;                  // the same for people
 };
 
-// Checks the manifest that CURRENT names. `synced`: a place in the manifest of that number.
-ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory, LogPosition synced);
+// The number of the manifest that CURRENT names; 0: there is no CURRENT, or it names none.
+uint64_t manifest_in_use(rocksdb::Env& env, const std::string& directory);
+
+// Checks the manifest that CURRENT names. `synced`: places in the manifests of those numbers.
+ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory,
+                             const std::vector<LogPosition>& synced);
 
 // Takes the records of a manifest in order; each is an edit of the list, a row of numbered fields (RocksDB's
 // own header db/version_edit.h). A field that RocksDB 7.8 does not write makes the answer 0: all logs count.

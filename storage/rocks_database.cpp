@@ -74,8 +74,9 @@ std::optional<StoreError> Database::check_files() {
   auto mark = DurableMark::open(*env_, options_.path);
   if (!mark) return mark.error();
   mark_ = std::move(*mark);
-  const auto manifest = check_manifest(*env_, options_.path, mark_->positions().manifest);
-  auto check = check_logs(*env_, options_.path, mark_->positions().logs, manifest.first_live_log);
+  const SyncedPositions synced = mark_->positions();
+  const auto manifest = check_manifest(*env_, options_.path, {synced.manifest, synced.manifest_before});
+  auto check = check_logs(*env_, options_.path, synced.logs, manifest.first_live_log);
   if (manifest.damage) check.damage = manifest.damage;
   if (check.damage) {
     check.damage->message = options_.path + ": " + check.damage->message;
@@ -249,7 +250,7 @@ void Database::manifest_synced(const std::string& path) {
   const auto number = std::strtoull(path.c_str() + path.rfind('-') + 1, nullptr, 10);
   std::optional<StoreError> error;
   if (!status.ok()) error = to_store_error(status, path);
-  if (!error) error = mark_->advance_manifest({number, bytes});
+  if (!error) error = mark_->advance_manifest({number, bytes}, manifest_in_use(*env_, options_.path));
   if (!error) error = mark_->sync();
   if (error) fail("noting the sync of the manifest failed: " + error->message);
 }

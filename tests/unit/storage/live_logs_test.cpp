@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/durable_mark.h"
 #include "storage/manifest_check.h"
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/damage.h"
@@ -158,6 +159,45 @@ TEST_CASE("an edit of the manifest that a crash has torn is dropped", "[storage]
   }
   auto database = open_or_fail({.path = path});
   CHECK(database->notes().empty());
+}
+
+TEST_CASE("a manifest that CURRENT still names may be torn though the next one was synced", "[storage]") {
+  test::TemporaryDirectory directory;
+  const fs::path path = directory.sub("db");
+  {
+    auto database = open_or_fail({.path = path});
+    auto store = database->shard();
+    REQUIRE(put(*store, "early"));
+    REQUIRE(database->flush());
+    store.reset();
+    REQUIRE(database->close());
+  }
+  std::string current;
+  std::getline(std::ifstream(path / "CURRENT"), current);
+  const auto whole = fs::file_size(path / current);
+  // The machine ends after the next manifest was synced, and before CURRENT was turned to it.
+  const uint64_t number = manifest_in_use(*rocksdb::Env::Default(), path);
+  REQUIRE(current == "MANIFEST-" + std::string(number < 10 ? 5 : 4, '0') + std::to_string(number));
+  auto mark = DurableMark::open(*rocksdb::Env::Default(), path);
+  REQUIRE(mark);
+  REQUIRE_FALSE((*mark)->advance_manifest({number + 10, 100}, number));
+
+  SECTION("with an edit that was never synced") {
+    const std::string header("\x01\x02\x03\x04\x20\x00\x01", 7);
+    std::ofstream(path / current, std::ios::app | std::ios::binary) << header << std::string(32, '\0');
+    for (int start = 0; start < 2; ++start) {
+      auto database = open_or_fail({.path = path});
+      CHECK(database->notes().size() == (start == 0 ? 1 : 0));
+      auto store = database->shard();
+      CHECK(has(*store, "early"));
+    }
+  }
+  SECTION("but not shorter than it was synced") {
+    fs::resize_file(path / current, whole - 1);
+    auto opened = Database::open({.path = path});
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().message.find(current) != std::string::npos);
+  }
 }
 
 TEST_CASE("the first live log read from the manifest is the first that RocksDB keeps", "[storage]") {
