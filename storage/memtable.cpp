@@ -2,12 +2,12 @@
 
 #include <rocksdb/memtablerep.h>
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <new>
 #include <shared_mutex>
 #include <string_view>
-#include <vector>
 
 #include "replication/result.h"
 #include "storage/entry_tree.h"
@@ -20,32 +20,32 @@ using rocksdb::Slice;
 
 constexpr size_t node_alignment = 64;
 constexpr size_t ahead = 6;
+constexpr size_t shells_max = 32;
 
 std::string_view view(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
-// Memory for objects that are destroyed and not deleted. Thread-safe.
+// Memory of cursors that are destroyed and not deleted, some for each thread. A cursor gives its own back
+// while it is being destroyed, and what is left of that still reads and writes it: so no other thread may
+// take it.
 class Shells {
  public:
-  explicit Shells(size_t bytes) : bytes_(bytes) {}
   ~Shells() {
-    for (void* shell : free_) ::operator delete(shell);
+    while (count_ > 0) ::operator delete(free_[--count_]);
   }
-  void* take() {
-    std::lock_guard lock(mutex_);
-    if (free_.empty()) return ::operator new(bytes_);
-    void* shell = free_.back();
-    free_.pop_back();
-    return shell;
-  }
+  void* take(size_t bytes) { return count_ > 0 ? free_[--count_] : ::operator new(bytes); }
+  // All are of one size.
   void give(void* shell) {
-    std::lock_guard lock(mutex_);
-    free_.push_back(shell);
+    if (count_ == free_.size()) ::operator delete(free_[--count_]);
+    free_[count_++] = shell;
+  }
+  static Shells& of_this_thread() {
+    static thread_local Shells shells;
+    return shells;
   }
 
  private:
-  const size_t bytes_;
-  std::mutex mutex_;  // protects free_
-  std::vector<void*> free_;
+  std::array<void*, shells_max> free_;
+  size_t count_ = 0;
 };
 
 // Read by any threads beside those that write, until nothing is written any more.
@@ -93,7 +93,6 @@ class TreeMemtable final : public rocksdb::MemTableRep {
   mutable std::shared_mutex mutex_;  // protects tree_
   std::atomic<bool> read_only_{false};
   EntryTree tree_;
-  const std::shared_ptr<Shells> shells_;  // of cursors; the last one may outlive this
 };
 
 // Holds a copy of one leaf: what is inserted meanwhile is newer than whatever it is read for.
@@ -152,25 +151,16 @@ class Cursor : public rocksdb::MemTableRep::Iterator {
 // them without deleting.
 class ArenaCursor final : public Cursor {
  public:
-  ArenaCursor(const TreeMemtable& table, std::shared_ptr<Shells> shells)
-      : Cursor(table), shells_(std::move(shells)) {}
-  ~ArenaCursor() override {
-    auto shells = std::move(shells_);
-    shells->give(this);
-  }
-
- private:
-  std::shared_ptr<Shells> shells_;
+  using Cursor::Cursor;
+  ~ArenaCursor() override { Shells::of_this_thread().give(this); }
 };
 
 TreeMemtable::TreeMemtable(rocksdb::Allocator* allocator)
-    : MemTableRep(allocator),
-      tree_([this](size_t bytes) { return allocate_node(bytes); }),
-      shells_(std::make_shared<Shells>(sizeof(ArenaCursor))) {}
+    : MemTableRep(allocator), tree_([this](size_t bytes) { return allocate_node(bytes); }) {}
 
 rocksdb::MemTableRep::Iterator* TreeMemtable::GetIterator(rocksdb::Arena* arena) {
   if (arena == nullptr) return new Cursor(*this);
-  return new (shells_->take()) ArenaCursor(*this, shells_);
+  return new (Shells::of_this_thread().take(sizeof(ArenaCursor))) ArenaCursor(*this);
 }
 
 // Without a prefix extractor only MemTableRep::Get comes here, for one search; in 7.8 it never deletes what

@@ -209,5 +209,32 @@ TEST_CASE("what is read beside writes of other threads is in order and lacks not
   for (auto& thread : threads) thread.join();
 }
 
+// A cursor's memory was another thread's before its destruction had ended, and was freed too early then.
+TEST_CASE("threads that begin and end reads at once do not share their cursors' memory", "[storage]") {
+  test::TemporaryDirectory directory;
+  auto database = Database::open({.path = directory.sub("db"), .durability = Durability::none});
+  REQUIRE(database);
+  constexpr int readers = 4, reads = 20'000, keys = 3;
+  {
+    StoreBatch batch;
+    for (int i = 0; i < keys; ++i) batch.put(Column::objects, "key" + std::to_string(i), "value");
+    REQUIRE((*database)->shard()->write(batch).ok());
+  }
+  std::atomic<int> missed{0};
+  std::vector<std::thread> threads;
+  for (int reader = 0; reader < readers; ++reader) {
+    threads.emplace_back([&] {
+      const auto store = (*database)->shard();
+      for (int i = 0; i < reads; ++i) {
+        int found = 0;
+        for (auto cursor = store->cursor(Column::objects, "", ""); cursor->valid(); cursor->next()) ++found;
+        if (found != keys) ++missed;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(missed == 0);
+}
+
 }  // namespace
 }  // namespace covey
