@@ -275,7 +275,8 @@ class Core {
   std::vector<Table> tables() const;               // those not dropped, by name
   bool purging(const std::string& table) const;    // dropped, and this shard still erases its keys
   std::vector<MemberView> members(Now now) const;  // also those removed
-  Standing standing() const;                       // this node's
+  Standing standing() const;
+  const Member* find_member(const NodeId& node) const;  // nullptr: not known; removed ones are // this node's
   // This node is leaving or removed, and holds nothing any more.
   bool departed() const;
   // Another member has told that it knows this node as removed: it may end without being waited for.

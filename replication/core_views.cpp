@@ -17,6 +17,8 @@ std::vector<MemberView> Core::members(Now now) const {
   return out;
 }
 
+const Member* Core::find_member(const NodeId& node) const { return parts_->shard.members.find(node); }
+
 Standing Core::standing() const { return parts_->shard.members.own().standing; }
 
 bool Core::departed() const {

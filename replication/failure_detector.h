@@ -66,8 +66,8 @@ class FailureDetector {
   void remove(const NodeId& node);
 
   void tick(uint64_t now_us);  // every 10 ms or so
-  // Whoever is not of the group is answered, and heard where it accuses this node: one that was removed has to
-  // know who is alive while it hands its copies over.
+  // Whoever is not of the group is answered, and heard where it accuses this node: one that was removed has
+  // to know who is alive while it hands its copies over.
   void receive(uint64_t now_us, const NodeId& from, const peer::Detection& message);
   // A connection to the node was lost: a reason to probe it at once, not a verdict.
   void disconnected(uint64_t now_us, const NodeId& node);

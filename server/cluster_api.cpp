@@ -73,20 +73,19 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
   const Config& config = shard.node().config;
   Plan plan;
   std::vector<Member> before;
-  std::map<std::string, MemberState> states;
+  std::map<std::string, MemberView> views;
   for (const MemberView& view : shard.core().members(now())) {
     before.push_back(view.member);
-    states[view.member.node.name] = view.state;
+    views[view.member.node.name] = view;
   }
   const Member* node = find(before, asked.node);
   if (node == nullptr) {
     return ErrorAnswer{
-        404, "no_such_node", "No member is called " + asked.node + ": GET /v1/cluster lists them.", {}};
+        404,
+        "no_such_node",
+        "No member is called " + asked.node + ": GET /v1/cluster (covey cluster status) lists them.",
+        {}};
   }
-  auto alive = [&](const std::string& name) {
-    const MemberState state = states.at(name);
-    return state == MemberState::self || state == MemberState::alive;
-  };
   const auto staying =
       static_cast<uint32_t>(std::count_if(before.begin(), before.end(), [](const Member& member) {
         return member.standing == Standing::member;
@@ -113,11 +112,15 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
     plan.decisions.push_back(heir);
     decided.place.clear();
   }
-  const bool goes = action == "remove" || action == "replace";
-  if (goes && alive(asked.node) && !asked.force)
-    return conflict(
-        "still_alive",
-        asked.node + " answers: let it leave, so that it hands over what it holds; or add \"force\": true.");
+  // That this node can't reach it is not enough: the members have to hold it for dead.
+  const MemberView& view = views.at(asked.node);
+  const bool may_live = node->standing != Standing::removed && view.verdict.health != Health::dead;
+  if ((action == "remove" || action == "replace") && may_live && !asked.force)
+    return conflict("still_alive",
+                    asked.node +
+                        (view.reachable ? " answers: let it leave, so that it hands over what it holds;"
+                                        : " is not known to be dead: wait some seconds and try again;") +
+                        " or add \"force\": true (--force).");
   const bool shrinks = decided.standing != Standing::member && node->standing == Standing::member;
   // Who leaves waits until as many owners as there are to be have all that it holds.
   const bool may_shrink = asked.force && action != "leave";
@@ -147,7 +150,7 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
 }
 
 struct Held {
-  uint64_t objects = 0;
+  uint64_t objects = 0, bytes = 0;
   uint32_t partitions = 0;
 };
 
@@ -156,6 +159,7 @@ Held held_by(ShardLoop& shard) {
   for (const PartitionView& view : shard.core().partitions(now())) {
     if (!view.held) continue;
     held.objects += view.objects;
+    held.bytes += view.bytes;
     ++held.partitions;
   }
   return held;
@@ -165,12 +169,13 @@ Json report(const Plan& plan, const std::vector<Held>& held, const NodeContext& 
   Held all;
   for (const Held& one : held) {
     all.objects += one.objects;
+    all.bytes += one.bytes;
     all.partitions += one.partitions;
   }
   // By what this node holds itself: keys spread evenly.
-  const double objects = all.partitions == 0 ? 0 : static_cast<double>(all.objects) / all.partitions;
-  const uint64_t bytes_held = node.database->live_bytes();
-  const double bytes = all.partitions == 0 ? 0 : static_cast<double>(bytes_held) / all.partitions;
+  const uint32_t partitions = std::max(all.partitions, uint32_t{1});
+  const double objects = static_cast<double>(all.objects) / partitions;
+  const double bytes = static_cast<double>(all.bytes) / partitions;
   Json body;
   body["dry_run"] = dry_run;
   body["members"] = Json::array();
@@ -220,6 +225,7 @@ void change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, s
   if (!asked) return connection->reply(slot, asked.error());
   auto planned = plan(shard, action, *asked);
   if (!planned) return connection->reply(slot, planned.error());
+  const Held held_here = held_by(shard);  // the decision makes it keep copies that are empty so far
   if (!asked->dry_run) {
     for (Member& member : planned->decisions) {
       auto decided = shard.decide(member);
@@ -233,12 +239,14 @@ void change_cluster(std::shared_ptr<HttpConnection> connection, uint64_t slot, s
                    standing_text(member.standing), member.place);
     }
   }
-  auto each = [decisions = planned->decisions, dry_run = asked->dry_run, &shard](ShardLoop& one) {
+  auto each = [decisions = planned->decisions, dry_run = asked->dry_run, held_here, &shard](ShardLoop& one) {
+    if (&one == &shard) return held_here;
+    const Held held = held_by(one);
     // One that fails hears of it from the other nodes.
     for (const Member& member : decisions) {
-      if (!dry_run && &one != &shard) (void)one.decide(member);
+      if (!dry_run) (void)one.decide(member);
     }
-    return held_by(one);
+    return held;
   };
   auto then = [connection, slot, plan = *planned, dry_run = asked->dry_run](std::vector<Held>&& held) {
     reply(connection, slot, report(plan, held, connection->shard().node(), dry_run));

@@ -60,12 +60,15 @@ asio::awaitable<void> PeerLink::run(std::shared_ptr<PeerLink> self) {
     self->lost(reason);
     if (self->refused_ && self->node_) self->shard_.refused(*self->node_);
     if (self->connection_ != connections_before) back_off = back_off_least;
+    const bool removed = self->node_ && self->links_.is_removed(*self->node_);
+    if (removed) back_off = back_off_most;
     // Jitter: half of it fixed, half drawn, so that nodes that lost the same peer do not return as one.
     auto drawn = static_cast<uint64_t>(back_off.count()) / 2 +
                  random_bits() % (static_cast<uint64_t>(back_off.count()) / 2 + 1);
     self->pause_.expires_after(std::chrono::milliseconds(drawn));
     co_await self->pause_.async_wait(as_awaitable);
     back_off = std::min(back_off * 2, back_off_most);
+    if (removed && self->links_.forget_removed(self)) break;
   }
 }
 
@@ -259,7 +262,7 @@ void PeerLinks::members_changed() {
   if (!started_) return;
   for (const MemberView& view : shard_.core().members(now())) {
     const Member& member = view.member;
-    // Who was removed is spoken to if it comes by itself.
+    // Who was removed is spoken to when it comes by itself (send).
     if (view.state == MemberState::self || member.standing == Standing::removed) continue;
     if (member.peer_address.empty()) continue;
     auto found = by_node_.find(member.node);
@@ -292,8 +295,26 @@ bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node)
   return !taken;
 }
 
+bool PeerLinks::is_removed(const NodeId& node) const {
+  const Member* member = shard_.core().find_member(node);
+  return member != nullptr && member->standing == Standing::removed;
+}
+
+bool PeerLinks::forget_removed(const std::shared_ptr<PeerLink>& link) {
+  const auto found = by_node_.find(*link->node());
+  if (found == by_node_.end() || found->second != link || !is_removed(*link->node())) return false;
+  by_node_.erase(found);
+  return true;
+}
+
 bool PeerLinks::send(const NodeId& to, peer::Envelope& message) {
   auto found = by_node_.find(to);
+  if (found == by_node_.end() && started_ && is_removed(to)) {
+    // It has sent something that is to be answered: it has come back, and may have something to hand over.
+    const std::string& address = shard_.core().find_member(to)->peer_address;
+    found = by_node_.emplace(to, std::make_shared<PeerLink>(shard_, *this, address, to)).first;
+    found->second->start();
+  }
   if (found == by_node_.end()) {
     ++shard_.metrics().peer_messages_dropped_unlinked;
     return true;

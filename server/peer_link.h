@@ -79,7 +79,7 @@ class PeerLinks {
   void stop();
   void hurry(const NodeId& node);                        // as PeerLink's, if there is one
   void members_changed();                                // dials those that are new or have moved
-  bool send(const NodeId& to, peer::Envelope& message);  // as PeerLink's
+  bool send(const NodeId& to, peer::Envelope& message);  // as PeerLink's; dials one that was removed
 
   size_t buffered_bytes() const;
   size_t up() const;
@@ -89,6 +89,9 @@ class PeerLinks {
   friend class PeerLink;
   // A seed's link has learned whom it leads to. false: another link goes there already.
   bool claim(const std::shared_ptr<PeerLink>& link, const NodeId& node);
+  bool is_removed(const NodeId& node) const;
+  // The link has nowhere to go: its node was removed and is not there. false: it was taken back meanwhile.
+  bool forget_removed(const std::shared_ptr<PeerLink>& link);
 
   ShardLoop& shard_;
   bool started_ = false;

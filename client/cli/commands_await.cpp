@@ -34,14 +34,16 @@ class ConvergenceCheck {
     asked_.clear();
     objects_ = bytes_ = 0;
     lacking_.reset();
-    std::set<std::string> addresses;
-    for (const std::string& node : session_.nodes()) addresses.insert(node);
+    Addresses addresses;
+    for (const std::string& address : session_.nodes()) addresses[address] = "";
     std::set<std::string> asked_nodes;
     while (!addresses.empty()) {
-      const std::string address = *addresses.begin();
+      const auto [address, node] = *addresses.begin();
       addresses.erase(addresses.begin());
       if (!asked_.insert(address).second) continue;
-      if (!ask(address, addresses, asked_nodes)) return false;
+      if (ask(address, addresses, asked_nodes)) continue;
+      if (!node.empty()) reason_ = node + " can't be asked: " + reason_;
+      return false;
     }
     for (const auto& [partition, states] : states_) {
       if (states.size() > 1)
@@ -60,7 +62,9 @@ class ConvergenceCheck {
   }
 
  private:
-  bool ask(const std::string& address, std::set<std::string>& addresses, std::set<std::string>& asked_nodes) {
+  using Addresses = std::map<std::string, std::string>;  // -> whose it is; "" if nobody has told yet
+
+  bool ask(const std::string& address, Addresses& addresses, std::set<std::string>& asked_nodes) {
     auto client = session_.connect(address, request_limit_);
     if (!client) return reason_ = client.error().message, code_ = exit_usage, false;
     auto cluster = client->cluster();
@@ -69,7 +73,8 @@ class ConvergenceCheck {
     if (!asked_nodes.insert(self).second) return true;
     for (const Json& member : cluster->value("members", Json::array())) {
       const std::string http = member.value("http", "");
-      if (!http.empty() && member.value("node", "") != self) addresses.insert(http);
+      const std::string node = member.value("node", "");
+      if (!http.empty() && node != self) addresses[http] = node;
     }
     const int64_t differing = cluster->value("divergence", Json::object()).value("partitions", int64_t{0});
     if (differing > 0) reason_ = self + " sees " + std::to_string(differing) + " partitions differ";

@@ -1,5 +1,7 @@
 // cluster status, cluster ring, explain.
+#include <algorithm>
 #include <iostream>
+#include <map>
 
 #include "client/answers.h"
 #include "client/cli/commands.h"
@@ -41,6 +43,37 @@ void print_side(const char* verb, const Json& side) {
 
 }  // namespace
 
+// A node's part in the cluster.
+struct Share {
+  uint64_t owns = 0;     // partitions
+  uint64_t filling = 0;  // copies that it is being filled with
+};
+
+std::map<std::string, Share> shares_in(const Json& cluster) {
+  std::map<std::string, Share> shares;
+  for (const Json& partition : cluster.value("ring", Json::array())) {
+    for (const Json& node : partition.value("owners", Json::array())) ++shares[node].owns;
+    for (const Json& node : partition.value("filling", Json::array())) ++shares[node].filling;
+  }
+  return shares;
+}
+
+std::string standing_of(const Json& member) {
+  const std::string place = text_of(member, "place");
+  return member.value("standing", "member") + (place.empty() ? "" : " for " + place);
+}
+
+// What this node holds of a partition, in a word.
+std::string copy_text(const Json& partition, const std::string& self) {
+  const auto is_in = [&](const char* list) {
+    const Json nodes = partition.value(list, Json::array());
+    return std::find(nodes.begin(), nodes.end(), Json(self)) != nodes.end();
+  };
+  if (is_in("filling")) return "filling";
+  if (is_in("owners")) return partition.value("ready", false) ? "ready" : "not ready";
+  return partition.value("held", false) ? "stand-in" : "-";
+}
+
 int run(Session& session, const ClusterStatusCommand&) try {
   client::Client* client = session.client();
   if (!client) return exit_usage;
@@ -53,15 +86,21 @@ int run(Session& session, const ClusterStatusCommand&) try {
   std::cout << "cluster " << text_of(*cluster, "cluster") << ", " << text_of(*cluster, "partitions")
             << " partitions, " << text_of(*cluster, "replicas") << " replicas each, as "
             << text_of(*cluster, "node") << " sees it: " << divergence_text(*cluster) << "\n";
-  std::vector<std::vector<std::string>> rows = {
-      {"NODE", "STATE", "SINCE", "INCARNATION", "ZONE", "HTTP", "PEER"}};
+  std::vector<std::vector<std::string>> rows = {{"NODE", "STATE", "SINCE", "STANDING", "OWNS", "FILLING",
+                                                 "ZONE", "WEIGHT", "INCARNATION", "HTTP", "PEER"}};
+  std::map<std::string, Share> shares = shares_in(*cluster);
   for (const Json& member : cluster->value("members", Json::array())) {
-    rows.push_back({text_of(member, "node") + (member.value("self", false) ? " *" : ""),
+    const std::string node = text_of(member, "node");
+    rows.push_back({node + (member.value("self", false) ? " *" : ""),
                     state_coloured(text_of(member, "state")),
-                    duration_text(member.value("health_ms", int64_t{0})), text_of(member, "incarnation"),
-                    text_of(member, "zone"), text_of(member, "http"), text_of(member, "peer")});
+                    duration_text(member.value("health_ms", int64_t{0})), standing_of(member),
+                    std::to_string(shares[node].owns), std::to_string(shares[node].filling),
+                    text_of(member, "zone"), text_of(member, "weight"), text_of(member, "incarnation"),
+                    text_of(member, "http"), text_of(member, "peer")});
   }
   print_table(rows);
+  const std::string removed = joined(cluster->value("removed", Json::array()));
+  if (!removed.empty()) std::cout << "removed: " << removed << "\n";
   return exit_done;
 } catch (const Json::exception& problem) {
   return session.fail(client::bad_answer(problem.what()));
@@ -78,11 +117,12 @@ int run(Session& session, const ClusterRingCommand&) try {
     return exit_done;
   }
   std::vector<std::vector<std::string>> rows = {
-      {"PARTITION", "OWNERS", "READY", "OBJECTS", "LOG", "RESIDUAL", "HASH", "DIFFERS FROM"}};
+      {"PARTITION", "OWNERS", "FILLING", "HERE", "OBJECTS", "LOG", "RESIDUAL", "HASH", "DIFFERS FROM"}};
+  const std::string self = text_of(*cluster, "node");
   for (const Json& partition : ring) {
     rows.push_back({text_of(partition, "partition"), joined(partition.value("owners", Json::array())),
-                    partition.value("ready", false) ? "yes" : "no", text_of(partition, "objects"),
-                    text_of(partition, "log"), text_of(partition, "residual"),
+                    joined(partition.value("filling", Json::array())), copy_text(partition, self),
+                    text_of(partition, "objects"), text_of(partition, "log"), text_of(partition, "residual"),
                     text_of(partition, "state_hash").substr(0, 16),
                     joined(partition.value("diverged", Json::array()))});
   }

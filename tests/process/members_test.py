@@ -9,9 +9,9 @@ from load import Load
 
 
 class Members(harness.ClusterTest):
-    def begin(self, size, first):
+    def begin(self, size, first, **settings):
         """A cluster of `size` nodes, of which the first few run."""
-        cluster = harness.Cluster(size)
+        cluster = harness.Cluster(size, **settings)
         self.addCleanup(cluster.stop)
         self.addCleanup(self.print_logs, cluster)
         names = [f"n{i + 1}" for i in range(first)]
@@ -81,7 +81,7 @@ class Members(harness.ClusterTest):
             refused = covey("cluster", "remove", "n5", nodes=[cluster["n1"].address])
             self.assertEqual(refused.returncode, 1)
             self.assertIn("n5 answers", refused.stderr)
-            wait_until(lambda: cluster.states(cluster["n1"])["n4"] != "alive", 20, "n4 to be missed")
+            wait_until(lambda: cluster.states(cluster["n1"])["n4"] == "dead", 20, "n4 to be dead")
             told = covey("cluster", "replace", "n4", "n5", "--wait", nodes=[cluster["n1"].address])
             self.assertEqual(told.returncode, 0, told.stderr)
             self.assertIn("n5: member, in the place of n4", told.stdout)
@@ -106,13 +106,37 @@ class Members(harness.ClusterTest):
             node.start()
         rest = running[:3]
         cluster.wait_met(rest)
-        wait_until(lambda: cluster.states(cluster["n1"])["n4"] != "alive", 20, "n4 to be missed")
+        wait_until(lambda: cluster.states(cluster["n1"])["n4"] == "dead", 20, "n4 to be dead")
         told = covey("cluster", "remove", "n4", "--wait", nodes=[cluster["n1"].address])
         self.assertEqual(told.returncode, 0, told.stderr)
         cluster["n4"].start(wait=False)
         self.assertEqual(cluster["n4"].process.wait(60 * harness.SLOWNESS), 0, cluster["n4"].log_end())
         values = cluster["n1"].client.get(key, r="all").values
         self.assertIn("alone", values)
+
+    def test_a_node_that_was_removed_long_ago_ends_when_it_returns(self):
+        """Others have joined and been started anew since; nobody has its address among the seeds."""
+        # Nodes with as many shards as each other answer digests only where something differs.
+        cluster, running = self.begin(5, 4, threads=2)
+        gone = cluster["n4"]
+        for node in cluster:
+            node.config["cluster"]["seeds"] = [cluster["n1"].config["listen"]["peer"]]
+        lines = [{"key": f"k{i}", "value": i} for i in range(200)]
+        self.assertEqual({line["status"] for line in gone.client.batch(lines, w=3).lines}, {200})
+        gone.kill9()
+        running.remove(gone)
+        wait_until(lambda: cluster.states(cluster["n1"])["n4"] == "dead", 20, "n4 to be dead")
+        told = covey("cluster", "remove", "n4", "--wait", nodes=[cluster["n1"].address])
+        self.assertEqual(told.returncode, 0, told.stderr)
+        running.append(cluster["n5"].start())
+        self.wait_moved(running)
+        for node in running:
+            self.assertEqual(node.terminate(), 0)
+            node.start()
+            cluster.wait_met(running)
+        self.wait_moved(running)
+        gone.start(wait=False)
+        self.assertEqual(gone.process.wait(30 * harness.SLOWNESS), 0, gone.log_end())
 
     def test_a_node_that_returns_is_dialed_at_once(self):
         """Not when the pause after attempts that failed is over, of up to two seconds."""

@@ -106,13 +106,35 @@ TEST_CASE("status, ring and explain say what a person asks", "[client]") {
   });
   CHECK_THAT(run_line({"--node", server.endpoint(), "cluster", "status"}).out,
              Catch::Contains("1 partitions differ") && Catch::Contains("n1 *") &&
-                 Catch::Contains("suspected  2 s    71"));
+                 Catch::Contains("suspected  2 s    member"));
   CHECK_THAT(run_line({"--node", server.endpoint(), "cluster", "ring"}).out, Catch::Contains("n1,n2"));
   CHECK_THAT(run_line({"--node", server.endpoint(), "explain", "k", "-w", "one"}).out,
              Catch::Contains("owner n2: unreachable, not reachable") &&
                  Catch::Contains("read at quorum: would be refused (needs 2, 1 reachable)") &&
                  Catch::Contains("write at one: would succeed"));
   CHECK(server.requests().back().target == "/v1/explain/default/k?w=one");
+}
+
+TEST_CASE("status and ring show who leaves, who is filled and what is held here", "[client]") {
+  FakeHttpServer server([](const FakeRequest&) {
+    return FakeReply{.body = R"({"cluster": "c", "node": "n1", "partitions": 3, "replicas": 1, "members": [
+        {"node": "n1", "state": "alive", "standing": "leaving", "weight": 2.0, "self": true},
+        {"node": "n5", "state": "alive", "standing": "member", "place": "n4", "weight": 1.0}],
+        "removed": ["n3", "n4"],
+        "ring": [{"partition": 0, "owners": ["n1"], "filling": ["n5"], "held": true, "ready": true},
+                 {"partition": 1, "owners": ["n5"], "filling": [], "held": true, "ready": false},
+                 {"partition": 2, "owners": ["n5"], "filling": [], "held": false, "ready": false}]})"};
+  });
+  const std::string status = run_line({"--node", server.endpoint(), "cluster", "status"}).out;
+  INFO(status);
+  CHECK_THAT(status, Catch::Contains("n1 *  alive  0 ms   leaving        1     0              2.0"));
+  CHECK_THAT(status, Catch::Contains("n5    alive  0 ms   member for n4  2     1              1.0"));
+  CHECK_THAT(status, Catch::EndsWith("removed: n3,n4\n"));
+  const std::string ring = run_line({"--node", server.endpoint(), "cluster", "ring"}).out;
+  INFO(ring);
+  CHECK_THAT(ring, Catch::Contains("0          n1      n5       ready"));
+  CHECK_THAT(ring, Catch::Contains("1          n5               stand-in"));
+  CHECK_THAT(ring, Catch::Contains("2          n5               -"));
 }
 
 }  // namespace covey::cli
