@@ -14,34 +14,13 @@ import threading
 import time
 
 import harness
-from load import Load
+from load import Load, verdict
 
 SECONDS = float(os.environ.get("COVEY_CHAOS_SECONDS", "25"))
 SEED = int(os.environ.get("COVEY_CHAOS_SEED", random.SystemRandom().randrange(1 << 32)))
 # preloaded_faults.cpp. Sanitizers refuse libraries that come before their own.
 PRELOADED = None if os.environ.get("COVEY_SANITIZE") else os.environ.get(
     "COVEY_PRELOADED_FAULTS", str(harness.ROOT / "build/release/tests/process/libpreloaded_faults.so"))
-
-
-def verdict(case, cluster, load):
-    """What must hold when all is over and everybody is back."""
-    cluster.wait_met()
-    seconds = cluster.wait_converged(90)
-    case.assertGreater(load.acknowledged(), 100, "the load wrote something")
-    case.assertEqual(load.faults(), [], "a read during the run was wrong")
-    for node in cluster:
-        case.assertEqual(load.lost(node.client, 2), [], f"lost or returned, seen from {node.name}")
-    partitions = {}
-
-    def partition(key):
-        if key not in partitions:
-            partitions[key] = cluster["n1"].client.explain(key)["partition"]
-        return partitions[key]
-    case.assertEqual(load.reused_dots(partition), [], "a dot was given twice")
-    case.assertEqual(cluster.differences(), [])
-    for node in cluster:
-        case.assertEqual(node.client.metrics()["covey_state_hash_alarms_total"], 0)
-    return seconds
 
 
 def faults_of(node):

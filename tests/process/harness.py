@@ -213,6 +213,24 @@ class Cluster:
             wait_until(lambda: all(p["ready"] for p in node.client.cluster()["ring"] if node.name in p["owners"]), limit_s,
                        f"{node.name} to be filled")
 
+    def wait_moved(self, running, limit_s=60.0):
+        """Until all see the same owners, every owner is ready, and nobody else holds a copy."""
+        names = {node.name for node in running}
+
+        def moved():
+            owners = {}
+            for node in running:
+                page = node.client.cluster()
+                if {m["node"] for m in page["members"]} != names or any(p["filling"] for p in page["ring"]):
+                    return False
+                for p in page["ring"]:
+                    owners.setdefault(p["partition"], set()).add(tuple(p["owners"]))
+                    mine = node.name in p["owners"]
+                    if p["held"] != mine or (mine and not p["ready"]):
+                        return False
+            return all(len(seen) == 1 for seen in owners.values())
+        wait_until(moved, limit_s, "all partitions to be at their new owners", 0.1)
+
     def stop(self):
         for node in self:
             node.stop()
@@ -258,10 +276,10 @@ class Cluster:
     def heal(self, lost=False):
         self.proxy.heal_all(lost)
 
-    def differences(self):
-        """Why the replicas are not all equal; empty when they are and nothing is left to do."""
+    def differences(self, nodes=None):
+        """Why the replicas of the nodes (all) are not all equal; empty when they are and nothing is left to do."""
         seen, found = {}, []
-        for node in self:
+        for node in nodes or self:
             cluster = node.client.cluster()
             if cluster["divergence"]["partitions"]:
                 found.append(f"{node.name} sees {cluster['divergence']['partitions']} partitions differ")
@@ -278,13 +296,13 @@ class Cluster:
                 found.append(f"partition {number} differs: {states}")
         return found
 
-    def wait_converged(self, limit_s=30.0):
+    def wait_converged(self, limit_s=30.0, nodes=None):
         """Returns the seconds it took."""
         start = time.monotonic()
         last = []
 
         def equal():
-            last[:] = self.differences()
+            last[:] = self.differences(nodes)
             return not last
         try:
             wait_until(equal, limit_s, "equal replicas", 0.05)

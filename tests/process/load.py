@@ -134,3 +134,25 @@ class Load:
                 if key in writer.acknowledged:
                     writer.check(key, client.get(key, r=level))
         return self.faults()
+
+
+def verdict(case, cluster, load, nodes=None):
+    """What must hold when all is over and everybody is back (of the nodes: all). Returns the seconds until they were equal."""
+    nodes = list(nodes or cluster)
+    cluster.wait_met(nodes)
+    seconds = cluster.wait_converged(90, nodes)
+    case.assertGreater(load.acknowledged(), 100, "the load wrote something")
+    case.assertEqual(load.faults(), [], "a read during the run was wrong")
+    for node in nodes:
+        case.assertEqual(load.lost(node.client, 2), [], f"lost or returned, seen from {node.name}")
+    partitions = {}
+
+    def partition(key):
+        if key not in partitions:
+            partitions[key] = nodes[0].client.explain(key)["partition"]
+        return partitions[key]
+    case.assertEqual(load.reused_dots(partition), [], "a dot was given twice")
+    case.assertEqual(cluster.differences(nodes), [])
+    for node in nodes:
+        case.assertEqual(node.client.metrics()["covey_state_hash_alarms_total"], 0)
+    return seconds

@@ -21,26 +21,8 @@ class Members(harness.ClusterTest):
         for node in running:
             node.wait_ready()
         cluster.wait_met(running)
-        self.wait_moved(running)
+        cluster.wait_moved(running)
         return cluster, running
-
-    def wait_moved(self, running, limit_s=60.0):
-        """Until all see the same owners, every owner is ready, and nobody else holds a copy."""
-        names = {node.name for node in running}
-
-        def moved():
-            owners = {}
-            for node in running:
-                page = node.client.cluster()
-                if {m["node"] for m in page["members"]} != names or any(p["filling"] for p in page["ring"]):
-                    return False
-                for p in page["ring"]:
-                    owners.setdefault(p["partition"], set()).add(tuple(p["owners"]))
-                    mine = node.name in p["owners"]
-                    if p["held"] != mine or (mine and not p["ready"]):
-                        return False
-            return all(len(seen) == 1 for seen in owners.values())
-        wait_until(moved, limit_s, "all partitions to be at their new owners", 0.1)
 
     def assert_nothing_lost(self, load, running):
         self.assertGreater(load.acknowledged(), 100, "the load wrote something")
@@ -55,7 +37,7 @@ class Members(harness.ClusterTest):
             for joins, leaves in (("n4", "n1"), ("n5", "n2"), ("n6", "n3")):
                 cluster[joins].start()
                 running.append(cluster[joins])
-                self.wait_moved(running)
+                cluster.wait_moved(running)
                 told = covey("cluster", "leave", leaves, "--dry-run", nodes=[cluster[joins].address])
                 self.assertEqual(told.returncode, 0, told.stderr)
                 self.assertIn("would move", told.stdout)
@@ -63,7 +45,7 @@ class Members(harness.ClusterTest):
                 self.assertEqual(told.returncode, 0, told.stderr)
                 running.remove(cluster[leaves])
                 self.assertEqual(cluster[leaves].process.wait(60 * harness.SLOWNESS), 0, cluster[leaves].log_end())
-                self.wait_moved(running)
+                cluster.wait_moved(running)
         print(f"    {load.acknowledged()} writes acknowledged, {load.failures()} refused or cut")
         self.assert_nothing_lost(load, running)
         page = running[0].client.cluster()
@@ -86,7 +68,7 @@ class Members(harness.ClusterTest):
             self.assertEqual(told.returncode, 0, told.stderr)
             self.assertIn("n5: member, in the place of n4", told.stdout)
             running.append(cluster["n5"])
-            self.wait_moved(running)
+            cluster.wait_moved(running)
         self.assert_nothing_lost(load, running)
         after = {p["partition"]: p["owners"] for p in running[0].client.cluster()["ring"]}
         renamed = {p: ["n5" if n == "n4" else n for n in owners] for p, owners in before.items()}
@@ -129,12 +111,12 @@ class Members(harness.ClusterTest):
         told = covey("cluster", "remove", "n4", "--wait", nodes=[cluster["n1"].address])
         self.assertEqual(told.returncode, 0, told.stderr)
         running.append(cluster["n5"].start())
-        self.wait_moved(running)
+        cluster.wait_moved(running)
         for node in running:
             self.assertEqual(node.terminate(), 0)
             node.start()
             cluster.wait_met(running)
-        self.wait_moved(running)
+        cluster.wait_moved(running)
         gone.start(wait=False)
         self.assertEqual(gone.process.wait(30 * harness.SLOWNESS), 0, gone.log_end())
 
@@ -164,7 +146,7 @@ class Members(harness.ClusterTest):
             node.config["zone"] = zone
         cluster.start()
         running = list(cluster)
-        self.wait_moved(running)
+        cluster.wait_moved(running)
         zones = {node.name: node.config["zone"] for node in cluster}
 
         def owners():
@@ -180,7 +162,7 @@ class Members(harness.ClusterTest):
             cluster["n4"].start()
             share = lambda all_owners, name: sum(name in names for names in all_owners)
             wait_until(lambda: share(owners(), "n4") > share(before, "n4"), 60, "n4 to own more", 0.1)
-            self.wait_moved(running)
+            cluster.wait_moved(running)
         after = owners()
         self.assert_nothing_lost(load, running)
         # 3 of 4 of zone b's copies; half before. What does not go to n4 stays where it is.
