@@ -46,7 +46,7 @@ PartitionView Core::partition(Now, PartitionId id) const {
     if (!shard.members.ready(keeper, id) && shard.members.is_target(keeper, id))
       view.filling.push_back(keeper);
   }
-  view.held = view.kept || !partition.clock.empty();
+  view.held = view.kept || !partition.clock.empty() || partition.residual > 0;
   view.ready = partition.ready;
   view.stands_in = shard.stands_in(partition);
   view.clock = partition.clock;

@@ -144,7 +144,8 @@ void Upkeep::collect(Now now, Partition& partition) {
 }
 
 void Upkeep::drop_if_handed_over(Partition& partition) {
-  const bool holds = !partition.clock.empty() || partition.ready || partition.left;
+  // A repair may have brought a context alone, without a dot that would be in the clock.
+  const bool holds = !partition.clock.empty() || partition.residual > 0 || partition.ready || partition.left;
   if (shard_.keeps(partition.id) || !holds || !shard_.replica.durable(partition)) return;
   const std::vector<NodeId>& owners = shard_.members.owners(partition.id);
   if (owners.size() < shard_.options.replicas) return;

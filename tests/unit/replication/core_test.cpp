@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "replication/codec.h"
 #include "small_cluster.h"
 
 namespace {
@@ -191,6 +192,29 @@ TEST_CASE("a stand-in takes no more than it has room for, and what it handed ove
   cluster.isolate(owner);
   cluster.wait_ms(2'000);
   CHECK(cluster.put(other, "d", value, {}, "one", true).status == Status::ok);
+}
+
+TEST_CASE("what a late repair tells a node that keeps no copy any more does not stay there") {
+  SmallCluster cluster(2, 1, 1);
+  const std::string owner = cluster.core("n1").partition(cluster.now(), PartitionId{0}).owned ? "n1" : "n2";
+  const std::string other = owner == "n1" ? "n2" : "n1";
+  const std::string table = cluster.make(Operation::get, "k", "one", false).table;
+  Object deleted;  // nothing but what was overwritten
+  deleted.context.add(Dot{make_actor(owner, 77), {3}});
+  peer::Envelope message;
+  message.set_incarnation(cluster.core(owner).incarnation());
+  auto& repair = *message.mutable_replicate();
+  repair.set_partition(0);
+  repair.mutable_item()->set_table(table);
+  repair.mutable_item()->set_key("k");
+  repair.mutable_item()->set_object(encode(deleted));
+  cluster.core(other).receive(cluster.now(), NodeId{owner}, message);
+  cluster.core(other).drain();
+  CHECK(cluster.store(other).get(Column::objects, object_key(PartitionId{0}, table, "k"))->has_value());
+  CHECK(cluster.core(other).partition(cluster.now(), PartitionId{0}).held);
+  cluster.wait_ms(5'000);
+  CHECK_FALSE(cluster.store(other).get(Column::objects, object_key(PartitionId{0}, table, "k"))->has_value());
+  CHECK_FALSE(cluster.core(other).partition(cluster.now(), PartitionId{0}).held);
 }
 
 TEST_CASE("a write through a node that does not own the key reaches its owners") {
