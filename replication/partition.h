@@ -78,7 +78,8 @@ struct Partition : PartitionRecord {
   std::optional<std::set<TableKey>> written;
   std::set<NodeId> stand_ins;  // nodes that told of holding this partition without owning it
   std::map<NodeId, std::pair<DotSet, uint64_t>>
-      unlogged;  // peer -> dots it can't tell from its log, since (tick us)
+      unlogged;       // peer -> dots it can't tell from its log, since (tick us)
+  NodeId asked_last;  // of those
   uint64_t diverged_since_us = 0;
   uint64_t clock_told_until_us = 0;  // one exchange at a time: until then its clock is told to no other owner
   uint64_t alarmed_us = 0;

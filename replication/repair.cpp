@@ -149,6 +149,7 @@ void Repair::tick(Now now) {
     if (!over && !serve.hashed) {
       Progress progress = hash_slice(serve.hashing);
       over = progress == Progress::failed;
+      if (over) refuse(serve.peer, serve.partition, serve.session, Refusal::storage_failed);
       if (progress == Progress::done) begin_sending(serve);
     }
     if (!over && is_due(serve)) tell_waiting(now, serve);
@@ -247,10 +248,7 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
     return;
   }
   if (serves_.size() >= serves_max) {
-    auto& refused = *shard_.outbox.to(from).mutable_repair_chunk();
-    refused.set_partition(message.partition());
-    refused.set_session(message.session());
-    refused.set_refusal(static_cast<uint32_t>(Refusal::busy));
+    refuse(from, id, message.session(), Refusal::busy);
     return;
   }
   const Partition& partition = shard_.replica.at(id);
@@ -279,6 +277,13 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairOpen& messag
   }
   serves_.emplace(std::pair{from, message.session()}, std::move(serve));
   send_due(now);
+}
+
+void Repair::refuse(const NodeId& peer, PartitionId id, uint64_t session, Refusal refusal) {
+  auto& refused = *shard_.outbox.to(peer).mutable_repair_chunk();
+  refused.set_partition(id.value);
+  refused.set_session(session);
+  refused.set_refusal(static_cast<uint32_t>(refusal));
 }
 
 // Tells the chunk behind the one told last.

@@ -183,6 +183,7 @@ class Repair {
   void begin_sending(Serve& serve);
   void send_due(Now now);
   void tell_waiting(Now now, Serve& serve);
+  void refuse(const NodeId& peer, PartitionId id, uint64_t session, Refusal refusal);
   void send_chunk(Now now, Serve& serve);
   // What the next chunk has room for; answers how many objects.
   size_t add_objects(Serve& serve, peer::RepairChunk& message);

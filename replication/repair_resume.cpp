@@ -42,10 +42,7 @@ bool Repair::serve_resumed(const Partition& partition, const peer::RepairOpen& m
     }
   }
   if (sound && unlogged.empty()) return true;
-  auto& refused = *shard_.outbox.to(serve.peer).mutable_repair_chunk();
-  refused.set_partition(message.partition());
-  refused.set_session(message.session());
-  refused.set_refusal(static_cast<uint32_t>(Refusal::no_longer_known));
+  refuse(serve.peer, serve.partition, serve.session, Refusal::no_longer_known);
   return false;
 }
 

@@ -168,21 +168,22 @@ void Upkeep::drop_if_handed_over(Partition& partition) {
   ++shard_.stats.stand_in_drops;
 }
 
+// Those that have what this copy lacks are asked in turns: one whose disk is damaged must not keep the others
+// from being asked.
 void Upkeep::repair_unlogged(Now now, Partition& partition) {
-  for (auto at = partition.unlogged.begin(); at != partition.unlogged.end();) {
-    auto& [dots, since_us] = at->second;
-    dots.subtract(partition.clock);
-    if (dots.empty()) {
-      at = partition.unlogged.erase(at);
-      continue;
+  for (auto& [peer, lacked] : partition.unlogged) lacked.first.subtract(partition.clock);
+  std::erase_if(partition.unlogged, [](const auto& entry) { return entry.second.first.empty(); });
+  const auto next = partition.unlogged.upper_bound(partition.asked_last);
+  const auto ask = [&](auto at, auto end) {
+    for (; at != end; ++at) {
+      // What a copy that is being filled lacks is in nobody's log.
+      const bool others_asked = !partition.ready || now.tick_us >= at->second.second + ask_others_first_us;
+      if (!others_asked || !shard_.members.alive(now, at->first)) continue;
+      if (repair_.open(now, at->first, partition, {.keep = false})) partition.asked_last = at->first;
     }
-    // One that can't be reached must not keep the others from being asked. What a copy that is being filled
-    // lacks is in nobody's log.
-    const bool others_asked = !partition.ready || now.tick_us >= since_us + ask_others_first_us;
-    if (others_asked && shard_.members.alive(now, at->first))
-      repair_.open(now, at->first, partition, {.keep = false});
-    ++at;
-  }
+  };
+  ask(next, partition.unlogged.end());
+  ask(partition.unlogged.begin(), next);
 }
 
 bool Upkeep::first_alive_owner(Now now, PartitionId id) const {
