@@ -37,6 +37,8 @@ namespace covey {
 constexpr uint32_t repair_buckets = 256;
 constexpr size_t pulls_max = 2;                 // of a shard at once
 constexpr size_t arrived_max = 2;               // and so many of which everything has come
+constexpr size_t slice_keys = 2'000;            // looked at without a pause
+constexpr uint64_t idle_after_us = 5'000'000;   // a session of which nothing is heard
 constexpr size_t chunks_ahead_max = 12;         // about so many, of CoreOptions::message_bytes_max
 constexpr uint64_t settled_dots_max = 100'000;  // of one item: what would be more is not from a covey
 
@@ -183,6 +185,10 @@ class Repair {
   void begin_sending(Serve& serve);
   void send_due(Now now);
   void tell_waiting(Now now, Serve& serve);
+  static uint32_t bucket_of(const TableKey& key);
+  static bool has_bit(const std::string& bits, uint32_t bucket);
+  static std::string behind(PartitionId id, const std::string& from);
+  void tick_serves(Now now);
   void refuse(const NodeId& peer, PartitionId id, uint64_t session, Refusal refusal);
   void send_chunk(Now now, Serve& serve);
   // What the next chunk has room for; answers how many objects.
