@@ -241,7 +241,8 @@ void World::lose_disk(Machine& machine) {
 }
 
 void World::back_up(Machine& machine) {
-  if (machine.shards.empty() || machine.rotten) return;
+  // An empty disk, put back, would be another way to join anew.
+  if (machine.shards.empty() || machine.rotten || machine.history == DiskHistory::wiped) return;
   Machine::Backup backup;
   for (ShardState& shard : machine.shards) backup.disks.push_back(shard.disk->clone());
   backup.record = machine.record;
