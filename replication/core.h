@@ -129,7 +129,10 @@ struct Output {
   std::vector<std::string> alarms;  // for the log: what an operator must know (unequal state hashes, ...)
   bool members_changed = false;     // ask members(): new ones were heard of (link to them)
   bool tables_changed = false;      // ask tables()
-  std::vector<Verdict> verdicts;    // of shard 0, for the node's other cores: learn()
+  // Where a member that this node does not reach may be by now, as others tell: worth one attempt, from which
+  // the node there is met (add_member) if there is one.
+  std::vector<std::string> addresses;
+  std::vector<Verdict> verdicts;  // of shard 0, for the node's other cores: learn()
 };
 
 // Counts since start, for metrics.

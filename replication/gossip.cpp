@@ -174,9 +174,7 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);
   for (int i = 0; i < entries; ++i) compare(now, from, message, i);
   if (!message.summary_only()) return;
-  // One that was removed and still hands over hears only in answers who is ready.
-  const bool is_member = shard_.members.all().contains(from);
-  if ((!differs_from(now, from, message) && is_member) || message.answer()) return;
+  if (!differs_from(now, from, message) || message.answer()) return;
   uint64_t& answered_us = answered_us_[from];
   if (answered_us != 0 && now.tick_us < answered_us + shard_.options.gossip_interval_us / 2) return;
   answered_us = now.tick_us;

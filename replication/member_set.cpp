@@ -119,6 +119,12 @@ bool MemberSet::add(Now now, const Member& told, bool of_itself) {
   }
   auto adopted = adopt(news, of_itself);
   if (!adopted) shard_.store_failed(adopted.error());
+  // Nobody but the node itself is believed about its address: of two the later one can't be told.
+  const Member* known = shard_.members.find(told.node);
+  const bool is_elsewhere =
+      known != nullptr && known->standing != Standing::removed && known->peer_address != told.peer_address;
+  if (is_elsewhere && !shard_.members.is_self(told.node) && !shard_.members.linked(told.node))
+    shard_.outbox.worth_dialing(told.peer_address);
   return adopted && *adopted;
 }
 

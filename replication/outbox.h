@@ -43,6 +43,9 @@ class Outbox {
     if (output_.alarms.size() < alarms_max) output_.alarms.push_back(std::move(text));
   }
   void members_changed() { output_.members_changed = true; }
+  void worth_dialing(const std::string& address) {
+    if (output_.addresses.size() < addresses_max) output_.addresses.push_back(address);
+  }
   void tables_changed() { output_.tables_changed = true; }
   void verdict(const Verdict& verdict) { output_.verdicts.push_back(verdict); }
 
@@ -78,7 +81,8 @@ class Outbox {
 
  private:
   static constexpr size_t reserved_max = 256;
-  static constexpr size_t alarms_max = 100;  // a drain; what is beyond is in the metrics alone
+  static constexpr size_t alarms_max = 100;    // a drain; what is beyond is in the metrics alone
+  static constexpr size_t addresses_max = 16;  // likewise; others will be told again
   struct Held {
     Lsn lsn;
     Output::Send send;

@@ -28,14 +28,16 @@ constexpr unsigned unacknowledged_ms_max = 10'000;
 
 }  // namespace
 
-PeerLink::PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std::optional<NodeId> node)
+PeerLink::PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std::optional<NodeId> node,
+                   Dialing dialing)
     : shard_(shard),
       links_(links),
       address_(std::move(address)),
       node_(std::move(node)),
       socket_(shard.io()),
       deadline_(shard.io()),
-      pause_(shard.io()) {}
+      pause_(shard.io()),
+      dialing_(dialing) {}
 
 void PeerLink::start() {
   asio::co_spawn(shard_.io(), run(shared_from_this()), [](std::exception_ptr failed) {
@@ -58,8 +60,13 @@ asio::awaitable<void> PeerLink::run(std::shared_ptr<PeerLink> self) {
     std::string reason = co_await connect(self);
     if (self->stopped_) break;
     self->lost(reason);
+    if (self->dialing_ == Dialing::once) {
+      self->links_.forget_unnamed(self);
+      break;
+    }
     if (self->refused_ && self->node_) self->shard_.refused(*self->node_);
     if (self->connection_ != connections_before) back_off = back_off_least;
+    if (self->node_ && self->links_.moved(self)) break;
     const bool removed = self->node_ && self->links_.is_removed(*self->node_);
     if (removed) back_off = back_off_most;
     // Jitter: half of it fixed, half drawn, so that nodes that lost the same peer do not return as one.
@@ -148,6 +155,7 @@ bool PeerLink::accept(const Introduction& theirs) {
   shard_.met(theirs.member);
   if (!links_.claim(shared_from_this(), theirs.member.node)) return false;
   node_ = theirs.member.node;
+  dialing_ = Dialing::for_ever;
   ++connection_;
   up_ = true;
   deadline_.cancel();
@@ -287,6 +295,16 @@ void PeerLinks::hurry(const NodeId& node) {
   if (found != by_node_.end()) found->second->hurry();
 }
 
+void PeerLinks::dial_once(const std::string& address) {
+  const auto leads_there = [&](const auto& link) { return link->address() == address; };
+  const bool is_dialed = std::any_of(seeds_.begin(), seeds_.end(), leads_there) ||
+                         std::any_of(by_node_.begin(), by_node_.end(),
+                                     [&](const auto& entry) { return leads_there(entry.second); });
+  if (is_dialed || !started_) return;
+  seeds_.push_back(std::make_shared<PeerLink>(shard_, *this, address, std::nullopt, PeerLink::Dialing::once));
+  seeds_.back()->start();
+}
+
 bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node) {
   auto found = by_node_.find(node);
   bool taken = found != by_node_.end() && found->second != link;
@@ -298,6 +316,16 @@ bool PeerLinks::claim(const std::shared_ptr<PeerLink>& link, const NodeId& node)
 bool PeerLinks::is_removed(const NodeId& node) const {
   const Member* member = shard_.core().find_member(node);
   return member != nullptr && member->standing == Standing::removed;
+}
+
+bool PeerLinks::moved(const std::shared_ptr<PeerLink>& link) {
+  const auto found = by_node_.find(*link->node());
+  const Member* member = shard_.core().find_member(*link->node());
+  if (found == by_node_.end() || found->second != link || member == nullptr) return false;
+  if (member->peer_address.empty() || member->peer_address == link->address()) return false;
+  by_node_.erase(found);
+  members_changed();
+  return true;
 }
 
 bool PeerLinks::forget_removed(const std::shared_ptr<PeerLink>& link) {

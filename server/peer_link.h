@@ -26,8 +26,10 @@ class PeerLinks;
 
 class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink> {
  public:
-  // node: whom the address is expected to lead to; nullopt for a seed whose name is not known yet.
-  PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std::optional<NodeId> node);
+  enum class Dialing : uint8_t { for_ever, once };
+  // node: whom the address is expected to lead to; nullopt where its name is not known yet.
+  PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std::optional<NodeId> node,
+           Dialing dialing = Dialing::for_ever);
 
   void start();
   void stop();
@@ -62,6 +64,7 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   Socket socket_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer pause_;
+  Dialing dialing_;
   bool stopped_ = false;
   bool up_ = false;
   bool refused_ = false;  // nobody listened at its address at the last attempt
@@ -78,6 +81,7 @@ class PeerLinks {
   void start();  // dials the seeds and the members that the core remembers
   void stop();
   void hurry(const NodeId& node);                        // as PeerLink's, if there is one
+  void dial_once(const std::string& address);            // some node may be there
   void members_changed();                                // dials those that are new or have moved
   bool send(const NodeId& to, peer::Envelope& message);  // as PeerLink's; dials one that was removed
 
@@ -90,13 +94,16 @@ class PeerLinks {
   // A seed's link has learned whom it leads to. false: another link goes there already.
   bool claim(const std::shared_ptr<PeerLink>& link, const NodeId& node);
   bool is_removed(const NodeId& node) const;
+  // The link has ended, and its node has told another address while it stood: it is dialed there.
+  bool moved(const std::shared_ptr<PeerLink>& link);
   // The link has nowhere to go: its node was removed and is not there. false: it was taken back meanwhile.
   bool forget_removed(const std::shared_ptr<PeerLink>& link);
+  void forget_unnamed(const std::shared_ptr<PeerLink>& link) { std::erase(seeds_, link); }
 
   ShardLoop& shard_;
   bool started_ = false;
   std::map<NodeId, std::shared_ptr<PeerLink>> by_node_;
-  std::vector<std::shared_ptr<PeerLink>> seeds_;  // of unknown name so far
+  std::vector<std::shared_ptr<PeerLink>> seeds_;  // and others of unknown name so far
 };
 
 }  // namespace covey::server

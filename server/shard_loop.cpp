@@ -188,6 +188,7 @@ bool ShardLoop::perform(Output output) {
     links_->members_changed();
     if (index_ == 0) node_.departing = core_->standing() != Standing::member;
   }
+  for (const std::string& address : output.addresses) links_->dial_once(address);
   for (const Verdict& verdict : output.verdicts) tell(verdict);
   if (output.tables_changed) refresh_tables();
   for (const Output::Send& send : unsent) core_->unsent(now(), send.to, *send.message);

@@ -98,7 +98,6 @@ class Members(harness.ClusterTest):
 
     def test_a_node_that_was_removed_long_ago_ends_when_it_returns(self):
         """Others have joined and been started anew since; nobody has its address among the seeds."""
-        # Nodes with as many shards as each other answer digests only where something differs.
         cluster, running = self.begin(5, 4, threads=2)
         gone = cluster["n4"]
         for node in cluster:
