@@ -105,7 +105,8 @@ class World {
   void converge_group(std::vector<size_t> members, uint64_t limit_us);
   // nullopt: all owners are equal and nothing is left over.
   std::optional<std::string> not_converged();
-  bool has_forgotten_members(Machine& machine);
+  DotSet to_be_stripped(Machine& machine, const DotSet& context);
+  bool is_stripped(Machine& machine, ShardState& shard, PartitionId partition);
 
   // Adds what the cores counted.
   void finish();
