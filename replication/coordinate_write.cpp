@@ -140,7 +140,7 @@ void Coordinator::write_staged() {
   staged_bytes_ = 0;
   // Their memory is kept for the next ones.
   auto merges = std::exchange(staged_merges_, {});
-  for (const StagedMerge& merge : merges) acknowledge(merge, refusal);
+  acknowledge(merges, refusal);
   auto writes = std::exchange(staged_writes_, {});
   for (StagedWrite& staged : writes) {
     if (written) {
@@ -192,24 +192,51 @@ void Coordinator::write_others(StagedWrite&& staged) {
     }
   }
   operation.stand_ins = staged.who.stand_ins.size();
+  others.insert(others.end(), staged.who.filling.begin(), staged.who.filling.end());
+  const TableKey key{operation.request.table, operation.request.key};
+  const std::string object = encode(staged.filled);
+  const std::string settled = encode(operation.dots);
+  if (answer_at_once(operation, others, staged.who.absent)) {
+    for (const NodeId& node : others) replicate(node, 0, partition, key, object, settled);
+    return;
+  }
   for (const OwnerOutcome& absent : staged.who.absent) operation.outcomes[absent.node] = absent.state;
   operation.outcomes[shard_.members.self()] = "not durable yet";
   operation.waiting.insert(shard_.members.self());
-  others.insert(others.end(), staged.who.filling.begin(), staged.who.filling.end());
   for (const NodeId& node : others) {
     operation.outcomes[node] = "no answer";
     operation.waiting.insert(node);
   }
-  TableKey key{operation.request.table, operation.request.key};
-  DotSet settled = operation.dots;
-  uint64_t id = begin(std::move(operation));
-  for (const NodeId& node : others) replicate(node, id, partition, key, staged.filled, settled);
+  const uint64_t id = begin(std::move(operation));
+  for (const NodeId& node : others) replicate(node, id, partition, key, object, settled);
   own_writes_.emplace_back(lsn, id);
 }
 
 void Coordinator::answer_alone(OperationState& operation) {
   operation.response.asked = operation.response.received = 1;
   reply(operation);
+}
+
+// This node's own copy is all that the level asks for, and it need not be durable first: nobody's
+// acknowledgement is wanted, nothing is kept. False: the level asks for more.
+bool Coordinator::answer_at_once(OperationState& operation, const std::vector<NodeId>& others,
+                                 const std::vector<OwnerOutcome>& absent) {
+  if (shard_.outbox.waits_for_durable()) return false;
+  const NodeId& self = shard_.members.self();
+  Count own;
+  count(operation.partition, self, own);
+  const size_t stored = counted(operation, own);
+  if (stored < operation.response.needed) return false;
+  operation.response.received = static_cast<uint32_t>(stored);
+  auto& outcomes = operation.response.outcomes;
+  outcomes.push_back({self, "answered"});
+  for (const NodeId& node : others) outcomes.push_back({node, "no answer"});
+  outcomes.insert(outcomes.end(), absent.begin(), absent.end());
+  std::sort(outcomes.begin(), outcomes.end(),
+            [](const OwnerOutcome& a, const OwnerOutcome& b) { return a.node < b.node; });
+  operation.response.asked = static_cast<uint32_t>(outcomes.size());
+  reply(operation);
+  return true;
 }
 
 // Decides about the write and adds it to the group. ok: it is staged, and if it is to be sent, `filled` is
@@ -306,19 +333,21 @@ Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& ed
   return Status::ok;
 }
 
+// object, settled: encoded.
 void Coordinator::replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
-                            const Object& filled, const DotSet& settled) {
+                            const std::string& object, const std::string& settled) {
   auto& message = *shard_.outbox.to(to).mutable_replicate();
   message.set_operation(operation);
+  message.set_takes_many(true);
   message.set_partition(id.value);
   auto& item = *message.mutable_item();
   item.set_table(key.table);
   item.set_key(key.key);
-  item.set_object(encode(filled));
-  if (!settled.empty()) item.set_dots(encode(settled));
+  item.set_object(object);
+  item.set_dots(settled);
 }
 
-void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& message) {
+void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& message, uint32_t from_shard) {
   PartitionId id{message.partition()};
   auto object = decode_object(message.item().object());
   auto settled =
@@ -334,41 +363,58 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
   }
   object->context.join_bases(*base);
   TableKey key{message.item().table(), message.item().key()};
-  const StagedMerge merge{from, message.operation(), id};
-  if (shard_.writes_refused) return acknowledge(merge, Refusal::disk_full);
+  const StagedMerge merge{from, from_shard, message.operation(), message.takes_many(), id};
+  if (shard_.writes_refused) return acknowledge({merge}, Refusal::disk_full);
   // Nobody would ask it here any more.
-  if (shard_.members.own().standing == Standing::removed) return acknowledge(merge, Refusal::departed);
+  if (shard_.members.own().standing == Standing::removed) return acknowledge({merge}, Refusal::departed);
   if (!shard_.may_stand_in(id, content_bytes(key, *object)))
-    return acknowledge(merge, Refusal::stand_in_full);
+    return acknowledge({merge}, Refusal::stand_in_full);
   for (const Version& version : object->versions) shard_.heard_time(now, version.time);
   Replica::Edit& edit = group_.edit(shard_.replica.at(id), shard_.placing(id));
   auto changes = shard_.replica.merge_into(edit, key, *object, *settled);
   if (!changes) {
     shard_.store_failed(changes.error());
-    return acknowledge(merge, refusal_of(changes.error()));
+    return acknowledge({merge}, refusal_of(changes.error()));
   }
   ++(*changes ? shard_.stats.merges_applied : shard_.stats.merges_without_effect);
   staged_merges_.push_back(merge);
   staged_one(message.item().object().size());
 }
 
-void Coordinator::acknowledge(const StagedMerge& merge, Refusal refusal) {
-  if (merge.operation == 0) return;
-  // What was there already may still wait for its sync: hence the partition's newest write.
-  Lsn lsn = refusal == Refusal::none ? shard_.replica.at(merge.partition).last_write : Lsn{0};
-  auto& ack = *shard_.outbox.to_after(merge.from, lsn, shard_.store.durable()).mutable_replicate_ack();
-  ack.set_operation(merge.operation);
-  ack.set_refusal(static_cast<uint32_t>(refusal));
+void Coordinator::acknowledge(const std::vector<StagedMerge>& merges, Refusal refusal) {
+  std::vector<Acknowledgement> begun;  // one for a peer's shard, mostly: one batch is one write
+  for (const StagedMerge& merge : merges) {
+    if (merge.operation == 0) continue;
+    // What was there already may still wait for its sync: hence the partition's newest write.
+    const Lsn lsn = refusal == Refusal::none ? shard_.replica.at(merge.partition).last_write : Lsn{0};
+    const auto fits = [&](const Acknowledgement& other) {
+      return other.lsn == lsn && other.first->from == merge.from &&
+             other.first->from_shard == merge.from_shard;
+    };
+    const auto at = merge.takes_many ? std::find_if(begun.begin(), begun.end(), fits) : begun.end();
+    if (at == begun.end()) {
+      auto& ack = *shard_.outbox.to_after(merge.from, lsn, shard_.store.durable()).mutable_replicate_ack();
+      ack.set_operation(merge.operation);
+      ack.set_refusal(static_cast<uint32_t>(refusal));
+      begun.push_back({&merge, lsn, &ack});
+    } else {
+      at->message->add_others(merge.operation);
+    }
+  }
 }
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& message) {
-  auto at = operations_.find(message.operation());
+  acknowledged(from, message.operation(), static_cast<Refusal>(message.refusal()));
+  for (const uint64_t id : message.others()) acknowledged(from, id, static_cast<Refusal>(message.refusal()));
+}
+
+void Coordinator::acknowledged(const NodeId& from, uint64_t id, Refusal refusal) {
+  auto at = operations_.find(id);
   if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
   if (at->second.waiting.erase(from) == 0) return;  // repeated, or not asked
-  auto refusal = static_cast<Refusal>(message.refusal());
   at->second.outcomes[from] = text_of(refusal);
   if (refusal == Refusal::none) at->second.stored.push_back(from);
-  write_acknowledged(message.operation());
+  write_acknowledged(id);
 }
 
 // What the key holds by now, in which the write is or which has overwritten it.
@@ -376,7 +422,7 @@ void Coordinator::replicate_again(const OperationState& operation, uint64_t id, 
   TableKey key{operation.request.table, operation.request.key};
   auto object = shard_.replica.read(shard_.replica.at(operation.partition), key);
   if (!object) return shard_.store_failed(object.error());  // gossip brings it there
-  replicate(node, id, operation.partition, key, *object, operation.dots);
+  replicate(node, id, operation.partition, key, encode(*object), encode(operation.dots));
 }
 
 void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const {

@@ -35,7 +35,8 @@ class Coordinator {
   // reached without them is answered now. `state`: of it.
   void give_up(Now now, const NodeId& node, const std::string& state);
 
-  void receive(Now now, const NodeId& from, const peer::Replicate& message);
+  // from_shard: of the sender's, which is answered.
+  void receive(Now now, const NodeId& from, const peer::Replicate& message, uint32_t from_shard);
   void receive(Now now, const NodeId& from, const peer::ReplicateAck& message);
   void receive(Now now, const NodeId& from, const peer::Fetch& message);
   void receive(Now now, const NodeId& from, const peer::FetchReply& message);
@@ -104,8 +105,16 @@ class Coordinator {
   // A peer's write, not stored yet.
   struct StagedMerge {
     NodeId from;
+    uint32_t from_shard;
     uint64_t operation;  // 0: it asks for no answer
+    bool takes_many;     // one answer may speak of several
     PartitionId partition;
+  };
+  // An answer to a peer's writes that waits to be sent, to which others may be added.
+  struct Acknowledgement {
+    const StagedMerge* first;
+    Lsn lsn;
+    peer::ReplicateAck* message;
   };
 
   Targets targets(Now now, PartitionId id, bool sloppy) const;
@@ -125,12 +134,15 @@ class Coordinator {
   bool may_be_owned_unheard(PartitionId id) const;
   void write_others(StagedWrite&& staged);
   void answer_alone(OperationState& operation);
-  void acknowledge(const StagedMerge& merge, Refusal refusal);
+  bool answer_at_once(OperationState& operation, const std::vector<NodeId>& others,
+                      const std::vector<OwnerOutcome>& absent);
+  void acknowledge(const std::vector<StagedMerge>& merges, Refusal refusal);
   void staged_one(size_t bytes);
   void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
-                 const Object& filled, const DotSet& settled);
+                 const std::string& object, const std::string& settled);
 
   uint64_t begin(OperationState operation);
+  void acknowledged(const NodeId& from, uint64_t id, Refusal refusal);
   void write_acknowledged(uint64_t id);
   // How many of the nodes count towards W.
   struct Count {

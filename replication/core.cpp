@@ -118,7 +118,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
       upkeep.told_unlogged(now, PartitionId{message.push().partition()});
       break;
     case Body::kReplicate:
-      coordinator.receive(now, from, message.replicate());
+      coordinator.receive(now, from, message.replicate(), message.shard());
       break;
     case Body::kReplicateAck:
       coordinator.receive(now, from, message.replicate_ack());

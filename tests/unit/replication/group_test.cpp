@@ -33,6 +33,48 @@ TEST_CASE("writes that come together are stored by one write on each owner", "[g
   }
 }
 
+TEST_CASE("an owner acknowledges in one message what came together", "[group]") {
+  SmallCluster cluster(3);
+  size_t acknowledgements = 0;
+  cluster.lost = [&](const std::string&, const std::string&, const peer::Envelope& message) {
+    acknowledgements += message.has_replicate_ack() ? 1 : 0;
+    return false;
+  };
+  SECTION("all nodes know of that") {}
+  SECTION("an earlier version coordinates, which would take the first alone") {
+    cluster.changes = [](peer::Envelope& message) {
+      if (message.has_replicate()) message.mutable_replicate()->clear_takes_many();
+      if (message.has_replicate_ack()) CHECK(message.replicate_ack().others_size() == 0);
+    };
+  }
+  std::vector<RequestId> ids;
+  for (int i = 0; i < 20; ++i)
+    ids.push_back(cluster.begin("n1", put(cluster, std::to_string(i), "v", "all")));
+  for (RequestId id : ids) CHECK(cluster.end(id).received == 3);
+  CHECK(acknowledgements == (cluster.changes ? 40 : 2));
+}
+
+TEST_CASE("who has its answer without others asks them for none", "[group]") {
+  SmallCluster cluster(3, 3, 4, {.wait_for_durable = false});
+  size_t acknowledgements = 0;
+  cluster.lost = [&](const std::string&, const std::string&, const peer::Envelope& message) {
+    acknowledgements += message.has_replicate_ack() ? 1 : 0;
+    return false;
+  };
+  const Response one = cluster.put("n1", "k", "v", {}, "one");
+  CHECK(one.status == Status::ok);
+  CHECK(one.received == 1);
+  CHECK(one.asked == 3);
+  REQUIRE(one.outcomes.size() == 3);
+  CHECK(one.outcomes[0].state == "answered");
+  CHECK(one.outcomes[2].state == "no answer");
+  CHECK(acknowledgements == 0);
+  CHECK(cluster.core("n1").operations_in_flight() == 0);
+  CHECK(cluster.values(cluster.get("n3", "k", "one")) == Values{"v"});
+  CHECK(cluster.put("n1", "k", "w", {}, "all").received == 3);
+  CHECK(acknowledgements == 2);
+}
+
 TEST_CASE("a full store refuses all that came together, and nothing of it stays", "[group]") {
   SmallCluster cluster(3);
   REQUIRE(cluster.put("n1", "old", "v", {}, "all").status == Status::ok);
