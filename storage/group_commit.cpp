@@ -42,9 +42,9 @@ void GroupCommit::remove(const std::shared_ptr<Progress>& progress) {
   std::erase(shards_, progress);
 }
 
-void GroupCommit::wrote(Progress& progress, uint64_t count) {
+void GroupCommit::wrote(Progress& progress, uint64_t count, uint64_t objects) {
   progress.written.store(count);
-  const uint64_t all = all_written_.fetch_add(1) + 1;
+  const uint64_t all = all_written_.fetch_add(objects) + objects;
   if (all >= gather_until_.load() && gathering_.load() && gathering_.exchange(false)) wake();
   // Only the first write after a sync has begun pays for waking the thread.
   if (!sync_requested_.load() && !sync_requested_.exchange(true)) wake();

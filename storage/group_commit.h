@@ -40,7 +40,8 @@ class GroupCommit {
   // only posts a message.
   std::shared_ptr<Progress> add(std::function<void()> on_durable);
   void remove(const std::shared_ptr<Progress>& progress);  // its on_durable is not called any more
-  void wrote(Progress& progress, uint64_t count);          // count: the shard's writes up to now
+  // count: the shard's writes up to now; objects: in the last of them, each somebody's who waits.
+  void wrote(Progress& progress, uint64_t count, uint64_t objects);
   // As after a sync: these writes have become durable in another way.
   void made_durable(Progress& progress, uint64_t count);
   void tell(Progress& progress);  // there is something else to look at
@@ -69,7 +70,7 @@ class GroupCommit {
   std::atomic<bool> sync_requested_{false};
 
   // For the sync thread alone: see sync_group().
-  uint64_t covered_ = 0;  // writes that had been made when the last sync began
+  uint64_t covered_ = 0;  // objects that had been written when the last sync began
   std::chrono::nanoseconds gather_time_{0};
   // Shared with the writers.
   std::atomic<uint64_t> all_written_{0};   // by all shards

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,13 @@ uint64_t skip_filler(uint64_t position) {
   return left < header_size ? position + left : position;
 }
 
+constexpr const char* what_is_after_zeros = "zeros come before it";
+
+bool is_zero(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 // Takes the fragments of a file in order and puts the records together.
 class Scanner {
  public:
@@ -59,8 +67,12 @@ class Scanner {
     const uint64_t block_start = scan.file_bytes;
     scan.file_bytes += block.size();
     uint64_t in_block = 0;
-    while (scan.wrong.empty() && in_block < block.size() && log_block_bytes - in_block >= header_size) {
+    if (in_zeros_ && !is_zero(block)) scan.wrong = what_is_after_zeros;
+    while (!in_zeros_ && scan.wrong.empty() && in_block < block.size() &&
+           log_block_bytes - in_block >= header_size) {
       uint64_t end = 0;
+      in_zeros_ = !in_record_ && is_zero(block.substr(in_block));
+      if (in_zeros_) return;
       scan.wrong = judge_fragment(block, in_block, end);
       if (!scan.wrong.empty()) return;
       scan.wrong = take_fragment(static_cast<Type>(block[in_block + 6]),
@@ -111,6 +123,7 @@ class Scanner {
 
   const std::function<void(std::string_view)> on_record_;
   bool in_record_ = false;
+  bool in_zeros_ = false;  // nothing was written from some place between two records on, as far as was read
   // The record that is being put together; a batch's header is enough of it if nobody wants it all.
   std::string record_;
 };

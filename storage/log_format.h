@@ -28,7 +28,8 @@ inline constexpr uint64_t log_block_bytes = 32768;
 std::string log_file_name(uint64_t number);
 std::vector<uint64_t> log_numbers(const std::vector<std::string>& file_names);
 
-// What is whole in a log or manifest, up to the first thing that is not.
+// What is whole in a log or manifest, up to the first thing that is not. Zeros from the end of a record to
+// the end of the file are not wrong: room that was made ahead (storage/log_files.h), or what was dropped.
 struct LogScan {
   uint64_t file_bytes = 0;
   uint64_t fragment_bytes = 0;          // the end of the last whole fragment

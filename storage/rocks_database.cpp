@@ -13,6 +13,7 @@
 #include "storage/durable_mark.h"
 #include "storage/group_commit.h"
 #include "storage/log_check.h"
+#include "storage/log_files.h"
 #include "storage/log_format.h"
 #include "storage/log_sync.h"
 #include "storage/manifest_check.h"
@@ -91,10 +92,14 @@ std::optional<StoreError> Database::check_files() {
 }
 
 std::optional<StoreError> Database::open_files() {
-  const auto setup = rocks_setup(options_, {[this](const std::string& reason) { fail(reason); },
-                                            [this](const std::string& path) { manifest_synced(path); },
-                                            [this](uint64_t log) { torn_log_ = log; },
-                                            [this](const std::string& what) { damaged(what); }});
+  const bool syncs_each = options_.durability == Durability::sync;
+  log_files_ = std::make_shared<LogFiles>(env_->GetFileSystem(), syncs_each ? options_.log_ahead_bytes : 0);
+  database_env_ = rocksdb::NewCompositeEnv(log_files_);
+  const auto setup = rocks_setup(
+      options_, *database_env_,
+      {[this](const std::string& reason) { fail(reason); },
+       [this](const std::string& path) { manifest_synced(path); }, [this](uint64_t log) { torn_log_ = log; },
+       [this](const std::string& what) { damaged(what); }});
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(setup.database, options_.path, setup.columns, &all_handles_, &db);
   if (!status.ok()) return to_store_error(status, options_.path);
@@ -216,13 +221,18 @@ bool Database::sync_logs() {
   if (has_failed_) return false;
   const uint64_t last_write = db_->GetLatestSequenceNumber();
   std::unique_ptr<rocksdb::LogFile> log;
+  std::optional<uint64_t> bytes;
   auto status = db_->GetCurrentWalFile(&log);
   // The log may have become tables and gone between its name and its size; a second look finds the next one.
   if (!status.ok()) status = db_->GetCurrentWalFile(&log);
   std::optional<StoreError> error;
   if (!status.ok()) error = to_store_error(status, "asking for the log's size");
+  if (!error) bytes = log_files_->appended(log->LogNumber());
   if (!error) error = log_sync_->sync(log->LogNumber());
-  if (!error) error = mark_synced({log->LogNumber(), log->SizeFileBytes()}, last_write);
+  if (!error) {
+    COVEY_ASSERT(bytes.has_value());  // RocksDB begins a log for itself at each start
+    error = mark_synced({log->LogNumber(), *bytes}, last_write);
+  }
   if (error) fail("syncing the log failed: " + error->message);
   return !error;
 }

@@ -34,6 +34,7 @@ inline constexpr const char* load_file_prefix = "load-";
 
 class DurableMark;
 class GroupCommit;
+class LogFiles;
 class LogSync;
 class RocksStore;
 struct LogPosition;
@@ -45,6 +46,7 @@ struct DatabaseOptions {
   uint64_t block_cache_bytes = 64ull << 20;   // also holds indexes and filters
   uint64_t object_cache_bytes = 32ull << 20;  // of each shard's store (storage/object_cache.h); 0: none
   uint64_t write_buffer_bytes = 64ull << 20;  // all memtables together; logs take at most twice as much
+  uint64_t log_ahead_bytes = 256 << 10;       // with Durability::sync: see storage/log_files.h; 0: none
   uint64_t load_memory_bytes = 1 << 20;       // what a load (Store::load) with more is made tables of at once
   rocksdb::Env* env = nullptr;  // the files; borrowed, outlives the database. nullptr: the real ones
   // The simulator's way, repeatable: no thread for syncs (whoever uses it calls sync() and recover()) and no
@@ -122,6 +124,8 @@ class Database {
   std::shared_mutex writing_;
   std::atomic<uint64_t> loads_{0};  // files of loads that were begun, for their names
   std::unique_ptr<LogSync> log_sync_;
+  std::shared_ptr<LogFiles> log_files_;
+  std::unique_ptr<rocksdb::Env> database_env_;  // with log_files_; outlives db_
   std::atomic<bool> has_failed_{false};
   std::atomic<uint64_t> torn_log_{0};  // the log that has just been found full; 0: none
   std::atomic<bool> damage_told_{false};

@@ -95,9 +95,9 @@ rocksdb::BlockBasedTableOptions table_options(const std::shared_ptr<rocksdb::Cac
   return table;
 }
 
-rocksdb::DBOptions database_options(const DatabaseOptions& options, FileEvents events) {
+rocksdb::DBOptions database_options(const DatabaseOptions& options, rocksdb::Env& env, FileEvents events) {
   rocksdb::DBOptions db;
-  if (options.env) db.env = options.env;
+  db.env = &env;
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   // Damage must show itself: at writing, at reading, and as a missing or shortened log that had been closed.
@@ -156,12 +156,12 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_options(const DatabaseOption
 
 }  // namespace
 
-RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events) {
+RocksSetup rocks_setup(const DatabaseOptions& options, rocksdb::Env& env, FileEvents events) {
   // Parts of 4 MiB or more: RocksDB's own choice, of 1 MiB, is soon full where a few large blocks meet.
   const int shard_bits =
       std::clamp(static_cast<int>(std::bit_width(options.block_cache_bytes >> 22)) - 1, 0, 6);
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes, shard_bits);
-  RocksSetup setup{database_options(options, std::move(events)), column_options(options, cache)};
+  RocksSetup setup{database_options(options, env, std::move(events)), column_options(options, cache)};
   // Beside the cache, not in it: memtables would leave blocks no room when they are full.
   setup.database.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);

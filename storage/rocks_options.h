@@ -26,6 +26,6 @@ struct FileEvents {
   std::function<void(const std::string& what)> damaged;  // bytes of a table, met by a compaction
 };
 
-RocksSetup rocks_setup(const DatabaseOptions& options, FileEvents events);
+RocksSetup rocks_setup(const DatabaseOptions& options, rocksdb::Env& env, FileEvents events);
 
 }  // namespace covey

@@ -3,6 +3,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <mutex>
 #include <shared_mutex>
 #include <utility>
@@ -95,9 +96,11 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
   if (auto error = database_.refusal()) return *error;
   count_nothing();
   size_t bytes = 0;
+  uint64_t objects = 0;
   for (const auto& operation : batch.operations()) {
     bytes += operation_bytes + operation.key.size() + operation.range_end.size() +
              (operation.value ? operation.value->size() : 0);
+    objects += operation.column == Column::objects ? 1 : 0;
   }
   rocksdb::WriteBatch writes(bytes);
   for (const auto& operation : batch.operations()) {
@@ -116,7 +119,7 @@ Result<Lsn, StoreError> RocksStore::write(const StoreBatch& batch) {
   if (database_.options_.durability == Durability::none) {
     progress_->written.store(written_.value);
   } else {
-    database_.commit_->wrote(*progress_, written_.value);
+    database_.commit_->wrote(*progress_, written_.value, std::max<uint64_t>(objects, 1));
   }
   return written_;
 }

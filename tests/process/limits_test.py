@@ -203,7 +203,7 @@ class Damage(harness.ClusterTest):
         """Flips bytes in the middle of the newest log file's part that was synced."""
         log = max(node.data_dir.rglob("*.log"), key=lambda path: path.stat().st_size)
         with open(log, "r+b") as file:
-            file.seek(log.stat().st_size // 2)
+            file.seek(len(file.read().rstrip(b"\0")) // 2)
             byte = file.read(64)
             file.seek(-len(byte), 1)
             file.write(bytes(b ^ 0xFF for b in byte))

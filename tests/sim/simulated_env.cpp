@@ -78,7 +78,7 @@ class Writable final : public rocksdb::FSWritableFile {
   Writable(Handle handle, bool is_log) : handle_(std::move(handle)), is_log_(is_log) {}
   using rocksdb::FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
-    auto answer = handle_.files->append(*handle_.file, {data.data(), data.size()}, is_log_);
+    auto answer = handle_.files->append(*handle_.file, size_, {data.data(), data.size()}, is_log_);
     if (answer == Answer::done) size_ += data.size();
     return status_of(answer);
   }

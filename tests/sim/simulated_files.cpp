@@ -62,15 +62,26 @@ std::vector<std::string> SimulatedFiles::names_in(const std::string& directory) 
   return names;
 }
 
-SimulatedFiles::Answer SimulatedFiles::append(File& file, std::string_view bytes, bool is_log) {
+// REQUIRES: mutex_ is held.
+void SimulatedFiles::replace(File& file, uint64_t at, std::string_view bytes) {
+  if (at + bytes.size() > file.bytes.size()) file.bytes.resize(at + bytes.size());
+  if (at < file.synced_bytes && !bytes.empty()) {
+    const uint64_t old_bytes = std::min<uint64_t>(bytes.size(), file.synced_bytes - at);
+    file.overwrites.push_back({at, file.bytes.substr(at, old_bytes)});
+  }
+  file.bytes.replace(at, bytes.size(), bytes);
+}
+
+SimulatedFiles::Answer SimulatedFiles::append(File& file, uint64_t at, std::string_view bytes, bool is_log) {
   std::lock_guard lock(mutex_);
   if (auto answer = change(); answer != Answer::done) return answer;
   const bool fails = is_log && next_log_append_fails_;
-  if (!full_ && !fails) {
-    file.bytes += bytes;
+  const bool fits = at + bytes.size() <= file.bytes.size();
+  if (!fails && (!full_ || fits)) {
+    replace(file, at, bytes);
     return Answer::done;
   }
-  file.bytes += bytes.substr(0, bytes.size() / 2);  // as real disks do: some of it is written
+  replace(file, at, bytes.substr(0, bytes.size() / 2));  // as real disks do: some of it is written
   if (!fails) return Answer::no_space;
   next_log_append_fails_ = false;
   return Answer::failed;
@@ -80,12 +91,7 @@ SimulatedFiles::Answer SimulatedFiles::overwrite(File& file, uint64_t at, std::s
   std::lock_guard lock(mutex_);
   if (auto answer = change(); answer != Answer::done) return answer;
   if (full_ && at + bytes.size() > file.bytes.size()) return Answer::no_space;
-  if (at + bytes.size() > file.bytes.size()) file.bytes.resize(at + bytes.size());
-  if (at < file.synced_bytes) {
-    const uint64_t old_bytes = std::min<uint64_t>(bytes.size(), file.synced_bytes - at);
-    file.overwrites.push_back({at, file.bytes.substr(at, old_bytes)});
-  }
-  file.bytes.replace(at, bytes.size(), bytes);
+  replace(file, at, bytes);
   return Answer::done;
 }
 
@@ -180,7 +186,9 @@ SimulatedFiles::FilePointer SimulatedFiles::left_of(const File& file, Loss loss,
   } else {
     const uint64_t newer = file.overwrites.size();
     const uint64_t kept = loss == Loss::some && newer > 0 ? random.between(0, newer) : 0;
-    for (uint64_t i = newer; i > kept; --i) {
+    // The system writes in any order.
+    const bool one_alone = loss == Loss::some && newer > kept && random.one_in(3);
+    for (uint64_t i = one_alone ? kept + 1 : newer; i > kept; --i) {
       const auto& overwrite = file.overwrites[i - 1];
       // The oldest that is lost may have been written halfway.
       const uint64_t written =

@@ -2,7 +2,8 @@
 //
 // A file's bytes are safe once the file was synced, its name once its directory was. A crash of the machine
 // takes the rest, or some of it: of each file a tail of any length that may also be there as zeros, of the
-// overwritten places the newer ones, of the names that were made, changed or deleted all or none.
+// overwritten places the newer ones or any one of them, of the names that were made, changed or deleted all
+// or none.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +43,8 @@ class SimulatedFiles {
   std::vector<std::string> names_in(const std::string& directory);
 
   // REQUIRES: `file` is one of this disk's.
-  Answer append(File& file, std::string_view bytes, bool is_log);
+  // at: the end of what its writer appended so far; the file may have bytes from there on.
+  Answer append(File& file, uint64_t at, std::string_view bytes, bool is_log);
   Answer overwrite(File& file, uint64_t at, std::string_view bytes);
   Answer sync(File& file);
   Answer sync_names();
@@ -73,6 +75,7 @@ class SimulatedFiles {
 
  private:
   Answer change();
+  static void replace(File& file, uint64_t at, std::string_view bytes);
   Answer sync_fails();
   static FilePointer left_of(const File& file, Loss loss, Random& random);
 

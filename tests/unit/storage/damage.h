@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,13 @@ inline std::vector<std::filesystem::path> files_with(const std::filesystem::path
     if (entry.path().filename().string().find(part) != std::string::npos) found.push_back(entry.path());
   std::sort(found.begin(), found.end());
   return found;
+}
+
+// The bytes of a log without the room that its process had made ahead (storage/log_files.h).
+inline uintmax_t written_bytes(const std::filesystem::path& log) {
+  std::ifstream stream(log, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  return bytes.find_last_not_of('\0') + 1;
 }
 
 // Changes one bit of a byte.

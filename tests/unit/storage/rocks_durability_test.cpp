@@ -143,19 +143,71 @@ TEST_CASE("a half-written record at the end of the log does not stop the node", 
   test::TemporaryDirectory directory;
   test::run_killed("child: synced writes with some in tables", directory.sub("db"));
   const auto log = files_with(directory.sub("db"), ".log").back();
+  const bool with_room = GENERATE(false, true);
+  const auto room = fs::file_size(log);
+  fs::resize_file(log, test::written_bytes(log));
   std::ofstream(log, std::ios::binary | std::ios::app)
       << std::string("\x12\x34\x56\x78\xff\x00\x01half a record", 20);
+  if (with_room) fs::resize_file(log, room);
   auto database = open_or_fail(directory.sub("db"));
   CHECK(count_keys(*database) == damaged_keys);
   REQUIRE(database->notes().size() == 1);
-  CHECK(database->notes()[0].find("20 bytes") != std::string::npos);
+  CHECK((database->notes()[0].find("20 bytes") != std::string::npos) != with_room);
+}
+
+TEST_CASE("the room ahead of a killed process's log is not told as lost writes", "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto log = files_with(directory.sub("db"), ".log").back();
+  CHECK(fs::file_size(log) > test::written_bytes(log) + (100 << 10));
+  auto database = open_or_fail(directory.sub("db"));
+  CHECK(count_keys(*database) == damaged_keys);
+  CHECK(database->notes().empty());
+}
+
+TEST_CASE("a write that was not synced does not count if one before it was lost in the room ahead",
+          "[storage]") {
+  test::TemporaryDirectory directory;
+  test::run_killed("child: synced writes with some in tables", directory.sub("db"));
+  const auto log = files_with(directory.sub("db"), ".log").back();
+  const auto end = test::written_bytes(log);
+  {  // as if the system had written a later block and not this one
+    std::fstream stream(log, std::ios::binary | std::ios::in | std::ios::out);
+    stream.seekp(static_cast<std::streamoff>(end + 3 * 4096));
+    stream << "a later write";
+  }
+  for (int start = 0; start < 2; ++start) {
+    auto database = open_or_fail(directory.sub("db"));
+    CHECK(count_keys(*database) == damaged_keys);
+    CHECK(database->notes().size() == (start == 0 ? 1 : 0));
+  }
+}
+
+TEST_CASE("a sync does not change the length of the log, and closing in order gives the room back",
+          "[storage]") {
+  test::TemporaryDirectory directory;
+  auto database = open_or_fail(directory.sub("db"));
+  auto store = database->shard();
+  REQUIRE(put(*store, numbered(0), "value"));
+  const auto log = files_with(directory.sub("db"), ".log").back();
+  const auto size = fs::file_size(log);
+  for (int i = 1; i < 100; ++i) {
+    REQUIRE(put(*store, numbered(i), "value"));
+    REQUIRE(database->sync());
+    CHECK(fs::file_size(log) == size);
+  }
+  const auto written = test::written_bytes(log);
+  CHECK(written < size);
+  store.reset();
+  REQUIRE(database->close());
+  CHECK(fs::file_size(log) == written);
 }
 
 TEST_CASE("a damaged log is reported, wherever the damage is", "[storage]") {
   test::TemporaryDirectory directory;
   test::run_killed("child: synced writes with some in tables", directory.sub("db"));
   const auto log = files_with(directory.sub("db"), ".log").back();
-  const auto size = fs::file_size(log);
+  const auto size = test::written_bytes(log);
   for (uintmax_t position = 0; position < size; position += 1 + size / 60)
     check_is_reported(directory.sub("db"), directory.sub("copy"), ".log",
                       [&](const fs::path& file) { flip(file, position); });
@@ -164,7 +216,7 @@ TEST_CASE("a damaged log is reported, wherever the damage is", "[storage]") {
 TEST_CASE("a log that has become shorter or is missing is reported", "[storage]") {
   test::TemporaryDirectory directory;
   test::run_killed("child: synced writes with some in tables", directory.sub("db"));
-  const auto size = fs::file_size(files_with(directory.sub("db"), ".log").back());
+  const auto size = test::written_bytes(files_with(directory.sub("db"), ".log").back());
   for (uintmax_t cut = 1; cut <= size; cut += 1 + size / 30)
     check_is_reported(directory.sub("db"), directory.sub("copy"), ".log",
                       [&](const fs::path& file) { fs::resize_file(file, size - cut); });
