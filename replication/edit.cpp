@@ -232,7 +232,7 @@ bool Edit::prepare(StoreBatch& batch) {
 void Edit::apply(Lsn written) {
   static_cast<PartitionRecord&>(partition_) = std::move(next_);
   partition_.last_write = written;
-  if (partition_.written) note_written(*partition_.written);
+  if (partition_.written && !told_by_repair_) note_written(*partition_.written);
   if (replica_.options_.feed != nullptr) tell(*replica_.options_.feed);
   if (!drop_) {
     if (placing_.keeps_log) {

@@ -73,8 +73,8 @@ struct Partition : PartitionRecord {
     told.clear();
     vouched.clear();
   }
-  // Keys written since it began to be filled at once (repair_fill.cpp), up to one more than may be;
-  // nullopt: it is not.
+  // While a repair that takes over a clock is under way, or interrupted: keys written beside it, up to one
+  // more than may be.
   std::optional<std::set<TableKey>> written;
   std::set<NodeId> stand_ins;  // nodes that told of holding this partition without owning it
   std::map<NodeId, std::pair<DotSet, uint64_t>>

@@ -68,9 +68,13 @@ bool Repair::open(Now now, const NodeId& peer, Partition& partition, Kind kind) 
   if (auto found = interrupted_.find(partition.id); found != interrupted_.end() && !kind.keep) {
     pull.from = pull.position = found->second.position;
     pull.earlier = std::move(found->second.clock);
+    pull.known_before = std::move(found->second.known_before);
     pull.filling = std::move(found->second.filling);
     interrupted_.erase(found);
     ++shard_.stats.repairs_resumed;
+  } else if (!kind.keep) {
+    pull.known_before = partition.clock;
+    partition.written.emplace();
   }
   // What is kept aside is not here yet: the rest is wanted whole.
   if (pull.filling) {
@@ -102,8 +106,9 @@ Repair::Pulls::iterator Repair::end_pull(Pulls::iterator at, const std::string& 
   ended_ = true;
   finished_ = finished_ || reason.empty();
   if (resumable && !pull.keep && pull.earlier && !pull.position.empty()) {
-    interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier), std::move(pull.filling)};
-  } else if (pull.filling) {
+    interrupted_[id] = {std::move(pull.position), std::move(*pull.earlier), std::move(pull.known_before),
+                        std::move(pull.filling)};
+  } else if (!pull.keep) {
     shard_.replica.at(id).written.reset();
   }
   if (auto& check = pull.check) {
@@ -194,8 +199,8 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
       goes_on && !shard_.writes_refused && message.keep() == pull.keep &&
       (pull.keep      ? keep_chunk(partition, message, *clock, pull.check ? *pull.check : unwanted)
        : pull.filling ? fill_chunk(now, partition, message, *clock, *pull.filling)
-       : message.records().empty() ? apply_chunk(now, partition, message, *clock, pull.earlier)
-                                   : apply_records(now, partition, message, *clock, pull.earlier));
+       : message.records().empty() ? apply_chunk(now, partition, message, *clock, pull)
+                                   : apply_records(now, partition, message, *clock, pull));
   if (!applied) {
     end_pull(at,
              shard_.writes_refused ? "this node takes no writes: its disk is full"
@@ -223,19 +228,49 @@ void Repair::receive(Now now, const NodeId& from, const peer::RepairChunk& messa
 }
 
 bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
-                         const std::optional<Clock>& earlier) {
+                         const Pull& pull) {
   Replica::Edit edit(shard_.replica, partition, shard_.placing(partition.id));
+  edit.set_told_by_repair();
   if (bug(Bug::repair_clock_first) && message.index() == 1) edit.join_clock(clock);
   shard_.stats.repair_objects_received += static_cast<uint64_t>(message.items_size());
   if (!merge_items(now, edit, message.items(), clock)) return false;
   if (!bug(Bug::repair_skips_absent_keys) && !cover_absent(edit, partition, message, clock)) return false;
+  const Clock& taken = pull.earlier ? *pull.earlier : clock;
+  if (!look_at_written(edit, partition, taken, pull.known_before)) return false;
   if (message.last()) {
+    if (!partition.written->empty()) return false;
     if (!join_end(edit, partition, message.voids())) return false;
-    edit.join_clock(earlier ? *earlier : clock);
+    edit.join_clock(taken);
   }
   auto done = edit.commit();
   if (!done) shard_.store_failed(done.error());
   return done.ok();
+}
+
+// Of the keys that were written here beside the session, leaves those in `written` that have a version which
+// came meanwhile, which the clock that is to be taken over knows, and of which the session has not told: the
+// sender may hold it no more. It has no bucket that differs, or came behind its chunk; with that clock it
+// would be back for good. Compared anew, its bucket differs. False: too many, or the store failed.
+bool Repair::look_at_written(Replica::Edit& edit, Partition& partition, const Clock& clock,
+                             const Clock& known_before) {
+  std::set<TableKey>& written = *partition.written;
+  if (written.empty()) return true;
+  if (written.size() > shard_.options.filled_beside_max) return false;
+  const DotSet bases = clock.bases();
+  for (auto at = written.begin(); at != written.end();) {
+    auto object = edit.read(*at);
+    if (!object) {
+      shard_.store_failed(object.error());
+      return false;
+    }
+    const bool is_told = object->context.contains(bases);
+    const bool may_be_gone =
+        !is_told && std::any_of(object->versions.begin(), object->versions.end(), [&](const Version& one) {
+          return clock.contains(one.dot) && !known_before.contains(one.dot);
+        });
+    at = may_be_gone ? std::next(at) : written.erase(at);
+  }
+  return true;
 }
 
 // Keys of the chunk's range that are here and that the sender did not hold: it has seen what its clock's

@@ -136,6 +136,7 @@ class Repair {
     std::string from;              // storage key behind which it began
     std::string position;          // storage key up to which chunks have come
     std::optional<Clock> earlier;  // what may be taken over at the end
+    Clock known_before;            // this copy's, when it began
     std::unique_ptr<Filling> filling;
     uint64_t objects = 0;  // of this copy, as far as they are spoken of
     uint64_t until_us = 0;
@@ -144,6 +145,7 @@ class Repair {
   struct Interrupted {
     std::string position;
     Clock clock;  // that may be taken over for what has come
+    Clock known_before;
     std::unique_ptr<Filling> filling;
   };
   struct Serve {
@@ -194,10 +196,12 @@ class Repair {
   // What the next chunk has room for; answers how many objects.
   size_t add_objects(Serve& serve, peer::RepairChunk& message);
   bool apply_chunk(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
-                   const std::optional<Clock>& earlier);
+                   const Pull& pull);
   // The same of a chunk whose objects come as they are stored.
   bool apply_records(Now now, Partition& partition, const peer::RepairChunk& message, const Clock& clock,
-                     const std::optional<Clock>& earlier);
+                     const Pull& pull);
+  bool look_at_written(Replica::Edit& edit, Partition& partition, const Clock& clock,
+                       const Clock& known_before);
   // The voids that come with the last chunk.
   bool join_end(Replica::Edit& edit, Partition& partition, const std::string& voids);
   // Of a session that goes on behind an earlier one (repair_resume.cpp).

@@ -127,7 +127,7 @@ bool Repair::fill_record(Now now, Partition& partition, std::string_view stored,
 }
 
 bool Repair::apply_records(Now now, Partition& partition, const peer::RepairChunk& message,
-                           const Clock& clock, const std::optional<Clock>& earlier) {
+                           const Clock& clock, const Pull& pull) {
   peer::RepairChunk spelled = message;
   spelled.clear_records();
   Reader in(message.records());
@@ -139,7 +139,7 @@ bool Repair::apply_records(Now now, Partition& partition, const peer::RepairChun
     keys.write(key, item);
     item.set_object(std::string(in.bytes()));
   }
-  return in.ok() && apply_chunk(now, partition, spelled, clock, earlier);
+  return in.ok() && apply_chunk(now, partition, spelled, clock, pull);
 }
 
 bool Repair::has_arrived() const {

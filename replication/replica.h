@@ -80,6 +80,8 @@ class Replica {
     uint64_t known_from(Actor actor) const;
     void set_ready(bool ready);
     void set_left();  // not ready either
+    // Its keys are not noted as written beside a repair.
+    void set_told_by_repair() { told_by_repair_ = true; }
     // Adds to the counts, modulo 2^64.
     void correct_counts(const Counts& off) { correction_ = off; }
     // REQUIRES: the log has each of them.
@@ -122,6 +124,7 @@ class Replica {
     std::optional<bool> ready_;
     bool left_ = false;
     bool drop_ = false;
+    bool told_by_repair_ = false;
     Counts correction_;
     std::optional<ObjectLoad> load_;
     PartitionRecord next_;  // as the prepared batch holds it

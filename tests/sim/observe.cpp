@@ -270,7 +270,7 @@ void World::look_again(Machine& machine) {
   machine.history = DiskHistory::kept;
   for (size_t id = 0; id < oracle_.events().size(); ++id) {
     Event& event = oracle_.event(id);
-    if (there(event)) oracle_.learned(machine.index, event, true);
+    if (there(event)) oracle_.found(machine.index, event);
   }
 }
 

@@ -184,6 +184,13 @@ void Oracle::learned(size_t node, Event& event, bool on_disk) {
   event.came_back_at = next_moment();
 }
 
+void Oracle::found(size_t node, Event& event) {
+  const NodeMask bit = NodeMask{1} << node;
+  const NodeMask lost = (event.wiped | event.rolled_back) & bit;
+  learned(node, event, true);
+  event.rolled_back |= lost;
+}
+
 void Oracle::forgotten(size_t node, Event& event) {
   const NodeMask bit = NodeMask{1} << node;
   if ((event.holders & bit) == 0) event.rolled_back |= bit;

@@ -124,6 +124,8 @@ class Oracle {
   Event* find(PartitionId partition, Dot dot);
   // The replica's clock has the dot; with `on_disk` also after a crash.
   void learned(size_t node, Event& event, bool on_disk);
+  // It is on the disk at a start. A disk put back after it was lost: others may have become ready without it.
+  void found(size_t node, Event& event);
   // A crash took what the replica had not synced: as if an older disk had been put in.
   void forgotten(size_t node, Event& event);
   // A version was seen with this event's dot: all of them must be the same.
