@@ -115,7 +115,8 @@ void ColumnTable::read(std::string_view value, std::vector<agg::Value>& row) con
 }
 
 std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) const {
-  const Type type = plain(object) ? Type::value : type_of(object);
+  const bool is_plain = plain(object);
+  const Type type = is_plain ? Type::value : type_of(object);
   if (type == Type::none) return {};
   if (type != Type::value) return {typed_state(object)};
   std::vector<const Version*> order;
@@ -125,10 +126,11 @@ std::vector<RowState> ColumnTable::rows(const Object& object, ReadRows* known) c
   std::sort(order.begin(), order.end(), [](const Version* a, const Version* b) {
     return std::tie(a->time, a->dot) < std::tie(b->time, b->dot);
   });
+  const uint64_t of_key = is_plain ? 0 : key_expiry(object);
   std::vector<RowState> out(order.size());
   for (size_t i = 0; i < order.size(); ++i) {
     out[i].time = static_cast<int64_t>(order[i]->time.value);
-    out[i].expires_ms = order[i]->expires_ms;
+    out[i].expires_ms = expiry_under(of_key, *order[i]);
     const std::string& value = order[i]->value;
     if (known == nullptr || !known->take(row_name(definition_, value), out[i].values))
       read(value, out[i].values);

@@ -53,6 +53,8 @@ Rows scanned(Store& store, const server::ColumnTable& table, PartitionId partiti
     for (server::RowState& version : table.rows(*object)) {
       if (!expired(version.expires_ms, wall_ms)) row.emplace_back(version.time, version.values);
     }
+    if (table.conflicts() == Conflicts::last_write_wins && row.size() > 1)
+      row.erase(row.begin(), row.end() - 1);
     if (!row.empty()) out.emplace(cursor->key().substr(prefix.size()), std::move(row));
   }
   require(!cursor->error(), "a store's cursor failed");

@@ -125,6 +125,21 @@ TEST_CASE("a row that was read is taken once, for its value and definition alone
   REQUIRE(count() == agg::Value(int64_t{1}));
 }
 
+TEST_CASE("a value's row expires with its key") {
+  auto definition =
+      parse_table_definition(std::string_view(R"({"columns": [{"name": "n", "type": "int64"}]})"));
+  REQUIRE(definition);
+  const auto table = make_column_table("t", *definition);
+  Object object;
+  Version value{.dot = {Actor{1}, {1}}, .time = Hlc{uint64_t{1'000} << 16}, .value = R"({"n": 1})"};
+  object.versions.push_back(value);
+  CHECK(table->rows(object).at(0).expires_ms == 0);
+  Version expiry{.dot = {Actor{1}, {2}}, .time = Hlc{uint64_t{2'000} << 16}, .expires_ms = 5'000};
+  expiry.kind = VersionKind::expiry;
+  object.versions.push_back(expiry);
+  CHECK(table->rows(object).at(0).expires_ms == 5'000);
+}
+
 TEST_CASE("each key has one slot and each slot one key", "[columns]") {
   std::mt19937 random(1);
   KeyIndex index;
