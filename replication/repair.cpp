@@ -250,25 +250,41 @@ bool Repair::apply_chunk(Now now, Partition& partition, const peer::RepairChunk&
 // Of the keys that were written here beside the session, leaves those in `written` that have a version which
 // came meanwhile, which the clock that is to be taken over knows, and of which the session has not told: the
 // sender may hold it no more. It has no bucket that differs, or came behind its chunk; with that clock it
-// would be back for good. Compared anew, its bucket differs. False: too many, or the store failed.
+// would be back for good. Compared anew, its bucket differs. False: the store failed.
 bool Repair::look_at_written(Replica::Edit& edit, Partition& partition, const Clock& clock,
                              const Clock& known_before) {
   std::set<TableKey>& written = *partition.written;
   if (written.empty()) return true;
-  if (written.size() > shard_.options.filled_beside_max) return false;
   const DotSet bases = clock.bases();
+  const auto may_be_gone = [&](const Object& object) {
+    return !object.context.contains(bases) &&
+           std::any_of(object.versions.begin(), object.versions.end(), [&](const Version& one) {
+             return clock.contains(one.dot) && !known_before.contains(one.dot);
+           });
+  };
+  // Too many to be noted: then those of all keys that may be gone.
+  if (written.size() > shard_.options.filled_beside_max) {
+    written.clear();
+    const std::string prefix = partition_key(partition.id);
+    auto cursor = shard_.store.cursor(Column::objects, prefix, after_prefix(prefix));
+    for (; cursor->valid(); cursor->next()) {
+      auto object = decode_object(cursor->value());
+      auto key = decode_object_key(cursor->key());
+      if (!object || !key) return false;
+      if (may_be_gone(fill(std::move(*object), partition.clock))) written.insert(std::move(*key));
+    }
+    if (auto error = cursor->error()) {
+      shard_.store_failed(*error);
+      return false;
+    }
+  }
   for (auto at = written.begin(); at != written.end();) {
     auto object = edit.read(*at);
     if (!object) {
       shard_.store_failed(object.error());
       return false;
     }
-    const bool is_told = object->context.contains(bases);
-    const bool may_be_gone =
-        !is_told && std::any_of(object->versions.begin(), object->versions.end(), [&](const Version& one) {
-          return clock.contains(one.dot) && !known_before.contains(one.dot);
-        });
-    at = may_be_gone ? std::next(at) : written.erase(at);
+    at = may_be_gone(*object) ? std::next(at) : written.erase(at);
   }
   return true;
 }

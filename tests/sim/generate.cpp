@@ -61,6 +61,7 @@ void Generator::draw_setup() {
   // At 1,000 bytes a second five replicas took 280 of the 300 seconds that converging may.
   if (apart.one_in(2))
     setup_.transfer_bytes_per_second = apart.pick(std::vector<uint64_t>{2'500, 5'000, 20'000});
+  if (apart.one_in(3)) setup_.filled_beside_max = apart.between(0, 4);
 }
 
 void Generator::draw_network() {

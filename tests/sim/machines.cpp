@@ -39,6 +39,7 @@ CoreOptions World::core_options(const Machine& machine, uint32_t shard) {
           .message_bytes_max = setup_.message_bytes_max,
           .stand_in_bytes_max = setup_.stand_in_bytes_max,
           .transfer_bytes_per_second = setup_.transfer_bytes_per_second,
+          .filled_beside_max = setup_.filled_beside_max,
           .feed = machine.shards[shard].columns->feed()};
 }
 

@@ -73,6 +73,8 @@ bool apply_setup_line(Setup& setup, const std::vector<std::string>& words) {
     setup.message_bytes_max = static_cast<uint32_t>(in_range(value, 64, 1 << 24));
   } else if (name == "transfers") {
     setup.transfer_bytes_per_second = in_range(value, 0, 1 << 30);
+  } else if (name == "filled-beside") {
+    setup.filled_beside_max = in_range(value, 0, 1'000'000'000);
   } else if (name == "stand-ins") {
     setup.stand_in_bytes_max = in_range(value, 0, 1ull << 40);
   } else if (name == "gossip") {
@@ -100,6 +102,7 @@ std::vector<std::string> setup_lines(const Setup& setup) {
           "log " + std::to_string(setup.log_entries_max),
           "message-bytes " + std::to_string(setup.message_bytes_max),
           "transfers " + std::to_string(setup.transfer_bytes_per_second),
+          "filled-beside " + std::to_string(setup.filled_beside_max),
           "stand-ins " + std::to_string(setup.stand_in_bytes_max),
           "gossip " + duration_text(setup.gossip_interval_us),
           "pass " + duration_text(setup.pass_us)};

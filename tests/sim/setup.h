@@ -24,6 +24,7 @@ struct Setup {
   uint64_t log_entries_max = 1'000'000;
   uint32_t message_bytes_max = 256 * 1024;
   uint64_t transfer_bytes_per_second = 0;
+  uint64_t filled_beside_max = 50'000;
   uint64_t stand_in_bytes_max = 1ull << 40;
   uint64_t gossip_interval_us = 200'000;
   uint64_t pass_us =
