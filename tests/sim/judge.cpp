@@ -80,8 +80,11 @@ void Oracle::judge_write(const ClientOperation& operation, Totals& totals) {
           "a write was answered with a dot that is not its own, key " + key.key);
   require(response.context.contains(response.dot),
           "a write's context does not have its own dot: " + describe(*event));
-  // All dots of one change are stored together.
-  for (size_t id : made->second) acknowledged(operation, events_[id]);
+  // All dots of one change are stored together. Others are of the same request, done once more elsewhere or
+  // later.
+  for (size_t id : made->second) {
+    if (events_[id].batch == event->batch) acknowledged(operation, events_[id]);
+  }
   totals.add("writes acknowledged");
   if ((event->durable & ~owners_[event->partition.value]) != 0)
     totals.add("sometimes: a stand-in took a write");

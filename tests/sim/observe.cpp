@@ -84,6 +84,7 @@ void World::observe_collected(Machine& machine, const WatchedStore::Change& chan
 std::set<TableKey> World::observe_change(Machine& machine, ShardState& shard,
                                          const WatchedStore::Change& change) {
   std::set<TableKey> learned;
+  oracle_.next_batch();
   PartitionId partition{change.partition};
   require(change.partition < setup_.partitions, "a write to a partition that does not exist");
   auto record = decode_partition(partition, change.record);

@@ -111,6 +111,7 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   Event event;
   event.id = events_.size();
+  event.batch = batch_;
   event.key = key;
   event.partition = partition;
   event.dot = dot;

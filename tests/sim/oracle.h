@@ -69,6 +69,7 @@ struct Event {
   uint64_t came_back_at = 0;  // the last of them
   bool acknowledged = false;
   uint64_t acknowledged_at = 0;
+  uint64_t batch = 0;   // in which it was stored first
   uint32_t needed = 0;  // W
   bool strict = false;
   bool voided = false;  // closed as a hole: nobody had received it
@@ -96,6 +97,7 @@ class Oracle {
   Conflicts conflicts(const std::string& name) const;
 
   uint64_t next_moment() { return ++moment_; }
+  void next_batch() { ++batch_; }
   void saw_wall(uint64_t wall_ms) { latest_wall_ms_ = std::max(latest_wall_ms_, wall_ms); }  // of any node
   uint64_t base_wall_ms() const { return 1'700'000'000'000; }
 
@@ -206,6 +208,7 @@ class Oracle {
   std::map<size_t, std::vector<size_t>> by_operation_;
   uint64_t latest_wall_ms_ = 0;
   uint64_t moment_ = 0;
+  uint64_t batch_ = 0;
 };
 
 }  // namespace covey::sim
