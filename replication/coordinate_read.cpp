@@ -236,7 +236,7 @@ void Coordinator::repair_readers(OperationState& operation) {
       continue;
     ++shard_.stats.read_repairs;
     if (!shard_.members.is_self(answer.node)) {
-      replicate(answer.node, 0, operation.partition, key, encode(merged), encode(DotSet{}));
+      replicate(answer.node, 0, operation.partition, key, encode(merged), {});
       continue;
     }
     if (shard_.writes_refused) continue;

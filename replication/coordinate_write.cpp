@@ -333,7 +333,7 @@ Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& ed
   return Status::ok;
 }
 
-// object, settled: encoded.
+// object, settled: encoded; settled may be empty.
 void Coordinator::replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
                             const std::string& object, const std::string& settled) {
   auto& message = *shard_.outbox.to(to).mutable_replicate();

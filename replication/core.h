@@ -275,11 +275,11 @@ class Core {
   bool checking_copies() const;
 
   // Views for status pages, metrics and the simulator's checks.
-  std::vector<Table> tables() const;               // those not dropped, by name
-  bool purging(const std::string& table) const;    // dropped, and this shard still erases its keys
-  std::vector<MemberView> members(Now now) const;  // also those removed
-  Standing standing() const;
-  const Member* find_member(const NodeId& node) const;  // nullptr: not known; removed ones are // this node's
+  std::vector<Table> tables() const;                    // those not dropped, by name
+  bool purging(const std::string& table) const;         // dropped, and this shard still erases its keys
+  std::vector<MemberView> members(Now now) const;       // also those removed
+  Standing standing() const;                            // this node's
+  const Member* find_member(const NodeId& node) const;  // nullptr: not known; removed ones are
   // This node is leaving or removed, and holds nothing any more.
   bool departed() const;
   // Another member has told that it knows this node as removed: it may end without being waited for.

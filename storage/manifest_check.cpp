@@ -13,7 +13,12 @@ namespace covey {
 
 namespace {
 
-constexpr std::string_view name_prefix = "MANIFEST-";
+// The number of the manifest that CURRENT names with these contents; nullopt: it names none.
+std::optional<uint64_t> number_in(const std::string& current) {
+  constexpr std::string_view prefix = "MANIFEST-";
+  if (!current.starts_with(prefix) || !current.ends_with('\n')) return std::nullopt;
+  return std::strtoull(current.c_str() + prefix.size(), nullptr, 10);
+}
 
 enum Tag : uint32_t {
   comparator = 1,
@@ -134,8 +139,7 @@ uint64_t LiveLogs::first() const {
 uint64_t manifest_in_use(rocksdb::Env& env, const std::string& directory) {
   std::string current;
   if (!rocksdb::ReadFileToString(&env, directory + "/CURRENT", &current).ok()) return 0;
-  if (!current.starts_with(name_prefix) || !current.ends_with('\n')) return 0;
-  return std::strtoull(current.c_str() + name_prefix.size(), nullptr, 10);
+  return number_in(current).value_or(0);
 }
 
 ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory,
@@ -151,7 +155,8 @@ ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory,
     check.damage = StoreError{StoreError::Kind::io, "CURRENT cannot be read: " + status.ToString()};
     return check;
   }
-  if (!current.starts_with(name_prefix) || !current.ends_with('\n')) return damaged("CURRENT is damaged");
+  const auto number = number_in(current);
+  if (!number) return damaged("CURRENT is damaged");
   const std::string name = current.substr(0, current.size() - 1);
   if (!env.FileExists(directory + "/" + name).ok()) return damaged(name + " is missing, which CURRENT names");
 
@@ -162,9 +167,8 @@ ManifestCheck check_manifest(rocksdb::Env& env, const std::string& directory,
     check.damage = StoreError{StoreError::Kind::io, name + " cannot be read: " + scan.wrong};
     return check;
   }
-  const uint64_t number = std::strtoull(name.c_str() + name_prefix.size(), nullptr, 10);
   const auto mark = std::find_if(synced.begin(), synced.end(),
-                                 [number](const LogPosition& place) { return place.log == number; });
+                                 [number](const LogPosition& place) { return place.log == *number; });
   const bool is_marked = mark != synced.end();
   const bool is_short = is_marked ? scan.fragment_bytes < mark->bytes : !scan.wrong.empty();
   if (is_short)

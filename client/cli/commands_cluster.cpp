@@ -41,8 +41,6 @@ void print_side(const char* verb, const Json& side) {
             << text_of(side, "needed") << ", " << text_of(side, "reachable") << " reachable)\n";
 }
 
-}  // namespace
-
 // A node's part in the cluster.
 struct Share {
   uint64_t owns = 0;     // partitions
@@ -73,6 +71,8 @@ std::string copy_text(const Json& partition, const std::string& self) {
   if (is_in("owners")) return partition.value("ready", false) ? "ready" : "not ready";
   return partition.value("held", false) ? "stand-in" : "-";
 }
+
+}  // namespace
 
 int run(Session& session, const ClusterStatusCommand&) try {
   client::Client* client = session.client();

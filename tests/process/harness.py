@@ -336,6 +336,20 @@ class ClusterTest(unittest.TestCase):
         self.addCleanup(self.print_logs, cluster)
         return cluster.start()
 
+    def start_some(self, size, first, **settings):
+        """A cluster of `size` nodes, and the list of those that run: the first few, with their copies where they belong."""
+        cluster = Cluster(size, **settings)
+        self.addCleanup(cluster.stop)
+        self.addCleanup(self.print_logs, cluster)
+        running = list(cluster)[:first]
+        for node in running:
+            node.start(wait=False)
+        for node in running:
+            node.wait_ready()
+        cluster.wait_met(running)
+        cluster.wait_moved(running)
+        return cluster, running
+
     def print_logs(self, cluster):
         outcome = getattr(self, "_outcome", None)
         result = getattr(outcome, "result", None)

@@ -9,21 +9,6 @@ from load import Load
 
 
 class Members(harness.ClusterTest):
-    def begin(self, size, first, **settings):
-        """A cluster of `size` nodes, of which the first few run."""
-        cluster = harness.Cluster(size, **settings)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
-        names = [f"n{i + 1}" for i in range(first)]
-        running = [cluster[name] for name in names]
-        for node in running:
-            node.start(wait=False)
-        for node in running:
-            node.wait_ready()
-        cluster.wait_met(running)
-        cluster.wait_moved(running)
-        return cluster, running
-
     def assert_nothing_lost(self, load, running):
         self.assertGreater(load.acknowledged(), 100, "the load wrote something")
         self.assertEqual(load.faults(), [], "a read during the run lacked an acknowledged write")
@@ -31,7 +16,7 @@ class Members(harness.ClusterTest):
             self.assertEqual(load.lost(node.client, 2), [], f"acknowledged writes are seen from {node.name}")
 
     def test_a_cluster_is_replaced_node_by_node_under_load(self):
-        cluster, running = self.begin(6, 3)
+        cluster, running = self.start_some(6, 3)
         # Clients know all nodes and use those that answer.
         with Load(cluster) as load:
             for joins, leaves in (("n4", "n1"), ("n5", "n2"), ("n6", "n3")):
@@ -52,7 +37,7 @@ class Members(harness.ClusterTest):
         self.assertEqual(page["removed"], ["n1", "n2", "n3"])
 
     def test_a_dead_node_is_replaced_and_nothing_else_moves(self):
-        cluster, running = self.begin(5, 4)
+        cluster, running = self.start_some(5, 4)
         before = {p["partition"]: p["owners"] for p in running[0].client.cluster()["ring"]}
         with Load(running[:3]) as load:
             time.sleep(1)
@@ -75,7 +60,7 @@ class Members(harness.ClusterTest):
         self.assertEqual({p: sorted(o) for p, o in after.items()}, {p: sorted(o) for p, o in renamed.items()})
 
     def test_a_node_that_was_removed_hands_over_what_it_has_and_ends(self):
-        cluster, running = self.begin(4, 4)
+        cluster, running = self.start_some(4, 4)
         key = cluster.key_with(lambda owners: "n4" in owners)
         cluster["n4"].client.put(key, "before", w="all")
         for node in running[:3]:
@@ -98,7 +83,7 @@ class Members(harness.ClusterTest):
 
     def test_a_node_that_was_removed_long_ago_ends_when_it_returns(self):
         """Others have joined and been started anew since; nobody has its address among the seeds."""
-        cluster, running = self.begin(5, 4, threads=2)
+        cluster, running = self.start_some(5, 4, threads=2)
         gone = cluster["n4"]
         for node in cluster:
             node.config["cluster"]["seeds"] = [cluster["n1"].config["listen"]["peer"]]
@@ -121,7 +106,7 @@ class Members(harness.ClusterTest):
 
     def test_a_node_that_returns_is_dialed_at_once(self):
         """Not when the pause after attempts that failed is over, of up to two seconds."""
-        cluster, (first, second, _) = self.begin(3, 3)
+        cluster, (first, second, _) = self.start_some(3, 3)
 
         def reached():
             return cluster.reaches(first)[second.name]

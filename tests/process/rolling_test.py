@@ -33,16 +33,7 @@ class Rolling(harness.ClusterTest):
 
     def test_each_of_five_is_replaced(self):
         """One joins, one leaves, five times: at the end nobody of the first is there."""
-        cluster = harness.Cluster(10)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
-        running = list(cluster)[:5]
-        for node in running:
-            node.start(wait=False)
-        for node in running:
-            node.wait_ready()
-        cluster.wait_met(running)
-        cluster.wait_moved(running)
+        cluster, running = self.start_some(10, 5)
         with Load(cluster, deletes=5) as load:  # clients know all ten and use those that answer
             for joins, leaves in zip(list(cluster)[5:], list(cluster)[:5]):
                 running.append(joins.start())

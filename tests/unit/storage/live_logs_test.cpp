@@ -132,24 +132,32 @@ TEST_CASE("a log is dropped if a crash has emptied the unsynced one before it", 
   }
 }
 
+// A database with that key in a table, closed in order; the name of its manifest.
+std::string manifest_of_closed(const fs::path& path, const std::string& key) {
+  auto database = open_or_fail({.path = path});
+  auto store = database->shard();
+  REQUIRE(put(*store, key));
+  REQUIRE(database->flush());
+  store.reset();
+  REQUIRE(database->close());
+  std::string current;
+  std::getline(std::ifstream(path / "CURRENT"), current);
+  return current;
+}
+
+// A header that promises 32 bytes, of which the system has kept the file's size and not the contents.
+void tear_edit(const fs::path& manifest) {
+  const std::string header("\x01\x02\x03\x04\x20\x00\x01", 7);
+  std::ofstream(manifest, std::ios::app | std::ios::binary) << header << std::string(32, '\0');
+}
+
 TEST_CASE("an edit of the manifest that a crash has torn is dropped", "[storage]") {
   test::TemporaryDirectory directory;
   const fs::path path = directory.sub("db");
-  {
-    auto database = open_or_fail({.path = path});
-    auto store = database->shard();
-    REQUIRE(put(*store, "key"));
-    REQUIRE(database->flush());
-    store.reset();
-    REQUIRE(database->close());
-  }
-  std::string current;
-  std::getline(std::ifstream(path / "CURRENT"), current);
+  const std::string current = manifest_of_closed(path, "key");
   const fs::path manifest = path / current;
   const auto whole = fs::file_size(manifest);
-  // A header that promises 32 bytes, of which the system has kept the file's size and not the contents.
-  const std::string header("\x01\x02\x03\x04\x20\x00\x01", 7);
-  std::ofstream(manifest, std::ios::app | std::ios::binary) << header << std::string(32, '\0');
+  tear_edit(manifest);
   {
     auto database = open_or_fail({.path = path});
     REQUIRE(database->notes().size() == 1);
@@ -164,16 +172,7 @@ TEST_CASE("an edit of the manifest that a crash has torn is dropped", "[storage]
 TEST_CASE("a manifest that CURRENT still names may be torn though the next one was synced", "[storage]") {
   test::TemporaryDirectory directory;
   const fs::path path = directory.sub("db");
-  {
-    auto database = open_or_fail({.path = path});
-    auto store = database->shard();
-    REQUIRE(put(*store, "early"));
-    REQUIRE(database->flush());
-    store.reset();
-    REQUIRE(database->close());
-  }
-  std::string current;
-  std::getline(std::ifstream(path / "CURRENT"), current);
+  const std::string current = manifest_of_closed(path, "early");
   const auto whole = fs::file_size(path / current);
   // The machine ends after the next manifest was synced, and before CURRENT was turned to it.
   const uint64_t number = manifest_in_use(*rocksdb::Env::Default(), path);
@@ -183,8 +182,7 @@ TEST_CASE("a manifest that CURRENT still names may be torn though the next one w
   REQUIRE_FALSE((*mark)->advance_manifest({number + 10, 100}, number));
 
   SECTION("with an edit that was never synced") {
-    const std::string header("\x01\x02\x03\x04\x20\x00\x01", 7);
-    std::ofstream(path / current, std::ios::app | std::ios::binary) << header << std::string(32, '\0');
+    tear_edit(path / current);
     for (int start = 0; start < 2; ++start) {
       auto database = open_or_fail({.path = path});
       CHECK(database->notes().size() == (start == 0 ? 1 : 0));
