@@ -38,9 +38,9 @@ void add_options(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1000));
   app.add_option("--peers", options.peers,
-                 "Whom to compare with: redis, redis-benchmark, etcd, rocksdb, none")
+                 "Whom to compare with: redis, redis-benchmark, keydb, etcd, rocksdb, none")
       ->delimiter(',')
-      ->check(CLI::IsMember({"redis", "redis-benchmark", "etcd", "rocksdb", "none"}));
+      ->check(CLI::IsMember({"redis", "redis-benchmark", "keydb", "etcd", "rocksdb", "none"}));
   app.add_flag("!--no-http", options.http, "Ask covey over the Redis protocol alone");
   app.add_option("--connections", options.connections)->capture_default_str()->check(CLI::Range(1, 10'000));
   app.add_option("--value-bytes", options.value_bytes)
@@ -78,6 +78,7 @@ std::vector<std::string> peer_versions(const Options& options) {
     versions.push_back(text.substr(0, text.find('\n')));
   };
   first_line("redis-server", "redis");
+  first_line("keydb-server", "keydb");
   first_line("etcd", "etcd");
   return versions;
 }

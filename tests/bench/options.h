@@ -16,7 +16,7 @@ struct Options {
   std::vector<uint32_t> nodes = {1, 3};
   std::vector<std::string> durabilities = {"sync", "interval", "none"};
   std::vector<uint32_t> pipelines = {1, 16};
-  std::vector<std::string> peers = {"redis", "redis-benchmark", "etcd", "rocksdb"};
+  std::vector<std::string> peers = {"redis", "redis-benchmark", "keydb", "etcd", "rocksdb"};
   bool http = true;  // covey is asked over HTTP, too
   uint32_t connections = 50;
   uint32_t value_bytes = 100;

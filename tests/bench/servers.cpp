@@ -34,6 +34,30 @@ double cpu_of(const std::vector<Process>& processes) {
   return sum;
 }
 
+// What redis-server and keydb-server are started with; `data` is made.
+std::vector<std::string> redis_command(const char* program, uint16_t port, Durability durability,
+                                       const fs::path& data) {
+  const char* fsync = durability == Durability::sync       ? "always"
+                      : durability == Durability::interval ? "everysec"
+                                                           : "no";
+  fs::create_directory(data);
+  return {program,
+          "--port",
+          std::to_string(port),
+          "--bind",
+          "127.0.0.1",
+          "--dir",
+          data.string(),
+          "--save",
+          "",
+          "--appendonly",
+          "yes",
+          "--appendfsync",
+          fsync,
+          "--repl-diskless-sync-delay",
+          "0"};
+}
+
 }  // namespace
 
 const char* to_text(Durability durability) {
@@ -184,27 +208,9 @@ void CoveyCluster::wait_until_equal(std::chrono::seconds timeout) const {
 
 RedisServers::RedisServers(uint32_t nodes, Durability durability, const fs::path& directory)
     : ports_(free_ports(nodes)) {
-  const char* fsync = durability == Durability::sync       ? "always"
-                      : durability == Durability::interval ? "everysec"
-                                                           : "no";
   for (uint32_t i = 0; i < nodes; ++i) {
     const fs::path data = directory / ("redis" + std::to_string(i + 1));
-    fs::create_directory(data);
-    std::vector<std::string> arguments = {"redis-server",
-                                          "--port",
-                                          std::to_string(ports_[i]),
-                                          "--bind",
-                                          "127.0.0.1",
-                                          "--dir",
-                                          data.string(),
-                                          "--save",
-                                          "",
-                                          "--appendonly",
-                                          "yes",
-                                          "--appendfsync",
-                                          fsync,
-                                          "--repl-diskless-sync-delay",
-                                          "0"};
+    std::vector<std::string> arguments = redis_command("redis-server", ports_[i], durability, data);
     if (i > 0) arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1 " + std::to_string(ports_[0])});
     processes_.emplace_back(arguments, directory / ("redis" + std::to_string(i + 1) + ".log"));
   }
@@ -217,7 +223,34 @@ RedisServers::RedisServers(uint32_t nodes, Durability durability, const fs::path
   }
 }
 
+KeyDbServers::KeyDbServers(uint32_t nodes, Durability durability, const fs::path& directory)
+    : ports_(free_ports(nodes)) {
+  for (uint32_t i = 0; i < nodes; ++i) {
+    const std::string name = "keydb" + std::to_string(i + 1);
+    std::vector<std::string> arguments =
+        redis_command("keydb-server", ports_[i], durability, directory / name);
+    arguments.insert(arguments.end(), {"--active-replica", "yes", "--multi-master", "yes"});
+    for (uint32_t other = 0; other < nodes; ++other) {
+      if (other != i)
+        arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1 " + std::to_string(ports_[other])});
+    }
+    processes_.emplace_back(arguments, directory / (name + ".log"));
+  }
+  for (Process& process : processes_) {
+    // Said once for each of the others.
+    const auto finished = [&process] {
+      static constexpr std::string_view word = "MASTER <-> REPLICA sync: Finished with success";
+      const std::string text = process.output();
+      uint32_t count = 0;
+      for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+      return count;
+    };
+    process.wait_until([&] { return finished() >= nodes - 1; }, start_timeout);
+  }
+}
+
 double RedisServers::cpu_seconds() const { return cpu_of(processes_); }
+double KeyDbServers::cpu_seconds() const { return cpu_of(processes_); }
 double EtcdServers::cpu_seconds() const { return cpu_of(processes_); }
 
 EtcdServers::EtcdServers(uint32_t nodes, const fs::path& directory) : ports_(free_ports(nodes)) {

@@ -79,6 +79,18 @@ class RedisServers {
   std::vector<Process> processes_;
 };
 
+// keydb-servers that all take writes and send them to each other ("active replication").
+class KeyDbServers {
+ public:
+  KeyDbServers(uint32_t nodes, Durability durability, const std::filesystem::path& directory);
+  const std::vector<uint16_t>& ports() const { return ports_; }
+  double cpu_seconds() const;  // of all servers
+
+ private:
+  std::vector<uint16_t> ports_;
+  std::vector<Process> processes_;
+};
+
 class EtcdServers {
  public:
   EtcdServers(uint32_t nodes, const std::filesystem::path& directory);

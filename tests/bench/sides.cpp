@@ -138,6 +138,34 @@ class RedisSide final : public Side {
   RedisServers servers_;
 };
 
+class KeyDbSide final : public Side {
+ public:
+  KeyDbSide(const Options& options, uint32_t nodes, Durability durability,
+            const std::filesystem::path& directory)
+      : options_(options), servers_(nodes, durability, directory) {}
+  std::string name(const Question&) const override { return "keydb, active replication"; }
+  // Each server answers for itself.
+  bool answers(const Question& question) const override { return question.replicas == 1; }
+  void fill() override {
+    Load load = load_for({.operation = Operation::put, .pipeline = 16});
+    load.each_key_once = true;
+    check_fill(run_load(load), "keydb");
+  }
+  Sample measure(const Question& question) override {
+    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
+  }
+
+ private:
+  Load load_for(const Question& question) const {
+    Load load = base_load(options_, question);
+    load.ports = servers_.ports();
+    load.protocol = [] { return resp(0); };
+    return load;
+  }
+  const Options& options_;
+  KeyDbServers servers_;
+};
+
 // redis' own load generator, against a redis-server or a coveyd that another side has started and filled: it
 // knows neither tables nor levels.
 class RedisBenchmarkSide final : public Side {
@@ -228,8 +256,9 @@ std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t 
                                                const std::filesystem::path& directory) {
   const auto wanted = [&](const char* peer) {
     if (!options.wants(options.peers, peer)) return false;
+    const std::string name = peer;
     const bool program =
-        std::string(peer) == "rocksdb" || find_program(peer == std::string("redis") ? "redis-server" : peer);
+        name == "rocksdb" || find_program(name == "redis" || name == "keydb" ? name + "-server" : name);
     if (!program) std::fprintf(stderr, "%s is not installed: left out\n", peer);
     return program;
   };
@@ -250,11 +279,13 @@ std::vector<std::unique_ptr<Side>> start_sides(const Options& options, uint32_t 
     if (redis_benchmark)
       sides.push_back(std::make_unique<RedisBenchmarkSide>(options, port, "redis", directory));
   }
+  if (nodes == 3 && wanted("keydb"))
+    sides.push_back(std::make_unique<KeyDbSide>(options, nodes, durability, directory));
   // etcd has no mode but that of syncing each write.
   if (nodes == 3 && durability == Durability::sync && wanted("etcd")) {
     sides.push_back(std::make_unique<EtcdSide>(options, nodes, directory));
   }
-  if (nodes == 1 && wanted("rocksdb")) sides.push_back(storage_side(options, durability, directory));
+  if (nodes == 1 && wanted("rocksdb")) add_in_process_sides(options, durability, directory, sides);
   return sides;
 }
 

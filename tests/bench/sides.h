@@ -46,8 +46,8 @@ std::vector<std::unique_ptr<Side>> start_column_sides(const Options& options, ui
                                                       Durability durability,
                                                       const std::filesystem::path& directory);
 
-// RocksDB alone (storage_limit.cpp).
-std::unique_ptr<Side> storage_side(const Options& options, Durability durability,
-                                   const std::filesystem::path& directory);
+// The write path and RocksDB, both without a network and in this process (in_process.cpp).
+void add_in_process_sides(const Options& options, Durability durability,
+                          const std::filesystem::path& directory, std::vector<std::unique_ptr<Side>>& sides);
 
 }  // namespace covey::bench
