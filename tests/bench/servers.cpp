@@ -232,7 +232,7 @@ KeyDbServers::KeyDbServers(uint32_t nodes, Durability durability, const fs::path
     arguments.insert(arguments.end(), {"--active-replica", "yes", "--multi-master", "yes"});
     for (uint32_t other = 0; other < nodes; ++other) {
       if (other != i)
-        arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1 " + std::to_string(ports_[other])});
+        arguments.insert(arguments.end(), {"--replicaof", "127.0.0.1", std::to_string(ports_[other])});
     }
     processes_.emplace_back(arguments, directory / (name + ".log"));
   }
