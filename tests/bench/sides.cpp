@@ -102,11 +102,36 @@ std::shared_ptr<CoveyCluster> start_covey(const Options& options, uint32_t nodes
                                         directory);
 }
 
-class RedisSide final : public Side {
+// Servers of others, which this program's generator fills and asks.
+template <class Servers>
+class PeerSide : public Side {
+ public:
+  template <class... Arguments>
+  PeerSide(const char* what, const Options& options, const Arguments&... arguments)
+      : options_(options), servers_(arguments...), what_(what) {}
+  void fill() override {
+    Load load = load_for({.operation = Operation::put, .pipeline = 16});
+    load.each_key_once = true;
+    check_fill(run_load(load), what_);
+  }
+  Sample measure(const Question& question) override {
+    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
+  }
+
+ protected:
+  virtual Load load_for(const Question& question) const = 0;
+  const Options& options_;
+  Servers servers_;
+
+ private:
+  const char* const what_;
+};
+
+class RedisSide final : public PeerSide<RedisServers> {
  public:
   RedisSide(const Options& options, uint32_t nodes, Durability durability,
             const std::filesystem::path& directory)
-      : options_(options), servers_(nodes, durability, directory) {}
+      : PeerSide("redis", options, nodes, durability, directory) {}
   std::string name(const Question& question) const override {
     return waits(question) == 0 ? "redis" : "redis, WAIT " + std::to_string(waits(question));
   }
@@ -114,56 +139,36 @@ class RedisSide final : public Side {
   bool answers(const Question& question) const override {
     return question.operation == Operation::put || question.replicas == 1;
   }
-  void fill() override {
-    Load load = load_for({.operation = Operation::put, .pipeline = 16});
-    load.each_key_once = true;
-    check_fill(run_load(load), "redis");
-  }
-  Sample measure(const Question& question) override {
-    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
-  }
   uint16_t port() const { return servers_.port(); }
 
  private:
   static uint32_t waits(const Question& question) {
     return question.operation == Operation::put ? question.replicas - 1 : 0;
   }
-  Load load_for(const Question& question) const {
+  Load load_for(const Question& question) const override {
     Load load = base_load(options_, question);
     load.ports = {servers_.port()};
     load.protocol = [replicas = waits(question)] { return resp(replicas); };
     return load;
   }
-  const Options& options_;
-  RedisServers servers_;
 };
 
-class KeyDbSide final : public Side {
+class KeyDbSide final : public PeerSide<KeyDbServers> {
  public:
   KeyDbSide(const Options& options, uint32_t nodes, Durability durability,
             const std::filesystem::path& directory)
-      : options_(options), servers_(nodes, durability, directory) {}
+      : PeerSide("keydb", options, nodes, durability, directory) {}
   std::string name(const Question&) const override { return "keydb, active replication"; }
   // Each server answers for itself.
   bool answers(const Question& question) const override { return question.replicas == 1; }
-  void fill() override {
-    Load load = load_for({.operation = Operation::put, .pipeline = 16});
-    load.each_key_once = true;
-    check_fill(run_load(load), "keydb");
-  }
-  Sample measure(const Question& question) override {
-    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
-  }
 
  private:
-  Load load_for(const Question& question) const {
+  Load load_for(const Question& question) const override {
     Load load = base_load(options_, question);
     load.ports = servers_.ports();
     load.protocol = [] { return resp(0); };
     return load;
   }
-  const Options& options_;
-  KeyDbServers servers_;
 };
 
 // redis' own load generator, against a redis-server or a coveyd that another side has started and filled: it
@@ -218,10 +223,10 @@ class RedisBenchmarkSide final : public Side {
   std::map<std::pair<Operation, uint32_t>, double> rates_;  // by operation and pipeline, of the last round
 };
 
-class EtcdSide final : public Side {
+class EtcdSide final : public PeerSide<EtcdServers> {
  public:
   EtcdSide(const Options& options, uint32_t nodes, const std::filesystem::path& directory)
-      : options_(options), servers_(nodes, directory) {}
+      : PeerSide("etcd", options, nodes, directory) {}
   std::string name(const Question& question) const override {
     if (question.operation == Operation::put) return "etcd";
     return question.replicas == 1 ? "etcd, serializable" : "etcd, linearizable";
@@ -230,24 +235,14 @@ class EtcdSide final : public Side {
   bool answers(const Question& question) const override {
     return question.operation == Operation::put ? question.replicas == 2 : question.replicas <= 2;
   }
-  void fill() override {
-    Load load = load_for({.operation = Operation::put, .pipeline = 16});
-    load.each_key_once = true;
-    check_fill(run_load(load), "etcd");
-  }
-  Sample measure(const Question& question) override {
-    return measure_load(load_for(question), [this] { return servers_.cpu_seconds(); });
-  }
 
  private:
-  Load load_for(const Question& question) const {
+  Load load_for(const Question& question) const override {
     Load load = base_load(options_, question);
     load.ports = servers_.ports();
     load.protocol = [serializable = question.replicas == 1] { return etcd_grpc(serializable); };
     return load;
   }
-  const Options& options_;
-  EtcdServers servers_;
 };
 
 }  // namespace
