@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t piece_bytes_least = 1024;
 constexpr size_t piece_bytes_most = 64 * 1024;  // but for a larger message
+constexpr size_t kept_bytes_most = 16 * 1024;
 constexpr size_t gathered_bytes_least = 16 * 1024;
 
 // What stands before the bytes of a field.
@@ -71,6 +72,16 @@ void OutgoingFrames::add(peer::Envelope& message, size_t size) {
   piece.records = std::move(records);
   bytes_ += piece.records.size();
   pieces_.push_back(std::move(piece));
+}
+
+void OutgoingFrames::clear() {
+  const auto largest = std::max_element(
+      pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) { return a.capacity < b.capacity; });
+  if (largest != pieces_.end()) std::swap(*largest, pieces_.front());
+  if (pieces_.size() > 1) pieces_.resize(1);
+  if (!pieces_.empty()) pieces_[0].used = 0;
+  if (!pieces_.empty() && (!pieces_[0].memory || pieces_[0].capacity > kept_bytes_most)) pieces_.clear();
+  bytes_ = 0;
 }
 
 std::vector<boost::asio::const_buffer> OutgoingFrames::buffers() const {

@@ -22,6 +22,9 @@ class OutgoingFrames {
   // have lost its records afterwards.
   void add(peer::Envelope& message, size_t size);
 
+  // Keeps some memory for the next.
+  void clear();
+
   bool empty() const { return bytes_ == 0; }
   size_t bytes() const { return bytes_; }
   // All of it in order; valid as long as nothing is added and this stays where it is.

@@ -1,6 +1,7 @@
 #include "server/peer_link.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +9,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <cerrno>
 
 #include "replication/peer_messages.h"
 #include "server/connect.h"
@@ -24,6 +26,7 @@ constexpr auto handshake_time = std::chrono::milliseconds(5000);
 constexpr auto back_off_least = std::chrono::milliseconds(50);
 constexpr auto back_off_most = std::chrono::milliseconds(2000);
 constexpr size_t small_message_bytes = 4096;
+constexpr size_t pieces_at_once = 64;
 constexpr unsigned unacknowledged_ms_max = 10'000;
 
 }  // namespace
@@ -227,16 +230,51 @@ bool PeerLink::send(peer::Envelope& message) {
 void PeerLink::flush() {
   flush_asked_ = false;
   if (!up_ || writing_bytes_ != 0 || pending_.empty()) return;
+  const std::optional<size_t> sent = send_now();
+  if (!sent) {
+    boost::system::error_code ignored;
+    socket_.close(ignored);  // the reader notices and says so
+  } else if (*sent == pending_.bytes()) {
+    pending_.clear();
+  } else {
+    write_rest(*sent);
+  }
+}
+
+// How much of what is pending the system has taken; nullopt: the connection has failed.
+std::optional<size_t> PeerLink::send_now() {
+  std::array<iovec, pieces_at_once> pieces;
+  size_t count = 0;
+  for (const auto& piece : pending_.buffers()) {
+    if (count == pieces.size()) break;
+    pieces[count++] = {const_cast<void*>(piece.data()), piece.size()};
+  }
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = count;
+  const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent >= 0) return static_cast<size_t>(sent);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
+  return std::nullopt;
+}
+
+// As the peer makes room.
+void PeerLink::write_rest(size_t sent) {
   auto frames = std::make_shared<OutgoingFrames>(std::exchange(pending_, {}));
-  writing_bytes_ = frames->bytes();
+  writing_bytes_ = frames->bytes() - sent;
+  std::vector<asio::const_buffer> rest;
+  for (const asio::const_buffer piece : frames->buffers()) {
+    if (piece.size() > sent) rest.push_back(piece + sent);
+    sent -= std::min(sent, piece.size());
+  }
   asio::async_write(
-      socket_, frames->buffers(),
+      socket_, rest,
       [self = shared_from_this(), frames, number = connection_](boost::system::error_code error, size_t) {
         if (self->connection_ != number || !self->up_) return;
         self->writing_bytes_ = 0;
         if (error) {
           boost::system::error_code ignored;
-          self->socket_.close(ignored);  // the reader notices and says so
+          self->socket_.close(ignored);
         } else {
           self->flush();
         }

@@ -55,6 +55,8 @@ class PeerLink : public Flushable, public std::enable_shared_from_this<PeerLink>
   bool accept(const Introduction& theirs);  // false: this link is not needed
   void set_deadline(std::chrono::milliseconds time);
   void lost(const std::string& reason);
+  std::optional<size_t> send_now();
+  void write_rest(size_t sent);
   std::vector<Output::Send> take_unsent();
 
   ShardLoop& shard_;

@@ -11,6 +11,7 @@
 #include "replication/peer_messages.h"
 #include "server/connect.h"
 #include "server/peer_frame.h"
+#include "server/peer_reader.h"
 
 namespace covey::server {
 namespace {
@@ -68,39 +69,28 @@ std::shared_ptr<PeerPresence> enter(NodeContext& node, const Introduction& their
   return presence;
 }
 
-asio::awaitable<void> read_messages(ShardLoop* shard, std::shared_ptr<Watchdog> connection, NodeId from,
-                                    std::shared_ptr<PeerPresence> presence) {
-  FrameReader reader;
-  connection->allow(silence_max);
-  auto last_allowed = std::chrono::steady_clock::now();
-  while (true) {
-    const std::span<char> room = reader.room();
-    auto [error, count] =
-        co_await connection->socket.async_read_some(asio::buffer(room.data(), room.size()), as_awaitable);
-    if (error) break;
-    reader.filled(count);
-    auto time = std::chrono::steady_clock::now();
+// Gives each message to the shard that it is for.
+void read_messages(ShardLoop& shard, int socket, const NodeId& from,
+                   const std::shared_ptr<PeerPresence>& presence) {
+  const auto read = [&shard, presence](size_t bytes) {
     presence->heard_us = now().tick_us;
-    if (time - last_allowed > std::chrono::seconds(1)) {
-      connection->allow(silence_max);
-      last_allowed = time;
-    }
-    shard->metrics().peer_bytes_in += count;
-    bool malformed = false;
-    while (auto payload = reader.next()) {
-      auto message = std::make_shared<peer::Envelope>();
-      malformed = !message->ParseFromArray(payload->data(), static_cast<int>(payload->size()));
-      if (malformed) break;
-      ++shard->metrics().peer_messages_in;
-      shard->dispatch(from, std::move(message));
-    }
-    if (!malformed && reader.failed() == FrameReader::Failure::none) continue;
-    ++shard->metrics().peer_frames_bad;
-    std::string what = "peer sent a broken frame and is disconnected peer=" + from.name;
-    if (shard->log_gate().open(what)) spdlog::warn("{}", what);
-    break;
-  }
-  connection->done();
+    shard.metrics().peer_bytes_in += bytes;
+  };
+  const auto received = [&shard, from](std::string_view payload) {
+    auto message = std::make_shared<peer::Envelope>();
+    if (!message->ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return false;
+    ++shard.metrics().peer_messages_in;
+    shard.dispatch(from, std::move(message));
+    return true;
+  };
+  const auto broken = [&shard, from] {
+    ++shard.metrics().peer_frames_bad;
+    const std::string what = "peer sent a broken frame and is disconnected peer=" + from.name;
+    if (shard.log_gate().open(what)) spdlog::warn("{}", what);
+  };
+  std::make_shared<PeerReader>(shard.io(), shard.sockets(), socket,
+                               PeerReader::Events{read, received, broken}, silence_max)
+      ->start();
 }
 
 asio::awaitable<std::optional<Introduction>> read_introduction(std::shared_ptr<Watchdog> connection) {
@@ -150,13 +140,10 @@ asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connec
   ShardLoop& reader = *node.shards[theirs->shard % node.shards.size()];
   NodeId from = theirs->member.node;
   boost::system::error_code failed;
-  auto protocol = connection->socket.local_endpoint(failed).protocol();
-  auto handle = failed ? -1 : connection->socket.release(failed);
+  const int socket = connection->socket.release(failed);
   if (failed) co_return;
-  asio::post(reader.io(), [&reader, protocol, handle, from, presence] {
-    auto moved = std::make_shared<Watchdog>(tcp::socket(reader.io(), protocol, handle));
-    asio::co_spawn(reader.io(), read_messages(&reader, moved, from, presence), rethrow);
-  });
+  asio::post(reader.io(),
+             [&reader, socket, from, presence] { read_messages(reader, socket, from, presence); });
 }
 
 }  // namespace
