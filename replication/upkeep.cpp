@@ -22,7 +22,8 @@ constexpr size_t expired_a_round = 100;
 
 void Upkeep::tick(Now now) {
   if (repair_.take_ended()) open_repairs(now);
-  if (now.tick_us < next_round_us_) return;
+  if (now.tick_us < next_round_us_) return tidy(now);
+  tidy_up_to(now, SIZE_MAX);  // what is left of the last round
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
   if (slow) next_slow_round_us_ = now.tick_us + slow_interval_us;
@@ -32,11 +33,6 @@ void Upkeep::tick(Now now) {
     shard_.replica.observe(now, partition);
     if (shard_.writes_refused) continue;
     become_ready(partition);
-    collect(now, partition);
-    auto stripped = shard_.replica.strip_residual(partition, stripped_a_round);
-    if (!stripped) shard_.store_failed(stripped.error());
-    auto cut = shard_.replica.cut_log(partition, collected_a_round);
-    if (!cut) shard_.store_failed(cut.error());
     drop_if_handed_over(partition);
     repair_unlogged(now, partition);
     track_divergence(now, partition);
@@ -44,6 +40,35 @@ void Upkeep::tick(Now now) {
     lives_.close_holes(now, partition);
     expire(now, partition);
   }
+  round_us_ = now.tick_us;
+  tidied_ = 0;
+  tidy_next_.reset();
+  tidy(now);
+}
+
+// As many partitions as the round's time has come for: all at once keep those waiting who write.
+void Upkeep::tidy(Now now) {
+  const size_t all = shard_.replica.partitions().size();
+  const uint64_t passed = now.tick_us - round_us_;
+  const uint64_t due = passed * all / std::max<uint64_t>(1, shard_.options.gossip_interval_us) + 1;
+  tidy_up_to(now, std::min<uint64_t>(due, all));
+}
+
+void Upkeep::tidy_up_to(Now now, size_t due) {
+  auto& partitions = shard_.replica.partitions();
+  auto at = tidy_next_ ? partitions.lower_bound(*tidy_next_) : partitions.begin();
+  for (; tidied_ < due && at != partitions.end(); ++tidied_, ++at) {
+    tidy_next_ = PartitionId{at->first.value + 1};
+    if (!shard_.writes_refused) tidy(now, at->second);
+  }
+}
+
+void Upkeep::tidy(Now now, Partition& partition) {
+  collect(now, partition);
+  auto stripped = shard_.replica.strip_residual(partition, stripped_a_round);
+  if (!stripped) shard_.store_failed(stripped.error());
+  auto cut = shard_.replica.cut_log(partition, collected_a_round);
+  if (!cut) shard_.store_failed(cut.error());
 }
 
 void Upkeep::go_on(Now now) {

@@ -27,6 +27,9 @@ class Upkeep {
  private:
   void leave_if_moved(Partition& partition);
   void become_ready(Partition& partition);
+  void tidy(Now now);
+  void tidy_up_to(Now now, size_t due);
+  void tidy(Now now, Partition& partition);
   void collect(Now now, Partition& partition);
   void drop_if_handed_over(Partition& partition);
   void open_repairs(Now now);
@@ -41,6 +44,10 @@ class Upkeep {
   Repair& repair_;
   uint64_t next_round_us_ = 0;
   uint64_t next_slow_round_us_ = 0;
+  // The present round's tidying, partition after partition.
+  uint64_t round_us_ = 0;
+  size_t tidied_ = 0;
+  std::optional<PartitionId> tidy_next_;  // not before this one; nullopt: from the first
 };
 
 }  // namespace covey

@@ -69,11 +69,13 @@ EntryKey key_of_internal(std::string_view internal_key) {
 
 // Of an inner node the first child has no key: it takes what is below the second.
 struct EntryTree::Node {
-  static constexpr size_t prefix_max = 58;
+  static constexpr size_t prefix_max = 56;
+  static constexpr uint16_t uneven = 0xffff;
 
   uint16_t count = 0;
   uint16_t level;       // 0: a leaf
   uint16_t shared = 0;  // bytes that the users' keys of all its keys begin with, as far as `prefix` has room
+  uint16_t user_bytes = 0;  // that each of these users' keys has; uneven: they differ in it, or are too long
   char prefix[prefix_max];
   uint64_t marks[node_entries];  // of each key, behind what they share
   const char* keys[node_entries];
@@ -81,16 +83,24 @@ struct EntryTree::Node {
   explicit Node(uint16_t level_) : level(level_) {}
   size_t begin() const { return level > 0 ? 1 : 0; }
 
-  // The first key that is not below the given one.
-  size_t find(const EntryKey& key) const {
+  // A mark and what is shared are all of a user's key that is as long as this one.
+  bool marks_tell(std::string_view user) const {
+    return user.size() == user_bytes && user.size() <= shared + mark_bytes;
+  }
+
+  // The first key that is not below the given one. is_newest: none of an equal user's key is.
+  size_t find(const EntryKey& key, bool is_newest) const {
     const size_t common = std::min<size_t>(shared, key.user.size());
     int order = std::memcmp(key.user.data(), prefix, common);
     if (order == 0 && common < shared) order = -1;
     if (order != 0) return order < 0 ? begin() : count;
     const uint64_t mark = mark_of(key.user, shared);
     const size_t low = first_at_least(marks, begin(), count, mark);
-    // What is inserted is newer than its equals and goes before them.
-    if (low == count || marks[low] != mark || !less(key_of_entry(keys[low]), key)) return low;
+    if (low == count || marks[low] != mark) return low;
+    // What is inserted is newer than its equals and goes before them. They are likely not to be in the
+    // processor's cache.
+    if (is_newest && marks_tell(key.user)) return low;
+    if (!less(key_of_entry(keys[low]), key)) return low;
     const auto* high = keys + (std::upper_bound(marks + low, marks + count, mark) - marks);
     const auto below = [&](const char* entry) { return less(key_of_entry(entry), key); };
     if (below(high[-1])) return static_cast<size_t>(high - keys);
@@ -124,7 +134,10 @@ struct EntryTree::Node {
 
   // Makes sure that the key begins with what all share.
   void share(std::string_view user) {
+    const auto bytes = static_cast<uint16_t>(std::min<size_t>(user.size(), uneven));
+    if (count > begin() && bytes != user_bytes) user_bytes = uneven;
     if (count == begin()) {
+      user_bytes = bytes;
       shared = static_cast<uint16_t>(std::min(prefix_max, user.size()));
       std::memcpy(prefix, user.data(), shared);
       return;
@@ -165,6 +178,7 @@ struct EntryTree::Node {
     std::copy(keys + cut, keys + count, right.keys);
     std::copy(prefix, prefix + shared, right.prefix);
     right.shared = shared;
+    right.user_bytes = user_bytes;
     right.count = static_cast<uint16_t>(count - cut);
     count = static_cast<uint16_t>(cut);
   }
@@ -200,21 +214,23 @@ T* EntryTree::make(uint16_t level) {
 
 bool EntryTree::insert(const char* entry) {
   const EntryKey key = key_of_entry(entry);
+  const bool is_newest = key.tag > newest_;
+  newest_ = std::max(newest_, key.tag);
   if (root_ == nullptr) root_ = head_ = tail_ = make<Leaf>(0);
   std::array<Step, levels_max> path;
   size_t steps = 0;
   Node* node = root_;
   while (node->level > 0) {
     auto* inner = static_cast<Inner*>(node);
-    const size_t child = inner->find(key) - 1;
+    const size_t child = inner->find(key, is_newest) - 1;
     path[steps++] = {inner, child};
     node = inner->children[child];
     node->fetch();
   }
   auto& leaf = *static_cast<Leaf*>(node);
-  const size_t at = leaf.find(key);
-  if (leaf.holds(at, key)) return false;
-  if (at == leaf.count && leaf.next != nullptr && leaf.next->holds(0, key)) return false;
+  const size_t at = leaf.find(key, is_newest);
+  if (!is_newest && leaf.holds(at, key)) return false;
+  if (!is_newest && at == leaf.count && leaf.next != nullptr && leaf.next->holds(0, key)) return false;
   if (leaf.count < node_entries) {
     leaf.put(at, entry, key);
   } else {
@@ -268,13 +284,14 @@ void EntryTree::add_child(Step* path, size_t steps, const char* separator, Node*
 
 EntryTree::Place EntryTree::place_of(const EntryKey& key) const {
   if (root_ == nullptr) return {nullptr, 0};
+  const bool is_newest = key.tag >= newest_;
   const Node* node = root_;
   while (node->level > 0) {
-    node = static_cast<const Inner*>(node)->children[node->find(key) - 1];
+    node = static_cast<const Inner*>(node)->children[node->find(key, is_newest) - 1];
     node->fetch();
   }
   const auto* leaf = static_cast<const Leaf*>(node);
-  const size_t at = leaf->find(key);
+  const size_t at = leaf->find(key, is_newest);
   if (at < leaf->count) return {leaf, at};
   return {leaf->next, 0};
 }

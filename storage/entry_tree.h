@@ -79,6 +79,7 @@ class EntryTree {
   static void copy(Place place, Window& window);
 
   std::function<char*(size_t)> allocate_;
+  uint64_t newest_ = 0;  // the highest tag
   Node* root_ = nullptr;
   Leaf* head_ = nullptr;
   Leaf* tail_ = nullptr;

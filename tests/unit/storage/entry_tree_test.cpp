@@ -103,7 +103,7 @@ TEST_CASE("entries stand in their order, whatever order they come in", "[storage
     const std::string own = any_user_key();
     for (int round = 0; round < 5; ++round) {
       const int count = *rc::gen::inRange(1, 400);
-      switch (*rc::gen::inRange(0, 5)) {
+      switch (*rc::gen::inRange(0, 6)) {
         case 0:  // one key again and again, as a partition's row
           for (int i = 0; i < count; ++i, ++tag) insert(own, tag);
           break;
@@ -116,6 +116,9 @@ TEST_CASE("entries stand in their order, whatever order they come in", "[storage
         case 3:  // also what is there already
           for (int i = 0; i < count; ++i) insert(any_user_key(), *rc::gen::inRange<uint64_t>(0, 3));
           break;
+        case 4:  // the newest of keys that differ in zeros at the end alone
+          for (int i = 0; i < count; ++i) insert(any_user_key(), ++tag);
+          break;
         default:
           for (int i = 0; i < count; ++i)
             insert(own + std::to_string(*rc::gen::inRange(0, 1'000'000)), ++tag);
@@ -125,6 +128,7 @@ TEST_CASE("entries stand in their order, whatever order they come in", "[storage
         const auto there =
             std::next(truth.begin(), *rc::gen::inRange<int>(0, static_cast<int>(truth.size())));
         check_searches(tree, truth, there->first, there->second);
+        check_searches(tree, truth, *rc::gen::element(own, there->first, any_user_key()), tag + 1);
       }
     }
     EntryTree::Window window;
