@@ -234,15 +234,7 @@ bool read_object(std::string_view bytes, ObjectView& out) {
 std::optional<Object> decode_object(std::string_view bytes) {
   ObjectView view;
   if (!read_object(bytes, view)) return std::nullopt;
-  Object object;
-  object.versions.reserve(view.versions.size());
-  for (const VersionView& version : view.versions) {
-    object.versions.push_back({version.dot, version.time, version.expires_ms,
-                               std::string(version.content_type), std::string(version.value), version.kind,
-                               std::string(version.name)});
-  }
-  object.context = std::move(view.context);
-  return object;
+  return to_object(view);
 }
 
 std::string object_key(PartitionId partition, std::string_view table, std::string_view key) {

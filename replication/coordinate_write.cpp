@@ -371,7 +371,7 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::Replicate& me
     return acknowledge({merge}, Refusal::stand_in_full);
   for (const Version& version : object->versions) shard_.heard_time(now, version.time);
   Replica::Edit& edit = group_.edit(shard_.replica.at(id), shard_.placing(id));
-  auto changes = shard_.replica.merge_into(edit, key, *object, *settled);
+  auto changes = shard_.replica.merge_into(edit, key, std::move(*object), *settled);
   if (!changes) {
     shard_.store_failed(changes.error());
     return acknowledge({merge}, refusal_of(changes.error()));

@@ -15,43 +15,58 @@ using Edit = Replica::Edit;
 Edit::Edit(Replica& replica, Partition& partition, Placing placing)
     : replica_(replica), partition_(partition), placing_(placing), clock_(partition.clock) {}
 
-Result<Edit::Staged*, StoreError> Edit::stage(const TableKey& key) {
+Result<Edit::StagedKeys::value_type*, StoreError> Edit::stage(const TableKey& key) {
   auto at = staged_.lower_bound(key);
   if (at == staged_.end() || at->first != key) {
-    auto stored = replica_.read_stored(partition_, key);
-    if (!stored) return stored.error();
-    at = staged_.emplace_hint(at, key, Staged{std::move(*stored), std::nullopt});
+    std::string stored_at = object_key(partition_.id, key.table, key.key);
+    auto bytes = replica_.store_.get(Column::objects, stored_at);
+    if (!bytes) return bytes.error();
+    at = staged_.emplace_hint(at, key, Staged{std::move(stored_at), {}, {}, {}});
+    Staged& staged = at->second;
+    if (*bytes) staged.bytes = std::move(**bytes);
+    if (*bytes && !read_object(staged.bytes, staged.before)) {
+      staged_.erase(at);
+      return StoreError{StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
+    }
   }
-  return &at->second;
+  return &*at;
 }
 
 Result<Object, StoreError> Edit::read_stored(const TableKey& key) {
-  auto staged = stage(key);
-  if (!staged) return staged.error();
-  return (*staged)->before;
+  auto place = stage(key);
+  if (!place) return place.error();
+  return to_object((*place)->second.before);
 }
 
 Result<Object, StoreError> Edit::read(const TableKey& key) {
-  auto staged = stage(key);
-  if (!staged) return staged.error();
-  if ((*staged)->after) return *(*staged)->after;
+  auto place = stage(key);
+  if (!place) return place.error();
+  const Staged& staged = (*place)->second;
   // By the clock before this edit: its own additions may be of keys that are merged later in it.
-  return fill((*staged)->before, partition_.clock);
+  return fill(staged.after ? *staged.after : to_object(staged.before), partition_.clock);
 }
 
 Result<Object, StoreError> Edit::read_dots(const TableKey& key) {
-  auto staged = stage(key);
-  if (!staged) return staged.error();
-  const Object& from = (*staged)->after ? *(*staged)->after : (*staged)->before;
-  Object dots{{}, from.context};
-  for (const Version& version : from.versions)
-    dots.versions.push_back({.dot = version.dot, .time = version.time, .kind = version.kind});
-  return (*staged)->after ? std::move(dots) : fill(std::move(dots), partition_.clock);
+  auto place = stage(key);
+  if (!place) return place.error();
+  const Staged& staged = (*place)->second;
+  const auto without_values = [](const auto& from) {
+    Object dots{{}, from.context};
+    dots.versions.reserve(from.versions.size() + 1);
+    for (const auto& version : from.versions)
+      dots.versions.push_back({.dot = version.dot, .time = version.time, .kind = version.kind});
+    return dots;
+  };
+  return fill(staged.after ? without_values(*staged.after) : without_values(staged.before), partition_.clock);
 }
 
 void Edit::put(const TableKey& key, Object filled, const DotSet& settled) {
   auto at = staged_.find(key);
   COVEY_ASSERT(at != staged_.end());
+  put(*at, std::move(filled), settled);
+}
+
+void Edit::put(StagedKeys::value_type& place, Object filled, const DotSet& settled) {
   DotSet dots = settled;
   for (const Version& version : filled.versions) dots.add(version.dot);
   dots.subtract(clock_);
@@ -59,12 +74,23 @@ void Edit::put(const TableKey& key, Object filled, const DotSet& settled) {
     if (!placing_.keeps_log) break;
     for (const auto& run : DotSet::runs_of(entry)) {
       for (uint64_t counter = run.first; counter <= run.last; ++counter) {
-        logged_.push_back({{entry.actor, {counter}}, key});
+        logged_.push_back({{entry.actor, {counter}}, &place.first});
       }
     }
   }
   clock_.join(dots);
-  at->second.after = std::move(filled);
+  place.second.after = std::move(filled);
+}
+
+Result<bool, StoreError> Edit::replace(const TableKey& key, Object& theirs, const DotSet& settled) {
+  if (theirs.versions.empty()) return false;
+  auto place = stage(key);
+  if (!place) return place.error();
+  const Staged& staged = (*place)->second;
+  if (staged.after || !replaces(theirs, staged.before, partition_.clock)) return false;
+  theirs.context.join(staged.before.context);
+  put(**place, std::move(theirs), settled);
+  return true;
 }
 
 void Edit::join_voids(const DotSet& dots) {
@@ -128,13 +154,13 @@ uint64_t write_log_erased(PartitionId id, const DotSet& dots, StoreBatch& batch)
   return dots.count();
 }
 
-void index_expiry(PartitionId id, const TableKey& key, const Object& before, const Object& after,
+void index_expiry(PartitionId id, const TableKey& key, const ObjectView& before, const Object& after,
                   StoreBatch& batch) {
-  auto expires_in = [](const Object& object, uint64_t at_ms) {
+  auto expires_in = [](const auto& object, uint64_t at_ms) {
     return std::any_of(object.versions.begin(), object.versions.end(),
-                       [&](const Version& version) { return version.expires_ms == at_ms; });
+                       [&](const auto& version) { return version.expires_ms == at_ms; });
   };
-  for (const Version& version : before.versions) {
+  for (const VersionView& version : before.versions) {
     if (version.expires_ms != 0 && !expires_in(after, version.expires_ms)) {
       batch.erase(Column::expiry, expiry_key(id, version.expires_ms, key.table, key.key));
     }
@@ -150,9 +176,9 @@ void index_expiry(PartitionId id, const TableKey& key, const Object& before, con
 
 void Edit::write_object(const TableKey& key, Staged& staged, StoreBatch& batch, PartitionRecord& next) {
   const Object& after = staged.after.emplace(strip(std::move(*staged.after), clock_));
-  const Object& before = staged.before;
-  if (after == before && !staged.over_load) return;
-  std::string at = object_key(next.id, key.table, key.key);
+  const ObjectView& before = staged.before;
+  if (before == after && !staged.over_load) return;
+  const std::string& at = staged.at;
   bool keeps = !after.versions.empty() || !after.context.empty();
   bool had_context = !before.context.empty();
   if (keeps) {
@@ -168,10 +194,10 @@ void Edit::write_object(const TableKey& key, Staged& staged, StoreBatch& batch, 
     --next.residual;
   }
   index_expiry(next.id, key, before, after, batch);
-  if (!bug(Bug::state_hash_forgets_old)) next.state_hash -= object_hash(key, before);
+  if (!bug(Bug::state_hash_forgets_old)) next.state_hash -= object_hash(key.table, key.key, before);
   next.state_hash += object_hash(key, after);
   next.bytes += content_bytes(key, after);
-  next.bytes -= content_bytes(key, before);
+  next.bytes -= content_bytes(key.table, key.key, before);
   next.objects += after.versions.empty() ? 0 : 1;
   next.objects -= before.versions.empty() ? 0 : 1;
 }
@@ -214,7 +240,7 @@ bool Edit::prepare(StoreBatch& batch) {
     }
     if (placing_.keeps_log) {
       for (const auto& [dot, key] : logged_) {
-        batch.put(Column::dots, dot_key(next_.id, dot), dot_value(key.table, key.key));
+        batch.put(Column::dots, dot_key(next_.id, dot), dot_value(key->table, key->key));
       }
       next_.log += logged_.size();
     }

@@ -72,6 +72,23 @@ Object merge(const Object& a, const Object& b) {
   return out;
 }
 
+bool replaces(const Object& theirs, const ObjectView& stored, const Clock& clock) {
+  // The simulator is to meet these bugs wherever objects meet.
+  if (bug(Bug::fill_by_highest) || bug(Bug::flipped_cover_in_merge) || bug(Bug::merge_ignores_context) ||
+      bug(Bug::lww_drops_in_merge))
+    return false;
+  const auto has = [](const auto& versions, Dot dot) {
+    return std::any_of(versions.begin(), versions.end(), [&](const auto& one) { return one.dot == dot; });
+  };
+  const auto kept = [&](const Version& version) {
+    return version.dot.counter.value > clock.base(version.dot.actor) &&
+           !stored.context.contains(version.dot) && !has(stored.versions, version.dot);
+  };
+  const auto dropped = [&](const VersionView& version) { return theirs.context.contains(version.dot); };
+  return std::all_of(theirs.versions.begin(), theirs.versions.end(), kept) &&
+         std::all_of(stored.versions.begin(), stored.versions.end(), dropped);
+}
+
 void resolve(Object& filled, Conflicts conflicts) {
   if (conflicts == Conflicts::siblings || filled.versions.size() < 2) return;
   if (!plain(filled)) {
@@ -139,9 +156,38 @@ uint64_t content_bytes(std::string_view table, std::string_view key, const Objec
   return table.size() + key.size() + bytes_of(object.versions);
 }
 
-bool same_versions(const Object& a, const Object& b) {
-  return std::equal(a.versions.begin(), a.versions.end(), b.versions.begin(), b.versions.end(),
-                    [](const Version& x, const Version& y) { return x.dot == y.dot; });
+namespace {
+
+template <class Versions>
+bool same_dots(const Versions& a, const std::vector<Version>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const Version& y) { return x.dot == y.dot; });
+}
+
+}  // namespace
+
+bool same_versions(const Object& a, const Object& b) { return same_dots(a.versions, b.versions); }
+bool same_versions(const ObjectView& a, const Object& b) { return same_dots(a.versions, b.versions); }
+
+bool ObjectView::operator==(const Object& object) const {
+  const auto same = [](const VersionView& a, const Version& b) {
+    return a.dot == b.dot && a.time == b.time && a.expires_ms == b.expires_ms &&
+           a.content_type == b.content_type && a.value == b.value && a.kind == b.kind && a.name == b.name;
+  };
+  return std::equal(versions.begin(), versions.end(), object.versions.begin(), object.versions.end(), same) &&
+         context == object.context;
+}
+
+Object to_object(const ObjectView& view) {
+  Object object;
+  object.versions.reserve(view.versions.size());
+  for (const VersionView& version : view.versions) {
+    object.versions.push_back({version.dot, version.time, version.expires_ms,
+                               std::string(version.content_type), std::string(version.value), version.kind,
+                               std::string(version.name)});
+  }
+  object.context = view.context;
+  return object;
 }
 
 uint64_t object_hash(const TableKey& key, const Object& object) {

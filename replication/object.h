@@ -60,7 +60,9 @@ struct VersionView {
 struct ObjectView {
   std::vector<VersionView> versions;
   Context context;
+  bool operator==(const Object& object) const;
 };
+Object to_object(const ObjectView& view);
 
 // What a table does with concurrent versions. Both keep them all in the store, so that what a replica holds
 // depends on the dots that it has seen and not on their order: dropping the older one when replicas merge
@@ -81,6 +83,10 @@ void discard(Object& filled, const Context& context);
 // and idempotent. REQUIRES: both filled.
 Object merge(const Object& a, const Object& b);
 
+// Nothing of the stored object would be left by merging it, filled with the clock, with theirs, and all of
+// theirs would be. Their context, joined with the stored one and stripped, is that of the merged one then.
+bool replaces(const Object& theirs, const ObjectView& stored, const Clock& clock);
+
 // For an answer: under last_write_wins drops all registers but the newest, of the key or of a field, and what
 // is not of the key's type; their dots stay in the context.
 void resolve(Object& filled, Conflicts conflicts);
@@ -99,6 +105,7 @@ uint64_t value_bytes(const Object& object);  // of all versions, with their name
 uint64_t content_bytes(const TableKey& key, const Object& object);
 uint64_t content_bytes(std::string_view table, std::string_view key, const ObjectView& object);
 bool same_versions(const Object& a, const Object& b);  // by dots
+bool same_versions(const ObjectView& a, const Object& b);
 
 // Adds up, over a partition's objects, to its state hash: depends on key and versions, not on the context,
 // and is zero for an object without versions.

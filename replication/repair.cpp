@@ -351,7 +351,7 @@ bool Repair::merge_item(Now now, Replica::Edit& edit, const TableKey& key, const
     edit.join_clock(*settled);
     return true;
   }
-  auto merged = shard_.replica.merge_into(edit, key, *object, *settled);
+  auto merged = shard_.replica.merge_into(edit, key, std::move(*object), *settled);
   if (!merged) shard_.store_failed(merged.error());
   return merged.ok();
 }

@@ -232,7 +232,7 @@ bool Repair::merge_loaded(Replica::Edit& edit, const TableKey& key, Filling& fil
   }
   Object theirs = fill(std::move(*object), *clock);
   for (const Version& version : theirs.versions) theirs.context.add(version.dot);
-  auto merged = shard_.replica.merge_into(edit, key, theirs, {});
+  auto merged = shard_.replica.merge_into(edit, key, std::move(theirs), {});
   if (!merged) shard_.store_failed(merged.error());
   if (merged && *bytes) edit.put_over_load(key);
   return merged.ok();

@@ -79,8 +79,10 @@ Result<Object, StoreError> Replica::read(const Partition& partition, const Table
   return fill(std::move(*stored), partition.clock);
 }
 
-Result<bool, StoreError> Replica::merge_into(Edit& edit, const TableKey& key, const Object& theirs,
+Result<bool, StoreError> Replica::merge_into(Edit& edit, const TableKey& key, Object theirs,
                                              const DotSet& settled) {
+  auto replaced = edit.replace(key, theirs, settled);
+  if (!replaced || *replaced) return replaced;
   auto mine = edit.read(key);
   if (!mine) return mine.error();
   Object merged = merge(*mine, theirs);

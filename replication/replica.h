@@ -65,6 +65,10 @@ class Replica {
     // The key's new object, filled, and the dots that it settles beside those of its versions.
     // REQUIRES: the key was read in this edit.
     void put(const TableKey& key, Object filled, const DotSet& settled);
+    // Puts an object that a peer sent (filled) if it has versions and merging would give no other: without
+    // reading, merging and copying. False: nothing is put, `theirs` is as it was.
+    [[nodiscard]] Result<bool, StoreError> replace(const TableKey& key, Object& theirs,
+                                                   const DotSet& settled);
     // Takes in objects whose keys hold nothing here. Their versions' dots are in what is joined to the clock.
     void load(ObjectLoad objects) { load_ = std::move(objects); }
     // The key is among those loaded, and was put: it holds what was put, also where that changed nothing.
@@ -96,12 +100,17 @@ class Replica {
     friend class Group;
     uint64_t last_minted(Actor actor) const;
     struct Staged {
-      Object before;                // stored
-      std::optional<Object> after;  // filled; stripped once the edit is prepared
+      std::string at;     // its storage key
+      std::string bytes;  // as it is stored
+      ObjectView before;  // of these
+      // Filled, but maybe without what the partition's clock has; stripped once the edit is prepared.
+      std::optional<Object> after;
       bool over_load = false;
     };
+    using StagedKeys = std::map<TableKey, Staged>;
     // The key's place in the edit, with what is stored.
-    [[nodiscard]] Result<Staged*, StoreError> stage(const TableKey& key);
+    [[nodiscard]] Result<StagedKeys::value_type*, StoreError> stage(const TableKey& key);
+    void put(StagedKeys::value_type& place, Object filled, const DotSet& settled);
     // Adds all that changed to the batch; false: nothing. Memory stays as it is until the batch is written:
     // one that fails leaves nothing to undo.
     bool prepare(StoreBatch& batch);
@@ -117,9 +126,9 @@ class Replica {
     Placing placing_;
     Clock clock_;
     DotSet voids_;
-    std::vector<std::pair<Dot, TableKey>> logged_;
+    std::vector<std::pair<Dot, const TableKey*>> logged_;  // keys of staged_
     DotSet log_erased_;
-    std::map<TableKey, Staged> staged_;
+    StagedKeys staged_;
     std::optional<std::pair<Actor, uint64_t>> minted_;
     std::optional<bool> ready_;
     bool left_ = false;
@@ -147,7 +156,7 @@ class Replica {
   };
 
   // Merges an object that a peer sent (filled) into the edit. False: all of it was known here.
-  [[nodiscard]] Result<bool, StoreError> merge_into(Edit& edit, const TableKey& key, const Object& theirs,
+  [[nodiscard]] Result<bool, StoreError> merge_into(Edit& edit, const TableKey& key, Object theirs,
                                                     const DotSet& settled);
 
   // Calls `found` with each logged dot of `wanted` and its key, in order, until it answers false. Dots that
