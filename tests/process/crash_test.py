@@ -134,7 +134,7 @@ class Crash(harness.ClusterTest):
         self.assertEqual(node.terminate(), 0)
         harness.shutil.rmtree(node.data_dir)
         with Load(list(cluster)[:2]) as more:
-            time.sleep(0.5)
+            harness.wait_until(lambda: more.acknowledged() > 200, what="the load")
         node.start()
         self.assert_nothing_lost(cluster, more)
         cluster.wait_filled()
