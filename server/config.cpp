@@ -129,6 +129,7 @@ void read_limits(ConfigReader& root, Config& config) {
   config.connections_max = in.number_or("connections", 4096, 1, 1'000'000);
   config.peer_buffer_bytes_max = in.number_or("peer_buffer_bytes", 16 * mib, mib, 4096 * mib);
   config.stand_in_bytes_max = in.number_or("stand_in_bytes", 1024 * mib, 0, 1024ull * 1024 * mib);
+  config.log_entries_max = in.number_or("log_entries", 1'000'000, 16, 1'000'000'000);
   config.transfer_bytes_per_second =
       in.number_or("transfer_bytes_per_second", 32 * mib, 0, 1024ull * 1024 * mib);
   if (config.transfer_bytes_per_second != 0 && config.transfer_bytes_per_second < mib)

@@ -79,6 +79,7 @@ struct Config {
   size_t connections_max = 4096;
   size_t peer_buffer_bytes_max = 16 * 1024 * 1024;
   uint64_t stand_in_bytes_max = 1024ull << 20;  // of the whole node
+  uint64_t log_entries_max = 1'000'000;         // of one partition
   uint64_t transfer_bytes_per_second = 0;       // of the whole node; 0: no limit
 
   std::string log_level = "info";

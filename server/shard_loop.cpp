@@ -56,6 +56,7 @@ Result<Done, StoreError> ShardLoop::open(Database& database, const Identity& ide
   options.gossip_interval_us = config.gossip_interval_ms * 1000ull;
   options.suspect_after_us = config.suspect_ms * 1000ull;
   options.stand_in_bytes_max = config.stand_in_bytes_max / options.shards;
+  options.log_entries_max = config.log_entries_max;
   options.elements_max = config.elements_max;
   options.elements_bytes_max = config.value_bytes_max;
   if (config.transfer_bytes_per_second != 0)
