@@ -42,7 +42,8 @@ class Coordinator {
   void receive(Now now, const NodeId& from, const peer::FetchReply& message);
   void receive(Now now, const NodeId& from, const peer::Scan& message);
   void receive(Now now, const NodeId& from, const peer::ScanReply& message);
-  void receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation);
+  using PeerShard = std::pair<NodeId, uint32_t>;
+  void receive(Now now, const PeerShard& from, const peer::Forward& message, uint64_t incarnation);
   void receive(Now now, const NodeId& from, const peer::ForwardReply& message);
 
   // Who takes sloppy writes in place of `absent` owners: those that will own the partition, who take all
@@ -172,15 +173,16 @@ class Coordinator {
 
   Shard& shard_;
   Lives& lives_;
-  // A forwarded write that comes twice is done once: the ids that each peer's present life sent of late.
+  // A forwarded write that comes twice is done once: the ids that each peer's present life sent of late. The
+  // lives of one node's shards may have different incarnations.
   struct Forwarded {
     uint64_t incarnation = 0;
     uint64_t floor = 0;  // ids up to here count as seen
     std::set<uint64_t> seen;
   };
-  bool is_repeated(const NodeId& from, uint64_t incarnation, uint64_t operation);
+  bool is_repeated(const PeerShard& from, uint64_t incarnation, uint64_t operation);
 
-  std::map<NodeId, Forwarded> forwarded_;
+  std::map<PeerShard, Forwarded> forwarded_;
   uint64_t next_operation_;
   Operations operations_;
   std::set<uint64_t> trailing_;  // of them: reads that are answered and still wait for some replica

@@ -136,7 +136,7 @@ void Core::receive(Now now, const NodeId& from, const peer::Envelope& message) {
       coordinator.receive(now, from, message.scan_reply());
       break;
     case Body::kForward:
-      coordinator.receive(now, from, message.forward(), message.incarnation());
+      coordinator.receive(now, {from, message.shard()}, message.forward(), message.incarnation());
       break;
     case Body::kForwardReply:
       coordinator.receive(now, from, message.forward_reply());

@@ -87,7 +87,7 @@ void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
   }
 }
 
-bool Coordinator::is_repeated(const NodeId& from, uint64_t incarnation, uint64_t operation) {
+bool Coordinator::is_repeated(const PeerShard& from, uint64_t incarnation, uint64_t operation) {
   constexpr size_t seen_max = 10'000;
   Forwarded& known = forwarded_[from];
   if (known.incarnation != incarnation) known = {incarnation, 0, {}};
@@ -99,14 +99,15 @@ bool Coordinator::is_repeated(const NodeId& from, uint64_t incarnation, uint64_t
   return false;
 }
 
-void Coordinator::receive(Now now, const NodeId& from, const peer::Forward& message, uint64_t incarnation) {
+void Coordinator::receive(Now now, const PeerShard& from, const peer::Forward& message,
+                          uint64_t incarnation) {
   auto request = request_of(message);
   if (!request || !shard_.mine(partition_of(request->table, request->key, shard_.options.partitions))) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
   if (is_repeated(from, incarnation, message.operation())) return;
-  start(now, Asker{std::nullopt, from, message.operation()}, std::move(*request));
+  start(now, Asker{std::nullopt, from.first, message.operation()}, std::move(*request));
 }
 
 void Coordinator::forward_unsent(Now now, const NodeId& to, const peer::Forward& message) {

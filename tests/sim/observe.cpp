@@ -191,8 +191,8 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   if (operation != nullptr && operation->request.table == key->table && operation->request.key == key->key) {
     const bool changes = operation->request.operation == Operation::change;
     const bool put = changes ? version != nullptr : operation->request.operation == Operation::put;
-    Event& event =
-        oracle_.minted(machine.index, dot, *key, put ? Event::Kind::put : Event::Kind::erase, operation);
+    Event& event = oracle_.minted({machine.index, machine.run}, dot, *key,
+                                  put ? Event::Kind::put : Event::Kind::erase, operation);
     if (changes) {
       oracle_.changed(event, {operation->request, partition, before_it, removed, wall_ms}, version);
       totals.add("sometimes: a counter, a set or a hash was changed");
@@ -208,7 +208,7 @@ Event* World::attribute(Machine& machine, PartitionId partition, Dot dot, const 
   const auto record = decode_partition(partition, change.record);
   const bool closes = record->voids != shard.voids[partition.value];
   Event::Kind kind = removed.empty() || closes ? Event::Kind::touch : Event::Kind::expiry;
-  Event& event = oracle_.minted(machine.index, dot, *key, kind, nullptr);
+  Event& event = oracle_.minted({machine.index, machine.run}, dot, *key, kind, nullptr);
   if (kind == Event::Kind::touch) {
     if (!stored) {
       auto bytes = shard.disk->store().get(Column::objects, object_key(partition, key->table, key->key));

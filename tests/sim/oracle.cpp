@@ -106,7 +106,7 @@ Event* Oracle::find(PartitionId partition, Dot dot) {
   return found == dots.end() ? nullptr : &events_[found->second];
 }
 
-Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind,
+Event& Oracle::minted(std::pair<size_t, uint64_t> by, Dot dot, const TableKey& key, Event::Kind kind,
                       const ClientOperation* operation) {
   PartitionId partition = partition_of(key.table, key.key, setup_.partitions);
   Event event;
@@ -125,7 +125,7 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
     event.needed =
         operation->request.level.needed(static_cast<uint32_t>(owner_names_[partition.value].size()));
   }
-  std::string who = nodes_[node].name;
+  std::string who = nodes_[by.first].name;
   if (Event* earlier = find(partition, dot)) {
     fail("I3: " + who + " gave a dot twice: " + describe(*earlier) + " and now " + describe(event));
   }
@@ -139,7 +139,16 @@ Event& Oracle::minted(size_t node, Dot dot, const TableKey& key, Event::Kind kin
   }
   by_dot_[partition.value][dot] = event.id;
   by_key_[key].push_back(event.id);
-  if (event.operation) by_operation_[*event.operation].push_back(event.id);
+  if (operation != nullptr) {
+    event.done_by = by;
+    std::vector<size_t>& made = by_operation_[operation->number];
+    for (size_t id : made) {
+      const Event& earlier = events_[id];
+      require(earlier.done_by != event.done_by || earlier.batch == event.batch,
+              who + " did a request twice: " + describe(earlier) + " and now " + describe(event));
+    }
+    made.push_back(event.id);
+  }
   events_.push_back(std::move(event));
   return events_.back();
 }

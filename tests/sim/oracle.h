@@ -69,8 +69,9 @@ struct Event {
   uint64_t came_back_at = 0;  // the last of them
   bool acknowledged = false;
   uint64_t acknowledged_at = 0;
-  uint64_t batch = 0;   // in which it was stored first
-  uint32_t needed = 0;  // W
+  uint64_t batch = 0;                   // in which it was stored first
+  std::pair<size_t, uint64_t> done_by;  // of a client's: the node, and which run of it
+  uint32_t needed = 0;                  // W
   bool strict = false;
   bool voided = false;  // closed as a hole: nobody had received it
 };
@@ -102,7 +103,8 @@ class Oracle {
   uint64_t base_wall_ms() const { return 1'700'000'000'000; }
 
   // A replica accepted a write: its dot is new. Fails if the dot was given before, or was claimed before.
-  Event& minted(size_t node, Dot dot, const TableKey& key, Event::Kind kind,
+  // `by`: the node, and which run of it; it does a request once.
+  Event& minted(std::pair<size_t, uint64_t> by, Dot dot, const TableKey& key, Event::Kind kind,
                 const ClientOperation* operation);
   // What it removed beside what its client had seen: expired values, and where the last write wins all that
   // the coordinating replica saw.

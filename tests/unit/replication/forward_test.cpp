@@ -132,4 +132,30 @@ TEST_CASE("what waited behind others when the connection ended goes to another o
   CHECK(test.cluster.end(second).status == Status::ok);
 }
 
+TEST_CASE(
+    "a write that was sent on and arrives twice is done once, also beside those of another shard's life",
+    "[forward]") {
+  Forwarding test;
+  peer::Envelope sent;
+  test.cluster.changes = [&](peer::Envelope& message) {
+    if (message.has_forward()) sent = message;
+  };
+  REQUIRE(test.cluster.end(test.put()).status == Status::ok);
+  REQUIRE(sent.has_forward());
+  test.cluster.changes = {};
+  const auto arrives = [&](const peer::Envelope& message) {
+    test.cluster.core(test.target).receive(test.cluster.now(), NodeId{"n1"}, message);
+    test.cluster.settle();
+    return test.cluster.values(test.cluster.get(test.target, test.key, "one"));
+  };
+  CHECK(arrives(sent) == Values{"v"});
+  peer::Envelope other = sent;
+  other.set_shard(1);
+  other.set_incarnation(sent.incarnation() + 1);
+  other.mutable_forward()->set_value("other");
+  CHECK(arrives(other) == Values{"other", "v"});
+  CHECK(arrives(sent) == Values{"other", "v"});
+  CHECK(arrives(other) == Values{"other", "v"});
+}
+
 }  // namespace
