@@ -5,8 +5,10 @@
 #include <rocksdb/utilities/backup_engine.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <string_view>
 #include <utility>
 
@@ -22,6 +24,11 @@
 #include "storage/rocks_store.h"
 
 namespace covey {
+namespace {
+
+constexpr std::chrono::seconds resume_time_max{30};
+
+}  // namespace
 
 Database::Database(DatabaseOptions options)
     : options_(std::move(options)), env_(options_.env ? options_.env : rocksdb::Env::Default()) {}
@@ -266,17 +273,26 @@ void Database::manifest_synced(const std::string& path) {
 }
 
 // RocksDB makes tables of what is in memory and goes on in a new log. With nothing in memory it would go on
-// in the torn log, and that ends in an assertion of its own.
+// in the torn log, or in one before it, and that ends in an assertion of its own.
 bool Database::recover() {
-  const bool resumed = db_->Resume().ok();
+  const bool resumed = resume();
   await_deletions();
   if (!resumed) return false;
   std::unique_ptr<rocksdb::LogFile> log;
   if (!db_->GetCurrentWalFile(&log).ok()) return false;
-  if (log->LogNumber() == torn_log_)
+  if (log->LogNumber() <= torn_log_)
     fail("the disk was full at the first write to a log, which can only be mended by a new start");
   torn_log_ = 0;
   return true;
+}
+
+// RocksDB 7.8 waits for those tables for ever if a compaction meets the full disk meanwhile.
+bool Database::resume() {
+  if (options_.deterministic) return db_->Resume().ok();
+  auto resumed = std::async(std::launch::async, [this] { return db_->Resume().ok(); });
+  if (resumed.wait_for(resume_time_max) == std::future_status::timeout)
+    fail("RocksDB does not go on after the disk was full, which can only be mended by a new start");
+  return resumed.get();
 }
 
 }  // namespace covey

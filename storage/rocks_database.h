@@ -86,6 +86,7 @@ class Database {
   // After a full disk: tries to take writes again. False: there is still no space. The sync thread does this
   // by itself.
   bool recover();
+  bool resume();
 
   // Makes a backup of the present state, of which `label` is kept with it; `id` becomes its number. Writes go
   // on meanwhile; files that it needs are not deleted before it ends. `progress` as the engine is set to.

@@ -164,6 +164,42 @@ class FullDisk(harness.ClusterTest):
         self.addCleanup(cluster.stop)
         return cluster.start()["n1"]
 
+    def test_filled_by_the_others_onto_a_full_disk(self):
+        """Tables, logs and compactions meet the full disk at once: room heals it, and nobody else notices."""
+        folder = self.small_disk(48)
+        cluster = harness.Cluster(3, threads=1, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4, "free_space_mb": 16},
+                                  limits={"transfer_bytes_per_second": 0})
+        self.addCleanup(cluster.stop)
+        self.addCleanup(self.print_logs, cluster)
+        node = cluster["n3"]
+        node.config["data_dir"] = f"{folder}/n3"
+        node.config["storage"]["free_space_mb"] = 0
+        cluster.start()
+        self.assertEqual(node.terminate(), 0)
+        shutil.rmtree(node.data_dir)
+        for start in range(0, 1200, 100):
+            lines = [{"key": f"k{i}", "value": os.urandom(50_000).hex()} for i in range(start, start + 100)]
+            self.assertEqual({line["status"] for line in cluster["n1"].client.batch(lines, w=2).lines}, {200})
+        node.start()
+        for _ in range(12):
+            time.sleep(1)
+            self.assert_answer(cluster["n1"].client.put("probe", "x", w=2), 200)
+        self.assertIn("No space left on device", node.log.read_text())
+        subprocess.run(["mount", "-o", "remount,size=400m", folder], check=True)
+
+        def filled():
+            """Started again if RocksDB can't go on: then it ends by itself, and says so."""
+            if not node.alive():
+                self.assertRegex(node.log.read_text(), "can only be mended by a new start")
+                node.start()
+            return all(p["ready"] for p in node.client.cluster()["ring"])
+        harness.wait_until(filled, 90, "the node to be filled")
+        cluster.wait_filled(60)
+        cluster.wait_converged(60)
+        for i in range(0, 1200, 50):
+            self.assert_answer(node.client.get(f"k{i}", r=1), 200)
+        self.assertEqual(node.terminate(), 0)
+
     def put_until_refused(self, node, prefix, sizes):
         """Returns the keys that were acknowledged."""
         acknowledged = []
