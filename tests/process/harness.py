@@ -4,6 +4,7 @@ COVEYD and COVEY name the programs (build/release/bin otherwise). COVEY_KEEP=1 k
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -26,13 +27,27 @@ COVEY = os.environ.get("COVEY", str(ROOT / "build/release/bin/covey"))
 SLOWNESS = 5 if os.environ.get("COVEY_SANITIZE") else 1  # sanitizers slow programs down: time limits grow by this
 
 _ports_given = set()
+_ports_file = None
 
 
-def free_port():
-    """Below the range that the system gives to outgoing connections, so that a restarted node finds it free."""
-    while True:
-        port = random.SystemRandom().randint(12000, 31000)
-        if port in _ports_given:
+def reserve_port(port, wait=False):
+    """Until this process ends no other one that asks here gets the port; False: another one has it."""
+    global _ports_file
+    if _ports_file is None:
+        # A byte of this file for each port. Such locks end with the process, and are no business of its children.
+        _ports_file = os.open(os.path.join(tempfile.gettempdir(), f"covey-test-ports.{os.getuid()}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.lockf(_ports_file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    _ports_given.add(port)
+    return True
+
+
+def free_port(ports=range(12000, 31000)):
+    """Below the range that the system gives to outgoing connections, so that a restarted node finds it free. Given once."""
+    for port in random.SystemRandom().sample(ports, len(ports)):
+        if port in _ports_given or not reserve_port(port):
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,8 +55,8 @@ def free_port():
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        _ports_given.add(port)
         return port
+    raise AssertionError(f"no port of {ports} is free")
 
 
 def wait_until(condition, limit_s=20.0, what="it", every_s=0.02):

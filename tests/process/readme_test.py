@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import unittest
 
+import harness
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MARK = "readme-test-command-ended"
 
@@ -37,6 +39,8 @@ class Readme(unittest.TestCase):
     def test_the_tour(self):
         steps = steps_of((ROOT / "README.md").read_text())
         self.assertGreater(len(steps), 10)
+        for port in (7101, 7102, 7103, 7301, 7302, 7303):  # of configs/local
+            harness.reserve_port(port, wait=True)
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "configs").symlink_to(ROOT / "configs")
             programs = pathlib.Path(os.environ["COVEY"]).resolve().parent
