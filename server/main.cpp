@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
           ->excludes(check);
   app.add_option("--backup", options.backup, "With --restore: which one (the newest)")
       ->type_name("ID")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1U, 4294967295U))
       ->needs(restoring);
   app.add_flag("--to-another-cluster", options.to_another_cluster,
                "With --restore: the configuration names another cluster than the backup's")

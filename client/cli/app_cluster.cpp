@@ -98,10 +98,10 @@ void add_backup(CLI::App& app, Parse& parse) {
   const auto verify = add_backup_action(*backup, parse, "verify",
                                         "Read backups and compare all checksums (exit 1 if one is damaged)",
                                         "covey backup verify 3");
-  verify.app->add_option("ID", verify.options->id, "which one (all)")->check(CLI::PositiveNumber);
+  verify.app->add_option("ID", verify.options->id, "which one (all)")->check(CLI::Range(1U, 4294967295U));
   const auto erase = add_backup_action(
       *backup, parse, "delete", "Delete a backup; others keep what they share", "covey backup delete 3");
-  erase.app->add_option("ID", erase.options->id)->required()->check(CLI::PositiveNumber);
+  erase.app->add_option("ID", erase.options->id)->required()->check(CLI::Range(1U, 4294967295U));
   for (CLI::App* app_of : {create.app, verify.app}) {
     auto options = app_of == create.app ? create.options : verify.options;
     app_of->add_flag_callback(

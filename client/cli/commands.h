@@ -141,6 +141,9 @@ struct ExplainCommand {
 };
 int run(Session& session, const ExplainCommand& command);
 
+// What to do about fewer staying members than replicas, from GET /v1/cluster; "" if there are enough.
+std::string too_few_stay(const Json& cluster);
+
 struct ClusterStatusCommand {};
 int run(Session& session, const ClusterStatusCommand& command);
 struct ClusterRingCommand {};

@@ -1,5 +1,6 @@
 // cluster status, cluster ring, explain.
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 
@@ -8,6 +9,8 @@
 
 namespace covey::cli {
 namespace {
+
+constexpr int64_t clock_difference_ms_max = 60'000;  // beyond it, it is told
 
 std::string text_of(const Json& object, const char* name) {
   const auto found = object.find(name);
@@ -74,6 +77,16 @@ std::string copy_text(const Json& partition, const std::string& self) {
 
 }  // namespace
 
+std::string too_few_stay(const Json& cluster) {
+  uint64_t staying = 0;
+  for (const Json& member : cluster.value("members", Json::array()))
+    staying += member.value("standing", "member") == "member" ? 1 : 0;
+  const auto replicas = cluster.value("replicas", uint64_t{0});
+  if (staying >= replicas) return "";
+  return "too few members stay, " + std::to_string(staying) + " for " + std::to_string(replicas) +
+         " replicas: let another node join, or one that leaves stay (covey cluster join NODE)";
+}
+
 int run(Session& session, const ClusterStatusCommand&) try {
   client::Client* client = session.client();
   if (!client) return exit_usage;
@@ -99,8 +112,20 @@ int run(Session& session, const ClusterStatusCommand&) try {
                     text_of(member, "http"), text_of(member, "peer")});
   }
   print_table(rows);
+  const std::string few = too_few_stay(*cluster);
+  if (!few.empty()) std::cout << coloured(few, red) << "\n";
   const std::string removed = joined(cluster->value("removed", Json::array()));
   if (!removed.empty()) std::cout << "removed: " << removed << "\n";
+  for (const Json& member : cluster->value("members", Json::array())) {
+    const auto ahead_ms = member.value("clock_ahead_ms", int64_t{0});
+    if (std::abs(ahead_ms) <= clock_difference_ms_max) continue;
+    std::cout << coloured("the clock of " + text_of(member, "node") + " is " +
+                              duration_text(std::abs(ahead_ms)) +
+                              (ahead_ms < 0 ? " behind that of " : " ahead of that of ") +
+                              text_of(*cluster, "node"),
+                          red)
+              << "\n";
+  }
   return exit_done;
 } catch (const Json::exception& problem) {
   return session.fail(client::bad_answer(problem.what()));

@@ -29,16 +29,18 @@ void print_moves(const Json& answer) {
 // What is still on its way as the asked node sees it: copies that are being filled, and members that leave.
 struct Moving {
   uint64_t copies = 0;
-  bool leaves = false;
-  bool done() const { return copies == 0 && !leaves; }
+  std::string leave;  // those who do
+  bool done() const { return copies == 0 && leave.empty(); }
 };
 
 Moving moving(const Json& cluster) {
   Moving out;
   for (const Json& partition : cluster.value("ring", Json::array()))
     out.copies += partition.value("filling", Json::array()).size();
-  for (const Json& member : cluster.value("members", Json::array()))
-    out.leaves |= member.value("standing", "member") == "leaving";
+  for (const Json& member : cluster.value("members", Json::array())) {
+    if (member.value("standing", "member") != "leaving") continue;
+    out.leave += (out.leave.empty() ? "" : ", ") + member.value("node", "");
+  }
   return out;
 }
 
@@ -54,9 +56,11 @@ int wait_until_moved(Session& session, client::Client& client, Milliseconds limi
     if (now.done()) break;
     if (std::chrono::steady_clock::now() >= until) {
       progress.clear();
-      return session.fail(Error{
-          .kind = Error::Kind::timed_out,
-          .message = std::to_string(now.copies) + " copies are still being filled; it goes on by itself"});
+      const std::string few = too_few_stay(*cluster);
+      return session.fail(Error{.kind = Error::Kind::timed_out,
+                                .message = std::to_string(now.copies) + " copies are still being filled" +
+                                           (now.leave.empty() ? "" : ", still leaving: " + now.leave) + "; " +
+                                           (few.empty() ? "it goes on by itself" : few)});
     }
     progress.show(1 - static_cast<double>(now.copies) / static_cast<double>(most), most - now.copies);
     std::this_thread::sleep_for(poll_interval);

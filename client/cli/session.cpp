@@ -123,7 +123,9 @@ std::string bytes_text(double bytes) {
 std::string duration_text(int64_t ms) {
   if (ms < 1000) return std::to_string(ms) + " ms";
   if (ms < 120'000) return std::to_string(ms / 1000) + " s";
-  return std::to_string(ms / 60'000) + " min";
+  if (ms < 7'200'000) return std::to_string(ms / 60'000) + " min";
+  if (ms < 172'800'000) return std::to_string((ms + 1'800'000) / 3'600'000) + " h";
+  return std::to_string((ms + 43'200'000) / 86'400'000) + " days";
 }
 
 ExitCode exit_code_of(const Error& error) {

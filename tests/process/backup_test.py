@@ -104,6 +104,10 @@ class OneNode(BackupTest):
         self.assert_answer(client.call("GET", "/v1/backup/create"), 405, "method_not_allowed")
         self.assert_answer(client.call("POST", "/v1/backup"), 405, "method_not_allowed")
         self.assert_answer(client.call("POST", "/v1/backup/other"), 404, "not_found")
+        for number in ("-1", "0", "x", "4294967296"):
+            done = harness.covey("backup", "delete", number, nodes=[cluster["n1"].address])
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("not in range 1 to 4294967295\n", done.stderr)
         inside = {**cluster["n1"].config, "backup": {"directory": cluster["n1"].config["data_dir"] + "/backups"}}
         cluster["n1"].file.write_text(json.dumps(inside))
         checked = subprocess.run([harness.COVEYD, "--check", "--config", str(cluster["n1"].file)],

@@ -156,6 +156,34 @@ class Members(harness.ClusterTest):
             self.assertEqual(sorted(zones[name] for name in is_), ["a", "b"])
         print(f"    n4 owned {share(before, 'n4')} of 64 partitions, with three times the weight {share(after, 'n4')}")
 
+    def test_two_who_leave_on_both_sides_of_a_cut_are_too_many_and_that_is_told(self):
+        """Neither side knew of the other's decision. Nothing is dropped, and one of the two can stay."""
+        cluster = self.start_cluster(4, proxied=True)
+        one, two = cluster["n1"], cluster["n2"]
+        lines = [{"key": f"k{i}", "value": i} for i in range(200)]
+        self.assertEqual({line["status"] for line in one.client.batch(lines, w=3).lines}, {200})
+        cluster.part(["n1", "n4"], ["n2", "n3"])
+        for asked, leaves in ((one, "n4"), (two, "n3")):
+            done = harness.covey("cluster", "leave", leaves, nodes=[asked.address])
+            self.assertEqual(done.returncode, 0, done.stderr)
+        cluster.heal()
+        cluster.wait_met()
+        few = "too few members stay, 2 for 3 replicas"
+        for node in cluster:
+            harness.wait_until(lambda: few in harness.covey("cluster", "status", nodes=[node.address]).stdout, 20, "both decisions to be known")
+        waited = harness.covey("cluster", "leave", "n4", "--wait", "--timeout", "1s", nodes=[one.address])
+        self.assertEqual(waited.returncode, 4)
+        self.assertIn(f"still leaving: n3, n4; {few}: let another node join, or one that leaves stay", waited.stderr)
+        self.assertTrue(all(node.alive() for node in cluster), "who leaves waits until there are enough owners")
+        self.assertEqual(harness.covey("cluster", "join", "n3", nodes=[two.address]).returncode, 0)
+        harness.wait_until(lambda: not cluster["n4"].alive(), 30, "n4 to end")
+        staying = [cluster[name] for name in ("n1", "n2", "n3")]
+        cluster.wait_moved(staying)
+        self.assertNotIn("too few", harness.covey("cluster", "status", nodes=[one.address]).stdout)
+        for node in staying:
+            for i in range(200):
+                self.assertEqual(node.client.get(f"k{i}", r=1).values, [str(i)])
+
     def test_what_would_break_the_cluster_is_refused(self):
         cluster = self.start_cluster(3)
         client = cluster["n1"].client
