@@ -74,6 +74,8 @@ class Repair {
   // The copy was dropped, or is ready: what has arrived is no more, or of no use.
   void forget(Partition& partition);
   void tick(Now now);
+  // Objects of a copy that is filled at once, by a session under way or interrupted.
+  uint64_t arrived(PartitionId id) const;
   // Copies of which everything has come, and that the store has to write first.
   bool has_arrived() const;
   // Those of them that are written are taken in.
@@ -113,6 +115,7 @@ class Repair {
   struct Filling {
     Clock clock;  // that the objects were stripped by, and that all sessions' snapshots had
     ObjectLoad load;
+    uint64_t objects = 0;  // that have come
     std::string last_key;  // of the load
     std::string prefix;    // of all its storage keys
     std::string key;       // of the one that is read

@@ -123,7 +123,17 @@ bool Repair::fill_record(Now now, Partition& partition, std::string_view stored,
     return false;
   }
   std::swap(filling.last_key, at);
+  ++filling.objects;
   return true;
+}
+
+uint64_t Repair::arrived(PartitionId id) const {
+  if (const auto pull = pulls_.find(id); pull != pulls_.end() && pull->second.filling)
+    return pull->second.filling->objects;
+  const auto interrupted = interrupted_.find(id);
+  return interrupted != interrupted_.end() && interrupted->second.filling
+             ? interrupted->second.filling->objects
+             : 0;
 }
 
 bool Repair::apply_records(Now now, Partition& partition, const peer::RepairChunk& message,

@@ -30,7 +30,7 @@ class ConvergenceCheck {
   bool converged() {
     reason_.clear();
     states_.clear();
-    clocks_.clear();
+    copies_.clear();
     asked_.clear();
     objects_ = bytes_ = 0;
     lacking_.reset();
@@ -50,7 +50,7 @@ class ConvergenceCheck {
         reason_ = "partition " + std::to_string(partition) + " differs between its owners";
     }
     lacking_ = 0;
-    for (const auto& [partition, clocks] : clocks_) *lacking_ += updates_lacking(clocks);
+    for (const auto& [partition, copies] : copies_) *lacking_ += lacking_in(copies);
     return reason_.empty();
   }
   const std::string& reason() const { return reason_; }
@@ -78,19 +78,33 @@ class ConvergenceCheck {
     }
     const int64_t differing = cluster->value("divergence", Json::object()).value("partitions", int64_t{0});
     if (differing > 0) reason_ = self + " sees " + std::to_string(differing) + " partitions differ";
-    const Json stored = cluster->value("stored", Json::object());
-    objects_ += stored.value("objects", uint64_t{0});
-    bytes_ += stored.value("bytes", uint64_t{0});
     for (const Json& partition : cluster->value("ring", Json::array())) take(partition, self);
     return true;
+  }
+
+  struct Copy {
+    Json clock;
+    uint64_t objects = 0, arrived = 0;
+  };
+
+  static uint64_t lacking_in(const std::vector<Copy>& copies) {
+    uint64_t most = 1;
+    for (const Copy& copy : copies) most = std::max(most, copy.objects);
+    std::vector<CopyTold> told;
+    for (const Copy& copy : copies)
+      told.push_back({copy.clock, static_cast<double>(copy.arrived) / static_cast<double>(most)});
+    return updates_lacking(told);
   }
 
   void take(const Json& partition, const std::string& self) {
     if (!partition.contains("clock")) return;
     const bool owner = names(partition.value("owners", Json::array()), self);
     const int number = partition.value("partition", 0);
+    const auto objects = partition.value("objects", uint64_t{0});
+    objects_ += objects;
+    bytes_ += partition.value("bytes", uint64_t{0});
     if (owner || names(partition.value("filling", Json::array()), self))
-      clocks_[number].push_back(partition["clock"]);
+      copies_[number].push_back({partition["clock"], objects, partition.value("arrived", uint64_t{0})});
     if (!owner) return;
     const int64_t residual = partition.value("residual", int64_t{0});
     if (residual > 0) reason_ = self + " still holds " + std::to_string(residual) + " residual contexts";
@@ -105,7 +119,7 @@ class ConvergenceCheck {
   ExitCode code_ = exit_unavailable;
   std::set<std::string> asked_;
   std::map<int, std::set<std::string>> states_;
-  std::map<int, std::vector<Json>> clocks_;
+  std::map<int, std::vector<Copy>> copies_;
   std::optional<uint64_t> lacking_;
   uint64_t objects_ = 0, bytes_ = 0;
 };

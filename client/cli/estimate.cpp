@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <string_view>
 
@@ -60,22 +61,24 @@ std::vector<Run> united(std::vector<Run> runs) {
 
 }  // namespace
 
-uint64_t updates_lacking(const std::vector<Json>& clocks) {
-  struct Known {
-    std::vector<Run> all;
-    uint64_t sum = 0;  // over the copies
-  };
-  std::map<std::string, Known> actors;
-  for (const Json& clock : clocks) {
-    for (const auto& [actor, counters] : clock.items()) {
+uint64_t updates_lacking(const std::vector<CopyTold>& copies) {
+  std::map<std::string, std::vector<Run>> all;  // by actor
+  std::vector<uint64_t> own;
+  for (const CopyTold& copy : copies) {
+    own.push_back(0);
+    for (const auto& [actor, counters] : copy.clock.items()) {
       const std::vector<Run> runs = runs_of(counters);
-      Known& known = actors[actor];
-      known.sum += size_of(runs);
-      known.all.insert(known.all.end(), runs.begin(), runs.end());
+      own.back() += size_of(runs);
+      all[actor].insert(all[actor].end(), runs.begin(), runs.end());
     }
   }
+  uint64_t known = 0;
+  for (const auto& [actor, runs] : all) known += size_of(united(runs));
   uint64_t lacking = 0;
-  for (const auto& [actor, known] : actors) lacking += size_of(united(known.all)) * clocks.size() - known.sum;
+  for (size_t i = 0; i < copies.size(); ++i) {
+    const double left = 1 - std::clamp(copies[i].came, 0.0, 1.0);
+    lacking += static_cast<uint64_t>(std::ceil(static_cast<double>(known - own[i]) * left));
+  }
   return lacking;
 }
 

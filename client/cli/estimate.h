@@ -12,9 +12,15 @@
 
 namespace covey::cli {
 
-// Updates that one of the copies has and others lack, summed over those that lack them. `clocks`: one for
-// each copy of a partition, as GET /v1/cluster tells it. Throws Json::exception on anything else.
-uint64_t updates_lacking(const std::vector<client::Json>& clocks);
+// A copy of a partition, as its node tells of it.
+struct CopyTold {
+  client::Json clock;  // as GET /v1/cluster tells it
+  double came = 0;     // the share of what it lacks that has come and that the clock does not know yet
+};
+
+// Updates that one of a partition's copies has and others lack, summed over those that lack them. Throws
+// Json::exception if a clock is none.
+uint64_t updates_lacking(const std::vector<CopyTold>& copies);
 
 class ConvergenceEstimate {
  public:

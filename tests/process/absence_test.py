@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Nodes that were away for so long that the others' logs were cut at their limit: repaired by comparing copies."""
 
+import json
+
 import harness
 from load import Load, verdict
 
@@ -112,6 +114,9 @@ class Absence(harness.ClusterTest):
         with Load(others, keys=50, deletes=5) as load:
             node.start()
             cluster.wait_met()
+            report = harness.covey("--output", "json", "cluster", "repair", nodes=[cluster["n1"].address])
+            self.assertEqual(report.returncode, 0, report.stdout + report.stderr)
+            self.assertEqual(json.loads(report.stdout)["repaired"], {}, "what it lacks by its clock is no damage")
             harness.wait_until(lambda: node.client.metrics()["covey_repairs_finished_total"] >= PARTITIONS, 30, "the repair")
         self.check(cluster, [side])
         self.assert_repaired(node)

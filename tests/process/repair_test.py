@@ -2,6 +2,8 @@
 """covey cluster repair and await-converged on real nodes, and nodes whose files are damaged while clients write."""
 
 import json
+import re
+import shutil
 import time
 
 import harness
@@ -81,6 +83,43 @@ class Repair(harness.ClusterTest):
         self.assertEqual(waited.returncode, 4)
         self.assertRegex(waited.stderr, r"n3 can't be asked: 127.0.0.1:\d+: .*; how much is outstanding is not known, as not all "
                                         r"replicas can be asked")
+
+
+class Estimate(harness.ClusterTest):
+    def check(self, lose):
+        """What is said of the time left is not far from what it then takes, at a pace that is given."""
+        cluster = self.start_cluster(3, threads=2, cluster={"partitions": 4},
+                                     limits={"log_entries": 32, "transfer_bytes_per_second": 1 << 20})
+        value = "x" * 4000
+        for turn in range(2):
+            for start in range(0, 2000, 500):
+                lines = [{"key": f"k{i}", "value": f"{turn}{value}"} for i in range(start, start + 500)]
+                self.assertEqual({line["status"] for line in cluster["n1"].client.batch(lines, w=2).lines}, {200})
+            if turn == 0:
+                cluster.wait_converged()
+                self.assertEqual(cluster["n3"].terminate(), 0)
+                cluster.wait_met([cluster["n1"], cluster["n2"]])
+        if lose:
+            shutil.rmtree(cluster["n3"].data_dir)
+        harness.wait_until(lambda: all(0 < p["log"] <= 32 for p in cluster["n1"].client.cluster()["ring"]), 30, "the logs to be cut")
+        cluster["n3"].start()
+        waited = harness.covey("cluster", "await-converged", "--timeout", "4s", nodes=[cluster["n1"].address])
+        self.assertEqual(waited.returncode, 4, waited.stdout + waited.stderr)
+        told = re.search(r"; (\d+) updates \(about .*\) are outstanding, which takes about (\d+) (m?s) at the present rate", waited.stderr)
+        self.assertTrue(told, waited.stderr)
+        seconds = int(told[2]) / (1000 if told[3] == "ms" else 1)
+        begin = time.monotonic()
+        waited = harness.covey("cluster", "await-converged", "--timeout", "2m", nodes=[cluster["n1"].address], timeout=150)
+        self.assertEqual(waited.returncode, 0, waited.stderr)
+        took = time.monotonic() - begin
+        print(f"    told {seconds} s, took {took:.1f} s")
+        self.assertTrue(seconds / 5 - 2 < took < seconds * 5 + 2, "the order of magnitude")
+
+    def test_of_a_copy_that_is_filled(self):
+        self.check(lose=True)
+
+    def test_of_a_copy_that_is_repaired(self):
+        self.check(lose=False)
 
 
 class Damage(harness.ClusterTest):

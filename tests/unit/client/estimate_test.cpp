@@ -9,8 +9,8 @@ using client::Json;
 
 TEST_CASE("updates that a copy lacks are counted from the clocks", "[client]") {
   const auto lacking = [](const std::vector<const char*>& clocks) {
-    std::vector<Json> parsed;
-    for (const char* clock : clocks) parsed.push_back(Json::parse(clock));
+    std::vector<CopyTold> parsed;
+    for (const char* clock : clocks) parsed.push_back({Json::parse(clock)});
     return updates_lacking(parsed);
   };
   CHECK(lacking({}) == 0);
@@ -20,6 +20,17 @@ TEST_CASE("updates that a copy lacks are counted from the clocks", "[client]") {
   // Of 1-9 the first lacks 4 to 6 and the other one 8 and 9.
   CHECK(lacking({R"({"a": "1-3,7-9"})", R"({"a": "1-7"})"}) == 3 + 2);
   CHECK(lacking({R"({"a": "5,9"})", R"({"b": 1})"}) == 1 + 2);
+}
+
+TEST_CASE("what has come to a copy that is being filled is not outstanding any more", "[client]") {
+  const Json all = Json::parse(R"({"a": 100})");
+  const auto lacking = [&](double came) {
+    return updates_lacking({{all}, {Json::parse(R"({"a": 20})"), came}});
+  };
+  CHECK(lacking(0) == 80);
+  CHECK(lacking(0.75) == 20);
+  CHECK(lacking(0.999) == 1);  // until the clock says so it is not over
+  CHECK(lacking(2) == 0);
 }
 
 TEST_CASE("how long it takes is told only where it is known", "[client]") {
