@@ -163,8 +163,9 @@ enum class MemberState : uint8_t { self, alive, suspected, unreachable, dead };
 struct MemberView {
   Member member;
   MemberState state = MemberState::unreachable;
-  bool reachable = false;  // worth asking
-  Verdict verdict;         // the cluster's
+  bool reachable = false;                 // worth asking
+  Verdict verdict;                        // the cluster's
+  std::optional<int64_t> clock_ahead_ms;  // of this node's wall clock, negative: behind; nullopt: not known
 };
 
 struct PartitionView {
@@ -180,6 +181,7 @@ struct PartitionView {
   uint64_t state_hash = 0;
   uint64_t objects = 0;            // keys with a version
   uint64_t bytes = 0;              // of keys and values
+  uint64_t arrived = 0;            // objects of a copy that is being filled: not counted as held yet
   uint64_t log = 0;                // dots that some owner may lack
   uint64_t residual = 0;           // objects stored with a context
   std::vector<NodeId> diverged;    // owners whose clock, as last told, differs

@@ -12,7 +12,8 @@ std::vector<MemberView> Core::members(Now now) const {
   const Members& members = parts_->shard.members;
   for (const auto* list : {&members.all(), &members.removed()}) {
     for (const auto& [node, member] : *list)
-      out.push_back({member, members.state(now, node), members.alive(now, node), members.verdict(node)});
+      out.push_back({member, members.state(now, node), members.alive(now, node), members.verdict(node),
+                     parts_->shard.clocks.ahead_ms(now, node)});
   }
   return out;
 }
@@ -53,6 +54,7 @@ PartitionView Core::partition(Now, PartitionId id) const {
   view.state_hash = partition.state_hash;
   view.objects = partition.objects;
   view.bytes = partition.bytes;
+  view.arrived = parts_->repair.arrived(id);
   view.log = partition.log;
   view.residual = partition.residual;
   view.diverged_since_us = partition.diverged_since_us;

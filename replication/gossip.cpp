@@ -62,8 +62,9 @@ void Gossip::tick(Now now) {
   }
 }
 
-void Gossip::send_digest(Now, const NodeId& peer, DigestKind kind) {
+void Gossip::send_digest(Now now, const NodeId& peer, DigestKind kind) {
   auto& message = *shard_.outbox.to(peer).mutable_digest();
+  message.set_wall_ms(now.wall_ms);
   message.set_shard(shard_.options.shard);
   message.set_shards(shard_.options.shards);
   for (const uint32_t residue : shard_.classes()) {
@@ -169,6 +170,8 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
+  const auto alarm = shard_.clocks.told(now, from, message.wall_ms());
+  if (alarm && shard_.options.shard == 0) shard_.outbox.alarm(*alarm);
   note_holdings(now, from, message);
   if (message.placement_hash() != shard_.members.placement_hash()) lives_.tell_members(now, from);
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);

@@ -11,6 +11,7 @@
 #include "replication/random.h"
 #include "replication/refusal.h"
 #include "replication/replica.h"
+#include "replication/wall_clocks.h"
 
 namespace covey {
 
@@ -27,6 +28,7 @@ struct Shard {
   Store& store;
   CoreStats stats;
   Members members;
+  WallClocks clocks;
   Replica replica;
   Outbox outbox;
   Random random;
@@ -75,6 +77,8 @@ struct Shard {
   // A time later than all that this shard knows. Remote times may lead the local clock by `lead_ms_max` at
   // most: one clock in the far future must not take all others along.
   Hlc next_time(Now now, Hlc at_least) {
+    // This clock was ahead and has been set right: what it gave then does not go on for as long.
+    if (last_time.ms() > now.wall_ms + lead_ms_max) last_time = Hlc{};
     Hlc time = std::max({Hlc::from_ms(now.wall_ms), Hlc{last_time.value + 1}, Hlc{at_least.value + 1}});
     if (time.ms() <= now.wall_ms + lead_ms_max) last_time = time;
     return time;
@@ -90,7 +94,7 @@ struct Shard {
 
   void store_failed(const StoreError& error) { outbox.alarm("storage: " + error.message); }
 
-  static constexpr uint64_t lead_ms_max = 60'000;
+  static constexpr uint64_t lead_ms_max = WallClocks::difference_ms_max;
 };
 
 }  // namespace covey

@@ -17,6 +17,7 @@ constexpr uint64_t collected_together = 512;
 constexpr uint64_t collected_after_us = 2'000'000;
 constexpr size_t stripped_a_round = 1'000;
 constexpr size_t expired_a_round = 100;
+constexpr uint64_t clocks_told_after_us = 5'000'000;  // since the start, in which others tell theirs
 
 }  // namespace
 
@@ -27,6 +28,7 @@ void Upkeep::tick(Now now) {
   next_round_us_ = now.tick_us + shard_.options.gossip_interval_us;
   bool slow = now.tick_us >= next_slow_round_us_;
   if (slow) next_slow_round_us_ = now.tick_us + slow_interval_us;
+  const bool expires = slow && may_expire(now);
   shard_.stand_in_bytes = 0;
   for (auto& [id, partition] : shard_.replica.partitions()) {
     if (shard_.stands_in(partition)) shard_.stand_in_bytes += partition.bytes;
@@ -38,7 +40,7 @@ void Upkeep::tick(Now now) {
     track_divergence(now, partition);
     if (!slow) continue;
     lives_.close_holes(now, partition);
-    expire(now, partition);
+    if (expires) expire(now, partition);
   }
   round_us_ = now.tick_us;
   tidied_ = 0;
@@ -211,17 +213,27 @@ void Upkeep::repair_unlogged(Now now, Partition& partition) {
   ask(partition.unlogged.begin(), next);
 }
 
-bool Upkeep::first_alive_owner(Now now, PartitionId id) const {
+// Of those whose clocks are as most others': what expires is gone on all replicas.
+bool Upkeep::first_owner_to_expire(Now now, PartitionId id) const {
   for (const NodeId& owner : shard_.members.owners(id)) {
-    if (shard_.members.alive(now, owner)) return shard_.members.is_self(owner);
+    if (shard_.members.alive(now, owner) && !wrong_clocks_.contains(owner))
+      return shard_.members.is_self(owner);
   }
   return false;
+}
+
+// Not before others could tell their clocks.
+bool Upkeep::may_expire(Now now) {
+  if (started_us_ == 0) started_us_ = now.tick_us;
+  const auto& members = shard_.members.all();
+  wrong_clocks_ = shard_.clocks.wrong(now, shard_.members.self(), members);
+  return members.size() == 1 || now.tick_us >= started_us_ + clocks_told_after_us;
 }
 
 // An expired version is deleted as any other: by one owner, under a dot. So replicas with equal clocks hold
 // equal objects whatever their wall clocks say.
 void Upkeep::expire(Now now, Partition& partition) {
-  if (!first_alive_owner(now, partition.id) && !bug(Bug::expiry_without_dot)) return;
+  if (!first_owner_to_expire(now, partition.id) && !bug(Bug::expiry_without_dot)) return;
   std::string lower = partition_key(partition.id);
   std::vector<ExpiryKey> due;
   auto cursor = shard_.store.cursor(Column::expiry, lower, expiry_key(partition.id, now.wall_ms, "", ""));

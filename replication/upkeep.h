@@ -1,6 +1,8 @@
 // What each partition needs now and then: readiness, log collection, stripping, hand-over, expiry, repair.
 #pragma once
 
+#include <set>
+
 #include "replication/coordinator.h"
 #include "replication/lives.h"
 #include "replication/repair.h"
@@ -36,12 +38,15 @@ class Upkeep {
   void repair_unlogged(Now now, Partition& partition);
   void expire(Now now, Partition& partition);
   void track_divergence(Now now, Partition& partition);
-  bool first_alive_owner(Now now, PartitionId id) const;
+  bool may_expire(Now now);
+  bool first_owner_to_expire(Now now, PartitionId id) const;
 
   Shard& shard_;
   Lives& lives_;
   Coordinator& coordinator_;
   Repair& repair_;
+  uint64_t started_us_ = 0;        // when the first round was
+  std::set<NodeId> wrong_clocks_;  // as of the last round of expiry
   uint64_t next_round_us_ = 0;
   uint64_t next_slow_round_us_ = 0;
   // The present round's tidying, partition after partition.

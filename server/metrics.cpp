@@ -240,6 +240,8 @@ void print_peers_and_storage(Printer& print, const Metrics& metrics, const NodeM
               node.writes_refused ? 1 : 0);
   print.gauge("covey_members", "Nodes that this node knows, itself included.", node.members_known);
   print.gauge("covey_members_alive", "Those of them that answer.", node.members_alive);
+  print.gauge("covey_clock_difference_milliseconds",
+              "The most by which a wall clock of theirs differs from this node's.", node.clock_difference_ms);
   print.gauge("covey_uptime_seconds", "Since this process began.", node.uptime_seconds);
 }
 

@@ -71,7 +71,7 @@ struct Metrics {
 struct NodeMetrics {
   uint64_t syncs = 0;
   uint64_t uptime_seconds = 0;
-  uint64_t members_alive = 0, members_known = 0;
+  uint64_t members_alive = 0, members_known = 0, clock_difference_ms = 0;
   uint64_t disk_free_bytes = 0;
   bool writes_refused = false;
   uint64_t backups_made = 0, backups_failed = 0, backup_newest_s = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "server/aggregator.h"
 #include "server/backups.h"
@@ -70,6 +71,7 @@ ordered_json partition_json(const Core& core, const PartitionView& view) {
   out["state_hash"] = hash;
   out["objects"] = view.objects;
   out["bytes"] = view.bytes;
+  out["arrived"] = view.arrived;
   out["log"] = view.log;
   out["residual"] = view.residual;
   out["diverged"] = names(view.diverged);
@@ -94,6 +96,7 @@ ordered_json members_json(ShardLoop& shard) {
     const uint64_t since_us = std::max(verdict.since_us, shard.node().started_us);
     member["health_ms"] = (time.tick_us - std::min(time.tick_us, since_us)) / 1000;
     member["reachable"] = view.reachable;
+    if (view.clock_ahead_ms) member["clock_ahead_ms"] = *view.clock_ahead_ms;
     member["standing"] = standing_text(view.member.standing);
     if (!view.member.place.empty()) member["place"] = view.member.place;
     member["self"] = view.state == MemberState::self;
@@ -214,6 +217,9 @@ void show_metrics(std::shared_ptr<HttpConnection> connection, uint64_t slot) {
     whole.backup_newest_s = backups.newest_s;
     for (const MemberView& view : connection->shard().core().members(now())) {
       ++whole.members_known;
+      const int64_t ahead = view.reachable ? view.clock_ahead_ms.value_or(0) : 0;
+      whole.clock_difference_ms =
+          std::max<uint64_t>(whole.clock_difference_ms, static_cast<uint64_t>(std::abs(ahead)));
       whole.members_alive += view.state == MemberState::self || view.state == MemberState::alive ? 1 : 0;
     }
     const Aggregator::Counts aggregation = node.aggregator->counts();

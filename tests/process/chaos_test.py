@@ -9,22 +9,15 @@ COVEY_CHAOS_SECONDS (25 by default) is how long; COVEY_CHAOS_SEED repeats the or
 import itertools
 import os
 import random
-import struct
 import threading
 import time
 
 import harness
+import preloaded
 from load import Load, verdict
 
 SECONDS = float(os.environ.get("COVEY_CHAOS_SECONDS", "25"))
 SEED = int(os.environ.get("COVEY_CHAOS_SEED", random.SystemRandom().randrange(1 << 32)))
-# preloaded_faults.cpp. Sanitizers refuse libraries that come before their own.
-PRELOADED = None if os.environ.get("COVEY_SANITIZE") else os.environ.get(
-    "COVEY_PRELOADED_FAULTS", str(harness.ROOT / "build/release/tests/process/libpreloaded_faults.so"))
-
-
-def faults_of(node):
-    return node.folder / f"{node.name}.faults"
 
 
 class Faults:
@@ -34,7 +27,7 @@ class Faults:
         self.cluster, self.random = cluster, random_
         self.counts = {}
         self.kinds = [self.kill, self.restart, self.pause, self.part, self.one_way, self.ring, self.flap]
-        if PRELOADED:
+        if preloaded.LIBRARY:
             self.kinds += [self.clock, self.slow_disk]
 
     def one(self):
@@ -108,19 +101,13 @@ class Faults:
             self.last(0.05, 0.4)
 
     def clock(self):
-        self.tell(self.node(), 0, self.random.choice([-86400, -3600, -30, -2, 2, 30, 3600, 86400]))
+        preloaded.set_clock(self.node(), self.random.choice([-86400, -3600, -30, -2, 2, 30, 3600, 86400]))
 
     def slow_disk(self):
         node = self.node()
-        self.tell(node, 1, self.random.choice([20, 100, 400]))
+        preloaded.slow_syncs(node, self.random.choice([20, 100, 400]))
         self.last(1.0, 3.0)
-        self.tell(node, 1, 0)
-
-    @staticmethod
-    def tell(node, index, number):
-        with open(faults_of(node), "r+b") as file:
-            file.seek(8 * index)
-            file.write(struct.pack("=q", number))
+        preloaded.slow_syncs(node, 0)
 
 
 class Chaos(harness.ClusterTest):
@@ -128,9 +115,7 @@ class Chaos(harness.ClusterTest):
         cluster = harness.Cluster(5, proxied=True)
         self.addCleanup(cluster.stop)
         self.addCleanup(self.print_logs, cluster)
-        for node in cluster if PRELOADED else ():
-            faults_of(node).write_bytes(bytes(16))
-            node.environment = {"LD_PRELOAD": PRELOADED, "COVEY_FAULTS": str(faults_of(node))}
+        preloaded.prepare(cluster)
         return cluster.start()
 
     def test_everything_at_random(self):

@@ -46,12 +46,18 @@ class SmallCluster {
   Core& core(const std::string& name) { return *nodes_.at(name).core; }
   MemoryStore& store(const std::string& name) { return *nodes_.at(name).store; }
   Now now() const { return {now_us_, now_us_ / 1000 + 1'700'000'000'000}; }
+  Now now(const std::string& name) const {
+    Now time = now();
+    const auto wrong = clocks_ahead_ms.find(name);
+    if (wrong != clocks_ahead_ms.end()) time.wall_ms += static_cast<uint64_t>(wrong->second);
+    return time;
+  }
 
   void start(const std::string& name, Identity identity) {
     Node& node = nodes_.at(name);
     node.core = std::make_unique<Core>(node.options, *node.store);
     identity.incarnation = ++incarnation_;
-    auto started = node.core->start(now(), identity, node.members);
+    auto started = node.core->start(now(name), identity, node.members);
     if (!started) throw std::runtime_error(started.error().message);
   }
 
@@ -89,7 +95,7 @@ class SmallCluster {
 
   void wait_ms(uint64_t ms) {
     for (uint64_t end = now_us_ + ms * 1000; now_us_ < end; now_us_ += 10'000) {
-      for (auto& [name, node] : nodes_) node.core->tick(now());
+      for (auto& [name, node] : nodes_) node.core->tick(now(name));
       settle();
     }
   }
@@ -102,7 +108,7 @@ class SmallCluster {
   // Several requests at once: begun one after the other, before any message of theirs has arrived.
   RequestId begin(const std::string& name, Request request) {
     RequestId id{++next_request_};
-    core(name).request(now(), id, std::move(request));
+    core(name).request(now(name), id, std::move(request));
     return id;
   }
   bool answered(RequestId id) const { return answers_.contains(id.value); }
@@ -155,15 +161,16 @@ class SmallCluster {
       for (auto& [name, node] : nodes_) {
         if (syncs && node.store->durable() < node.store->written()) {
           node.store->sync();
-          node.core->durable(now());
+          node.core->durable(now(name));
         }
         Output output = node.core->drain();
+        for (auto& alarm : output.alarms) alarms.push_back(name + ": " + alarm);
         for (auto& answer : output.answers) answers_[answer.id.value] = std::move(answer.response);
         for (auto& send : output.sends) {
           if (cut_.contains({name, send.to.name})) continue;
           if (lost && lost(name, send.to.name, *send.message)) continue;
           if (no_room && no_room(name, send.to.name, *send.message)) {
-            node.core->unsent(now(), send.to, *send.message);
+            node.core->unsent(now(name), send.to, *send.message);
             busy = true;
             continue;
           }
@@ -172,7 +179,7 @@ class SmallCluster {
           if (!copy.ParseFromString(send.message->SerializeAsString()))
             throw std::runtime_error("unreadable");
           if (changes) changes(copy);
-          core(send.to.name).receive(now(), NodeId{name}, copy);
+          core(send.to.name).receive(now(send.to.name), NodeId{name}, copy);
           busy = true;
         }
       }
@@ -186,6 +193,8 @@ class SmallCluster {
   // Changes messages on their way.
   std::function<void(peer::Envelope&)> changes;
   uint64_t bytes_sent = 0;
+  std::map<std::string, int64_t> clocks_ahead_ms;  // wall clocks that are wrong
+  std::vector<std::string> alarms;                 // "n1: ..."
 
   bool syncs = true;  // each step's writes become durable before the next
 
@@ -203,7 +212,7 @@ class SmallCluster {
     } else {
       cut_.insert({from, to});
     }
-    core(from).link(now(), NodeId{to}, up);
+    core(from).link(now(from), NodeId{to}, up);
   }
 
   std::map<std::string, Node> nodes_;
