@@ -103,7 +103,7 @@ run_release() {
   stage "simulator, ${FRESH_SEEDS:=200} fresh seeds" simulate build/release/bin/covey-sim --seed fresh \
     --runs "$FRESH_SEEDS" --jobs "$jobs"
   stage "simulator finds deliberate bugs" simulate build/release/bin/covey-sim-bugs --measure --jobs "$jobs"
-  stage "real processes" ctests release -L '^process$'
+  stage "real processes" ctests release -L '^process$' -j 2
 }
 
 run_asan() {
