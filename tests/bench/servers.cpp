@@ -237,12 +237,14 @@ KeyDbServers::KeyDbServers(uint32_t nodes, Durability durability, const fs::path
     processes_.emplace_back(arguments, directory / (name + ".log"));
   }
   for (Process& process : processes_) {
-    // Said once for each of the others.
+    // One of these is said once for each of the others.
     const auto finished = [&process] {
-      static constexpr std::string_view word = "MASTER <-> REPLICA sync: Finished with success";
       const std::string text = process.output();
       uint32_t count = 0;
-      for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+      for (const std::string_view word : {"MASTER <-> REPLICA sync: Finished with success",
+                                          "Successful partial resynchronization with master"}) {
+        for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+      }
       return count;
     };
     process.wait_until([&] { return finished() >= nodes - 1; }, start_timeout);

@@ -1,9 +1,11 @@
 #include "tests/bench/sides.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 namespace covey::bench {
@@ -161,6 +163,17 @@ class KeyDbSide final : public PeerSide<KeyDbServers> {
   std::string name(const Question&) const override { return "keydb, active replication"; }
   // Each server answers for itself.
   bool answers(const Question& question) const override { return question.replicas == 1; }
+  // The servers go on sending each other what they have acknowledged: the next side is not to pay for that.
+  Sample measure(const Question& question) override {
+    const Sample sample = PeerSide::measure(question);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (double used = 0; std::chrono::steady_clock::now() < end;) {
+      const double before = std::exchange(used, servers_.cpu_seconds());
+      if (used - before < 0.05) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
+    return sample;
+  }
 
  private:
   Load load_for(const Question& question) const override {
