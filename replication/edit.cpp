@@ -26,7 +26,7 @@ Result<Edit::StagedKeys::value_type*, StoreError> Edit::stage(const TableKey& ke
     if (*bytes) staged.bytes = std::move(**bytes);
     if (*bytes && !read_object(staged.bytes, staged.before)) {
       staged_.erase(at);
-      return StoreError{StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
+      return Replica::unreadable(key);
     }
   }
   return &*at;

@@ -77,12 +77,11 @@ bool replaces(const Object& theirs, const ObjectView& stored, const Clock& clock
   if (bug(Bug::fill_by_highest) || bug(Bug::flipped_cover_in_merge) || bug(Bug::merge_ignores_context) ||
       bug(Bug::lww_drops_in_merge))
     return false;
-  const auto has = [](const auto& versions, Dot dot) {
-    return std::any_of(versions.begin(), versions.end(), [&](const auto& one) { return one.dot == dot; });
-  };
   const auto kept = [&](const Version& version) {
     return version.dot.counter.value > clock.base(version.dot.actor) &&
-           !stored.context.contains(version.dot) && !has(stored.versions, version.dot);
+           !stored.context.contains(version.dot) &&
+           std::none_of(stored.versions.begin(), stored.versions.end(),
+                        [&](const VersionView& one) { return one.dot == version.dot; });
   };
   const auto dropped = [&](const VersionView& version) { return theirs.context.contains(version.dot); };
   return std::all_of(theirs.versions.begin(), theirs.versions.end(), kept) &&

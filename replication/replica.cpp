@@ -67,9 +67,12 @@ Result<Object, StoreError> Replica::read_stored(const Partition& partition, cons
   if (!bytes) return bytes.error();
   if (!*bytes) return Object{};
   auto object = decode_object(**bytes);
-  if (!object)
-    return StoreError{StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
+  if (!object) return unreadable(key);
   return std::move(*object);
+}
+
+StoreError Replica::unreadable(const TableKey& key) {
+  return {StoreError::Kind::corruption, "the object of key " + key.key + " is unreadable"};
 }
 
 Result<Object, StoreError> Replica::read(const Partition& partition, const TableKey& key) {

@@ -47,6 +47,7 @@ class Replica {
 
   // As it is stored; empty if it is not there.
   [[nodiscard]] Result<Object, StoreError> read_stored(const Partition& partition, const TableKey& key);
+  static StoreError unreadable(const TableKey& key);  // what is stored of it
   // Filled.
   [[nodiscard]] Result<Object, StoreError> read(const Partition& partition, const TableKey& key);
 

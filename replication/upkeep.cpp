@@ -42,23 +42,23 @@ void Upkeep::tick(Now now) {
     lives_.close_holes(now, partition);
     if (expires) expire(now, partition);
   }
-  round_us_ = now.tick_us;
   tidied_ = 0;
-  tidy_next_.reset();
+  tidy_next_ = {};
   tidy(now);
 }
 
 // As many partitions as the round's time has come for: all at once keep those waiting who write.
 void Upkeep::tidy(Now now) {
   const size_t all = shard_.replica.partitions().size();
-  const uint64_t passed = now.tick_us - round_us_;
-  const uint64_t due = passed * all / std::max<uint64_t>(1, shard_.options.gossip_interval_us) + 1;
+  const uint64_t round_us = shard_.options.gossip_interval_us;
+  const uint64_t passed = now.tick_us + round_us - next_round_us_;
+  const uint64_t due = passed * all / std::max<uint64_t>(1, round_us) + 1;
   tidy_up_to(now, std::min<uint64_t>(due, all));
 }
 
 void Upkeep::tidy_up_to(Now now, size_t due) {
   auto& partitions = shard_.replica.partitions();
-  auto at = tidy_next_ ? partitions.lower_bound(*tidy_next_) : partitions.begin();
+  auto at = partitions.lower_bound(tidy_next_);
   for (; tidied_ < due && at != partitions.end(); ++tidied_, ++at) {
     tidy_next_ = PartitionId{at->first.value + 1};
     if (!shard_.writes_refused) tidy(now, at->second);

@@ -50,9 +50,8 @@ class Upkeep {
   uint64_t next_round_us_ = 0;
   uint64_t next_slow_round_us_ = 0;
   // The present round's tidying, partition after partition.
-  uint64_t round_us_ = 0;
   size_t tidied_ = 0;
-  std::optional<PartitionId> tidy_next_;  // not before this one; nullopt: from the first
+  PartitionId tidy_next_;  // not before this one
 };
 
 }  // namespace covey

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <limits>
 
 #include "server/config.h"
 #include "server/log.h"
@@ -111,7 +112,7 @@ int main(int argc, char** argv) {
           ->excludes(check);
   app.add_option("--backup", options.backup, "With --restore: which one (the newest)")
       ->type_name("ID")
-      ->check(CLI::Range(1U, 4294967295U))
+      ->check(CLI::Range(1U, std::numeric_limits<uint32_t>::max()))
       ->needs(restoring);
   app.add_flag("--to-another-cluster", options.to_another_cluster,
                "With --restore: the configuration names another cluster than the backup's")

@@ -1,4 +1,4 @@
-// Clients' sockets of one shard, watched by an epoll of their own.
+// The sockets that clients and peers send on to one shard, watched by an epoll of their own.
 //
 // Asio reads once more after each read, only to be told that nothing is there yet: a call to the system for
 // each request, and its own bookkeeping. Here a socket is read when the system says so, and a read that did

@@ -86,7 +86,6 @@ class Database {
   // After a full disk: tries to take writes again. False: there is still no space. The sync thread does this
   // by itself.
   bool recover();
-  bool resume();
 
   // Makes a backup of the present state, of which `label` is kept with it; `id` becomes its number. Writes go
   // on meanwhile; files that it needs are not deleted before it ends. `progress` as the engine is set to.
@@ -107,6 +106,7 @@ class Database {
   std::optional<StoreError> check_files();
   std::optional<StoreError> open_files();
   bool sync_logs();
+  bool resume();
   void await_deletions();
   void fail(const std::string& reason);
   void damaged(const std::string& what);

@@ -1,7 +1,11 @@
+#include <limits>
+
 #include "client/cli/app_parts.h"
 
 namespace covey::cli {
 namespace {
+
+const CLI::Range backup_ids(1U, std::numeric_limits<uint32_t>::max());
 
 void add_change(CLI::App& cluster, Parse& parse, const std::string& action, const std::string& help,
                 const std::string& example) {
@@ -98,10 +102,10 @@ void add_backup(CLI::App& app, Parse& parse) {
   const auto verify = add_backup_action(*backup, parse, "verify",
                                         "Read backups and compare all checksums (exit 1 if one is damaged)",
                                         "covey backup verify 3");
-  verify.app->add_option("ID", verify.options->id, "which one (all)")->check(CLI::Range(1U, 4294967295U));
+  verify.app->add_option("ID", verify.options->id, "which one (all)")->check(backup_ids);
   const auto erase = add_backup_action(
       *backup, parse, "delete", "Delete a backup; others keep what they share", "covey backup delete 3");
-  erase.app->add_option("ID", erase.options->id)->required()->check(CLI::Range(1U, 4294967295U));
+  erase.app->add_option("ID", erase.options->id)->required()->check(backup_ids);
   for (CLI::App* app_of : {create.app, verify.app}) {
     auto options = app_of == create.app ? create.options : verify.options;
     app_of->add_flag_callback(

@@ -67,7 +67,7 @@ rocksdb::Options table_options() {
 class Source {
  public:
   explicit Source(const std::string& path) {
-    auto opened = Database::open({.path = path, .durability = ::covey::Durability::none});
+    auto opened = Database::open({.path = path, .durability = Durability::none});
     check(opened);
     database_ = std::move(*opened);
     store_ = database_->shard();

@@ -44,7 +44,7 @@ class Recorder final : public Store {
   std::vector<StoreBatch> batches;
 
  private:
-  MemoryStore store_{::covey::Durability::none};
+  MemoryStore store_{Durability::none};
 };
 
 constexpr uint64_t puts_recorded = 200'000;  // they are written again and again
@@ -176,9 +176,7 @@ class WritePathSide final : public Side {
       : options_(options) {
     DatabaseOptions database;
     database.path = (directory / "write-path").string();
-    database.durability = durability == Durability::sync       ? ::covey::Durability::sync
-                          : durability == Durability::interval ? ::covey::Durability::interval
-                                                               : ::covey::Durability::none;
+    database.durability = durability;
     database.object_cache_bytes = 256ull << 20;  // a node's default
     auto opened = Database::open(std::move(database));
     if (!opened) throw std::runtime_error("the write path: " + opened.error().message);

@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   options.directory = fs::temp_directory_path().string();
   options.command = "covey-bench";
   for (int i = 1; i < argc; ++i) options.command.append(" ").append(argv[i]);
-  CLI::App app("Measures covey beside redis, etcd and RocksDB, all started by itself on this machine.",
+  CLI::App app("Measures covey beside redis, KeyDB, etcd and RocksDB, all started by itself on this machine.",
                "covey-bench");
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);

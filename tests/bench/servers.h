@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "storage/durability.h"
 #include "tests/bench/process.h"
 
 namespace covey::bench {
 
-enum class Durability { sync, interval, none };
 const char* to_text(Durability durability);
 
 struct CoveyOptions {

@@ -22,9 +22,7 @@ class Aside(harness.ClusterTest):
         return client
 
     def test_every_connection_is_answered_or_closed(self):
-        cluster = harness.Cluster(3, proxied=True, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4})
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(3, proxied=True, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4})
         for node in cluster:
             node.config["listen"]["resp"] = f"127.0.0.1:{harness.free_port()}"
         cluster.start()

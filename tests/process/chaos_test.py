@@ -111,16 +111,14 @@ class Faults:
 
 
 class Chaos(harness.ClusterTest):
-    def make_cluster(self):
-        cluster = harness.Cluster(5, proxied=True)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+    def start_with_faults(self):
+        cluster = self.make_cluster(5, proxied=True)
         preloaded.prepare(cluster)
         return cluster.start()
 
     def test_everything_at_random(self):
         print(f"    COVEY_CHAOS_SEED={SEED}")
-        cluster = self.make_cluster()
+        cluster = self.start_with_faults()
         faults = Faults(cluster, random.Random(SEED))
         end = time.monotonic() + SECONDS
         with Load(cluster, writers=6, deletes=5) as load:
@@ -135,9 +133,7 @@ class Chaos(harness.ClusterTest):
 
     def test_a_node_dies_and_clients_of_the_others_hardly_notice(self):
         """Only what was on its way to it when it died may fail, and is answered when its connections end."""
-        cluster = harness.Cluster(5)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(5)
         cluster.start()
         failed, slowest, done, lock = [], [0.0], [0], threading.Lock()
         stop = threading.Event()

@@ -14,9 +14,7 @@ MONTH = 30 * 24 * HOUR
 @unittest.skipUnless(preloaded.LIBRARY, "sanitizers refuse preloaded libraries")
 class Clocks(harness.ClusterTest):
     def make(self, **settings):
-        cluster = harness.Cluster(3, **settings)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(3, **settings)
         preloaded.prepare(cluster)
         return cluster.start()
 

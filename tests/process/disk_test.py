@@ -167,10 +167,8 @@ class FullDisk(harness.ClusterTest):
     def test_filled_by_the_others_onto_a_full_disk(self):
         """Tables, logs and compactions meet the full disk at once: room heals it, and nobody else notices."""
         folder = self.small_disk(48)
-        cluster = harness.Cluster(3, threads=1, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4, "free_space_mb": 16},
-                                  limits={"transfer_bytes_per_second": 0})
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(3, threads=1, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4, "free_space_mb": 16},
+                                    limits={"transfer_bytes_per_second": 0})
         node = cluster["n3"]
         node.config["data_dir"] = f"{folder}/n3"
         node.config["storage"]["free_space_mb"] = 0

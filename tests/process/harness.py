@@ -345,17 +345,19 @@ class Cluster:
 class ClusterTest(unittest.TestCase):
     """A test case whose clusters are stopped whatever happens; logs are printed when it fails."""
 
-    def start_cluster(self, *arguments, **settings):
+    def make_cluster(self, *arguments, **settings):
+        """Not started yet."""
         cluster = Cluster(*arguments, **settings)
         self.addCleanup(cluster.stop)
         self.addCleanup(self.print_logs, cluster)
-        return cluster.start()
+        return cluster
+
+    def start_cluster(self, *arguments, **settings):
+        return self.make_cluster(*arguments, **settings).start()
 
     def start_some(self, size, first, **settings):
         """A cluster of `size` nodes, and the list of those that run: the first few, with their copies where they belong."""
-        cluster = Cluster(size, **settings)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(size, **settings)
         running = list(cluster)[:first]
         for node in running:
             node.start(wait=False)

@@ -118,9 +118,7 @@ class Copies(IdentityTest):
         if not made or made.returncode != 0 or mount().returncode != 0:
             self.skipTest("an image can't be mounted here")
         self.addCleanup(subprocess.run, ["umount", "-l", str(mounted_at)], stderr=subprocess.DEVNULL)
-        cluster = harness.Cluster(3)
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(3)
         node = cluster["n3"]
         node.config["data_dir"] = str(mounted_at / "n3")
         cluster.start()

@@ -123,9 +123,7 @@ class Members(harness.ClusterTest):
         self.assertGreater(cut, 0)
 
     def test_zones_have_a_copy_each_and_weights_decide_shares(self):
-        cluster = harness.Cluster(4, replicas=2, cluster={"partitions": 64})
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(4, replicas=2, cluster={"partitions": 64})
         for node, zone in zip(cluster, "aabb"):
             node.config["zone"] = zone
         cluster.start()

@@ -51,9 +51,7 @@ class Rolling(harness.ClusterTest):
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
     def test_one_of_five_has_a_full_disk_for_a_while(self):
         """It takes no writes, the others go on, and it has all of it once there is room again."""
-        cluster = harness.Cluster(5, storage={"cache_mb": 8, "write_buffer_mb": 4, "free_space_mb": 48})
-        self.addCleanup(cluster.stop)
-        self.addCleanup(self.print_logs, cluster)
+        cluster = self.make_cluster(5, storage={"cache_mb": 8, "write_buffer_mb": 4, "free_space_mb": 48})
         node = cluster["n5"]
         disk = pathlib.Path(cluster.folder) / "disk"
         disk.mkdir()

@@ -171,10 +171,10 @@ void World::check_algebra() {
 // Where only disks that were put back knew that a node was removed, nobody knows of it any more, and for all
 // they know it may come and tell its dots: contexts that name those stay, and so do holes among them in
 // clocks. This is what else there is in one: of each actor all dots up to the highest.
-DotSet World::to_be_stripped(Machine& machine, const DotSet& context) {
+DotSet World::to_be_settled(Machine& machine, const DotSet& dots) {
   const auto known = machine.shards[0].core->members(now(machine));
   DotSet out;
-  for (const auto& entry : context.entries()) {
+  for (const auto& entry : dots.entries()) {
     const bool forgotten = std::any_of(machines_.begin(), machines_.end(), [&](const Machine& other) {
       return other.gone && node_tag(other.id.name) == entry.actor.value >> 40 &&
              std::none_of(known.begin(), known.end(),
@@ -194,7 +194,7 @@ bool World::is_stripped(Machine& machine, ShardState& shard, PartitionId partiti
     require(bytes && *bytes, "an entry of the residual index has no object");
     auto object = decode_object(**bytes);
     require(object.has_value(), "a stored object can't be decoded");
-    if (!to_be_stripped(machine, object->context).empty()) return false;
+    if (!to_be_settled(machine, object->context).empty()) return false;
   }
   return true;
 }
@@ -233,7 +233,7 @@ std::optional<std::string> World::not_converged() {
       if (view.residual > 0 && !is_stripped(machine, shard, PartitionId{p}))
         return "contexts are not stripped (" + std::to_string(view.residual) + ")" + where;
       if (view.log > 0) return "the dot log is not empty (" + std::to_string(view.log) + ")" + where;
-      if (view.clock.has_gaps() && !view.clock.contains(to_be_stripped(machine, view.clock)))
+      if (view.clock.has_gaps() && !view.clock.contains(to_be_settled(machine, view.clock)))
         return "the clock has holes" + where;
       if (!view.diverged.empty()) return "an owner is thought to differ" + where;
       if (!first)
@@ -277,7 +277,7 @@ void World::check_final_state() {
         continue;
       }
       Object object = *bytes ? decode_object(**bytes).value_or(Object{}) : Object{};
-      const bool stays = !object.context.empty() && to_be_stripped(machine, object.context).empty();
+      const bool stays = !object.context.empty() && to_be_settled(machine, object.context).empty();
       if (stays) object.context.clear();
       require(!*bytes || stays || !object.versions.empty(),
               "I7: the deleted key " + key.key + " occupies bytes at " + machine.id.name);

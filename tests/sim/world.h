@@ -105,7 +105,7 @@ class World {
   void converge_group(std::vector<size_t> members, uint64_t limit_us);
   // nullopt: all owners are equal and nothing is left over.
   std::optional<std::string> not_converged();
-  DotSet to_be_stripped(Machine& machine, const DotSet& context);
+  DotSet to_be_settled(Machine& machine, const DotSet& dots);
   bool is_stripped(Machine& machine, ShardState& shard, PartitionId partition);
 
   // Adds what the cores counted.
