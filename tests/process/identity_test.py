@@ -110,30 +110,37 @@ class Copies(IdentityTest):
         mounted_at.mkdir()
         with open(image, "wb") as file:
             file.truncate(192 * 1024 * 1024)
+        paths = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
-        def mount():
-            return subprocess.run(["mount", "-o", "loop", str(image), str(mounted_at)], capture_output=True)
-        mkfs = shutil.which("mkfs.ext4", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-        made = mkfs and subprocess.run([mkfs, "-q", "-F", str(image)], capture_output=True)
-        if not made or made.returncode != 0 or mount().returncode != 0:
+        def tool(name, *args):
+            found = shutil.which(name, path=paths)
+            done = found and subprocess.run([found, *args], capture_output=True, text=True)
+            return done if done and done.returncode == 0 else None
+        # One device for the whole test: another one has another number, which the directory would show.
+        attached = tool("mkfs.ext4", "-q", "-F", str(image)) and tool("losetup", "--find", "--show", str(image))
+        if not attached:
             self.skipTest("an image can't be mounted here")
-        self.addCleanup(subprocess.run, ["umount", "-l", str(mounted_at)], stderr=subprocess.DEVNULL)
+        device = attached.stdout.strip()
+        self.addCleanup(tool, "losetup", "--detach", device)
+        if not tool("mount", device, str(mounted_at)):
+            self.skipTest("an image can't be mounted here")
+        self.addCleanup(tool, "umount", "-l", str(mounted_at))
         cluster = self.make_cluster(3)
         node = cluster["n3"]
         node.config["data_dir"] = str(mounted_at / "n3")
         cluster.start()
         self.put(node, 40)
         self.assertEqual(node.terminate(), 0)
-        subprocess.run(["umount", str(mounted_at)], check=True)
-        shutil.copy(image, folder / "snapshot.img")
-        self.assertEqual(mount().returncode, 0)
+        self.assertTrue(tool("umount", str(mounted_at)))
+        shutil.copyfile(device, folder / "snapshot.img")
+        self.assertTrue(tool("mount", device, str(mounted_at)))
         node.start()
         cluster.wait_met()
         since = self.put(node, 40, w=3)
         self.assertEqual(node.terminate(), 0)
-        subprocess.run(["umount", str(mounted_at)], check=True)
-        (folder / "snapshot.img").rename(image)
-        self.assertEqual(mount().returncode, 0)
+        self.assertTrue(tool("umount", str(mounted_at)))
+        shutil.copyfile(folder / "snapshot.img", device)
+        self.assertTrue(tool("mount", device, str(mounted_at)))
         node.start()
         self.assertIn("fresh=false clean=true restored=false", node.log.read_text().rsplit("data directory opened", 1)[1])
         cluster.wait_met()
