@@ -40,7 +40,7 @@ void PeerReader::watch_silence() {
 
 void PeerReader::socket_ready(Ready ready) {
   if (ready.ended) ended_ = true;
-  if (!ready.to_read) return;
+  if (!ready.to_read || turn_posted_) return;
   const auto self = shared_from_this();
   read();
 }
@@ -62,8 +62,9 @@ void PeerReader::read() {
     }
   }
   if (!interrupted && !ended_ && static_cast<size_t>(count) < room.size()) return;
-  // After the others' turn.
+  turn_posted_ = true;  // after the others' turn
   boost::asio::post(io_, [self = shared_from_this()] {
+    self->turn_posted_ = false;
     if (self->socket_ >= 0) self->read();
   });
 }

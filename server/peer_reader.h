@@ -47,7 +47,8 @@ class PeerReader final : public ReadySockets::Watcher, public std::enable_shared
   std::chrono::steady_clock::time_point heard_;
   std::optional<uint64_t> watched_;
   FrameReader frames_;
-  bool ended_ = false;  // behind what has come is the end
+  bool ended_ = false;        // behind what has come is the end
+  bool turn_posted_ = false;  // reads on after the others' turn: whatever comes until then waits for that
 };
 
 }  // namespace covey::server

@@ -3,7 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -90,6 +92,26 @@ TEST_CASE("more than one read holds is read to its end, and then what comes late
   }
   CHECK(connection.frames == payloads);
   CHECK_FALSE(connection.reader.expired());
+}
+
+// What comes while it has more to read makes its socket ready once more.
+TEST_CASE("a peer that sends all the time is read once in each turn", "[peer]") {
+  Connection connection;
+  std::string stream;
+  for (int i = 0; i < 200; ++i) append_frame(stream, std::string(20'000, 'x'));
+  size_t at = connection.send(stream);
+  size_t most = 0;
+  for (int turn = 0; turn < 20; ++turn) {
+    const size_t before = connection.reads;
+    bool over = false;
+    post(connection.io, [&] { over = true; });
+    connection.io.restart();
+    while (!over) connection.io.run_one();
+    most = std::max(most, connection.reads - before);
+    at += connection.send(std::string_view(stream).substr(at));
+  }
+  CHECK(connection.reads > 10);
+  CHECK(most == 1);
 }
 
 TEST_CASE("all that came before the end of a connection is taken", "[peer]") {
