@@ -25,6 +25,12 @@ Type type_for(ChangeKind kind) {
   return for_counter(kind) ? Type::counter : for_set(kind) ? Type::set : Type::hash;
 }
 
+// As it will be read from what is stored: "1e2" is the integer 100, and counts as one at the ends of 64 bits.
+std::optional<Number> written_number(std::string_view text) {
+  const auto number = parse_number(text);
+  return number && number->is_float ? parse_number(text_of(*number)) : number;
+}
+
 // Only the simulator's bugs ask for it: every dot up to the highest, known or not.
 DotSet all_up_to_highest(const DotSet& context) {
   DotSet out;
@@ -163,7 +169,7 @@ class Planner {
   Status increment_field(const Change& change, FieldPlan& field) {
     auto text = text_of_field(change.name, field);
     auto before = text ? parse_number(*text) : Number::of(0);
-    auto by = parse_number(change.value);
+    const auto by = written_number(change.value);
     if (field.sum && before) before = covey::add(*before, *field.sum);
     if (!before || !by || (before->is_float && !takes_floats(change.kind))) return Status::not_a_number;
     auto after = covey::add(*before, *by);
@@ -216,7 +222,7 @@ class Planner {
     }
     // What floats add up to is an integer if it is written as one.
     if (before.is_float && type_ != Type::value) before = parse_number(text_of(before)).value_or(before);
-    auto by = parse_number(change.value);
+    const auto by = written_number(change.value);
     if (!by || ((before.is_float || by->is_float) && !takes_floats(change.kind))) return Status::not_a_number;
     if (!change.name.empty() && token_known(change.name) && !bug(Bug::token_counted_twice)) {
       plan_.changed.repeated = true;

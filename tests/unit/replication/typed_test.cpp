@@ -87,6 +87,9 @@ TEST_CASE("an increment that would overflow is refused, and an integer does not 
   TypedReplicas on(2);
   on.increment(0, "9223372036854775807");
   CHECK(on.increment(0, "1").status == Status::number_overflow);
+  // What is an integer, however it is written, is stored as one.
+  CHECK(on.change(0, {{ChangeKind::increment_float, {}, "1.0e0"}}).status == Status::number_overflow);
+  CHECK(on.change(0, {{ChangeKind::increment_float, {}, "01"}}).status == Status::number_overflow);
   CHECK(on.count(0) == "9223372036854775807");
   CHECK(on.increment(0, "-1").changed.value == "9223372036854775806");
   on.increment(1, "10");
