@@ -48,6 +48,8 @@ class ClientConnection : public Flushable,
   void flush() override;
 
   ShardLoop& shard() { return shard_; }
+  // For a list of clients; empty: it is in none.
+  virtual std::string line() const { return {}; }
 
  protected:
   // What the derived class says of itself.

@@ -62,16 +62,26 @@ void RespConnection::reset_session() {
   fresh.read_level = config.read_level;
   fresh.write_level = config.write_level;
   session_ = std::move(fresh);
+  if (replies_ == Replies::off) set_replies(Replies::on);
 }
 
-std::string RespConnection::peer_address() const {
-  const auto endpoint = peer_endpoint();
-  return endpoint ? text_of(*endpoint) : "";
+void RespConnection::set_replies(Replies replies) {
+  const bool stays_off = replies == Replies::skip_next && replies_ == Replies::off;
+  if (!stays_off) replies_ = replies;
+  if (!slots_.empty()) slots_.back().silent = replies != Replies::on;
 }
 
-std::string RespConnection::own_address() const {
-  const auto endpoint = own_endpoint();
-  return endpoint ? text_of(*endpoint) : "";
+std::string RespConnection::line() const {
+  const auto text = [](const auto& endpoint) { return endpoint ? text_of(*endpoint) : std::string(); };
+  const uint64_t now_us = now().tick_us;
+  const auto seconds = [now_us](uint64_t since_us) {
+    return std::to_string((now_us - std::min(now_us, since_us)) / 1'000'000);
+  };
+  return "id=" + std::to_string(session_.id) + " addr=" + text(peer_endpoint()) +
+         " laddr=" + text(own_endpoint()) + " name=" + session_.name + " age=" + seconds(session_.begun_us) +
+         " idle=" + seconds(last_progress_us()) + " flags=N db=0 resp=" + std::to_string(session_.protocol) +
+         " lib-name=" + session_.library_name + " lib-ver=" + session_.library_version +
+         " covey-table=" + session_.table + "\n";
 }
 
 bool RespConnection::is_full() const {
@@ -125,7 +135,7 @@ bool RespConnection::parse_command() {
   Waiting next;
   next.words = parser_.take_words();
   for (const std::string& word : next.words) next.bytes += word.size();
-  next.command = find_resp_command(next.words.front());
+  next.command = find_resp_command(next.words);
   if (next.command != nullptr && next.command->one_key() && next.words.size() > 1)
     next.key_hash = hash_bytes(next.words[1], 0) | 1;
   waiting_ = std::move(next);
@@ -145,17 +155,24 @@ bool RespConnection::may_begin(const Waiting& waiting) const {
   return true;
 }
 
+RespConnection::Slot& RespConnection::add_slot() {
+  Slot& slot = slots_.emplace_back();
+  slot.begun_us = last_progress_us();
+  slot.silent = replies_ != Replies::on;
+  if (replies_ == Replies::skip_next) replies_ = Replies::on;
+  ++under_way_;
+  return slot;
+}
+
 void RespConnection::begin_command() {
   Waiting command = std::move(*waiting_);
   waiting_.reset();
   if (shard().node().draining) end_after_answers();
-  Slot& slot = slots_.emplace_back();
+  Slot& slot = add_slot();
   slot.command = command.command;
   slot.key_hash = command.key_hash;
-  slot.begun_us = last_progress_us();
   slot.request_bytes = command.bytes;
   request_bytes_ += command.bytes;
-  ++under_way_;
   ++shard().metrics().resp_commands;
   const uint64_t number = first_slot_ + slots_.size() - 1;
   auto refused = check_resp_words(command.command, command.words, session_.authenticated);
@@ -171,8 +188,7 @@ void RespConnection::begin_command() {
 // The last answer of this connection.
 void RespConnection::refuse_with(std::string_view error) {
   end_after_this();
-  slots_.emplace_back().begun_us = last_progress_us();
-  ++under_way_;
+  add_slot();
   RespReply answer(session_.protocol);
   answer.error(error);
   reply(first_slot_ + slots_.size() - 1, std::move(answer));
@@ -193,7 +209,7 @@ void RespConnection::reply(uint64_t number, RespReply&& answer) {
       slot.command == nullptr ? MeteredOperation::other : slot.command->operation;
   const uint64_t now_us = now().tick_us;
   metrics.observe(operation, now_us - std::min(now_us, slot.begun_us));
-  std::string bytes = answer.take();
+  std::string bytes = slot.silent ? std::string() : answer.take();
   if (number == first_slot_) {
     output().append(bytes);
     do {

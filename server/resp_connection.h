@@ -50,8 +50,10 @@ class RespConnection : public ClientConnection {
   void drain() override;
   RespSession& session() { return session_; }
   void reset_session();  // as it was when the connection began, but for its id
-  std::string peer_address() const;
-  std::string own_address() const;
+  enum class Replies { on, off, skip_next };
+  // From the command that calls this on, or only for it and the next one.
+  void set_replies(Replies replies);
+  std::string line() const override;
 
   // A slot is one command's place in the order; for one that has ended, or on a connection that is closed,
   // reply() does nothing.
@@ -67,6 +69,7 @@ class RespConnection : public ClientConnection {
     uint64_t begun_us = 0;
     size_t request_bytes = 0;
     bool complete = false;
+    bool silent = false;  // the client wants no answer
   };
   struct Waiting {  // has been read and can't begin yet
     std::vector<std::string> words;
@@ -84,11 +87,13 @@ class RespConnection : public ClientConnection {
   bool is_full() const;
   bool parse_command();
   bool may_begin(const Waiting& waiting) const;
+  Slot& add_slot();
   void begin_command();
   void refuse_with(std::string_view error);
 
   RespSession session_;
   RespParser parser_;
+  Replies replies_ = Replies::on;
   std::optional<Waiting> waiting_;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 1;

@@ -3,6 +3,7 @@
 
 #include "replication/number.h"
 #include "server/resp_commands.h"
+#include "server/resp_value.h"
 
 namespace covey::server {
 namespace {
@@ -33,11 +34,27 @@ void decrby(RespCall& call) {
 }
 
 void incrbyfloat(RespCall& call) {
-  if (!parse_number(call.words[2])) return call.fail(no_float);
+  // Redis looks at what is there first.
+  if (!parse_number(call.words[2]))
+    return call.read_key([](RespCall& asked, const Response& read) {
+      const Type type = type_of(read.object);
+      asked.reply().error(type == Type::none || is_string(type) ? no_float : wrong_type_error);
+    });
   change_key(call, {{ChangeKind::increment_float, {}, std::move(call.words[2])}},
              [](RespReply& reply, const Changed& changed) { reply.bulk(changed.value); },
              {.not_a_number = no_float, .overflow = "ERR increment would produce NaN or Infinity"});
 }
+
+constexpr RespCommand commands[] = {
+    write_key("incr", 2, incr, {"1.0.0", "O(1)", "key", "Adds one to a counter."}),
+    write_key("decr", 2, decr, {"1.0.0", "O(1)", "key", "Takes one from a counter."}),
+    write_key("incrby", 3, incrby, {"1.0.0", "O(1)", "key increment", "Adds to a counter."}),
+    write_key("decrby", 3, decrby, {"1.0.0", "O(1)", "key decrement", "Takes from a counter."}),
+    write_key("incrbyfloat", 3, incrbyfloat,
+              {"2.6.0", "O(1)", "key increment:double", "Adds a float to a counter."}),
+};
+
+}  // namespace
 
 // COVEY.INCR key number [TOKEN token]
 void covey_incr(RespCall& call) {
@@ -50,17 +67,6 @@ void covey_incr(RespCall& call) {
     return call.fail("ERR a token has 1 to " + std::to_string(change_token_bytes_max) + " bytes");
   add(call, *number, std::move(call.words[4]));
 }
-
-constexpr RespCommand commands[] = {
-    write_key("incr", 2, incr),
-    write_key("decr", 2, decr),
-    write_key("incrby", 3, incrby),
-    write_key("decrby", 3, decrby),
-    write_key("incrbyfloat", 3, incrbyfloat),
-    write_key("covey.incr", -3, covey_incr),
-};
-
-}  // namespace
 
 std::span<const RespCommand> resp_counter_commands() { return commands; }
 

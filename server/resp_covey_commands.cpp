@@ -153,10 +153,22 @@ void table(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    read_key("covey.get", -2, get),
-    write_key("covey.set", -3, set),
-    {.name = "covey.level", .arity = 3, .run = level},
-    {.name = "covey.table", .arity = 2, .run = table},
+    read_key("covey.get", -2, get,
+             {"0.1.0", "O(1)", "key [R level]", "All siblings, and the context that covers them."}),
+    write_key("covey.set", -3, set,
+              {"0.1.0", "O(1)", "key value [CONTEXT context] [W level]",
+               "Writes a value that overwrites what the context covers."}),
+    write_key("covey.incr", -3, covey_incr,
+              {"0.1.0", "O(1)", "key increment [TOKEN token]", "Adds to a counter, once for each token."}),
+    {.name = "covey.level",
+     .arity = 3,
+     .run = level,
+     .docs = {"0.1.0", "O(1)", "(access=READ|WRITE) level",
+              "How many replicas the commands that follow wait for."}},
+    {.name = "covey.table",
+     .arity = 2,
+     .run = table,
+     .docs = {"0.1.0", "O(1)", "table", "The table of the commands that follow."}},
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace covey::server {
 struct ExpiryUnit {
   bool seconds = false;     // else milliseconds
   bool since_1970 = false;  // else from now
+  bool operator==(const ExpiryUnit&) const = default;
 };
 
 // Wall clock in milliseconds; negative or small: in the past, but never 0. `command` is named in the error,

@@ -136,6 +136,7 @@ void hscan(RespCall& call) {
   ElementScan scan;
   if (!scan.parse(call)) return;
   read_hash(call, [scan](RespReply& reply, const Fields& hash) {
+    if (!scan.wrong.empty() && !hash.empty()) return reply.error(scan.wrong);
     std::vector<std::string_view> shown;
     for (const auto& [name, value] : hash) {
       if (!matches_glob(scan.pattern, name)) continue;
@@ -150,14 +151,39 @@ void hscan(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    write_key("hset", -4, hset),      write_key("hmset", -4, hmset),
-    write_key("hsetnx", 4, hsetnx),   write_key("hdel", -3, hdel),
-    write_key("hincrby", 4, hincrby), write_key("hincrbyfloat", 4, hincrbyfloat),
-    read_key("hget", 3, hget),        read_key("hmget", -3, hmget),
-    read_key("hgetall", 2, hgetall),  read_key("hkeys", 2, hkeys),
-    read_key("hvals", 2, hvals),      read_key("hlen", 2, hlen),
-    read_key("hexists", 3, hexists),  read_key("hstrlen", 3, hstrlen),
-    read_key("hscan", -3, hscan),
+    write_key(
+        "hset", -4, hset,
+        {"2.0.0", "O(N) in the hash's fields", "key (field_value=field value)...", "Sets fields of a hash."}),
+    write_key("hmset", -4, hmset,
+              {"2.0.0", "O(N) in the hash's fields", "key (field_value=field value)...",
+               "As HSET, and answers OK."}),
+    write_key("hsetnx", 4, hsetnx,
+              {"2.0.0", "O(N) in the hash's fields", "key field value",
+               "Sets a field of a hash if it is not there."}),
+    write_key("hdel", -3, hdel,
+              {"2.0.0", "O(N) in the hash's fields", "key field...", "Removes fields from a hash."}),
+    write_key("hincrby", 4, hincrby,
+              {"2.0.0", "O(N) in the hash's fields", "key field increment", "Adds to a field of a hash."}),
+    write_key("hincrbyfloat", 4, hincrbyfloat,
+              {"2.6.0", "O(N) in the hash's fields", "key field increment:double",
+               "Adds a float to a field of a hash."}),
+    read_key("hget", 3, hget, {"2.0.0", "O(N) in the hash's fields", "key field", "A field of a hash."}),
+    read_key("hmget", -3, hmget,
+             {"2.0.0", "O(N) in the hash's fields", "key field...", "Several fields of a hash."}),
+    read_key("hgetall", 2, hgetall,
+             {"2.0.0", "O(N) in the hash's fields", "key", "All fields of a hash with their values."}),
+    read_key("hkeys", 2, hkeys,
+             {"2.0.0", "O(N) in the hash's fields", "key", "The names of all fields of a hash."}),
+    read_key("hvals", 2, hvals,
+             {"2.0.0", "O(N) in the hash's fields", "key", "The values of all fields of a hash."}),
+    read_key("hlen", 2, hlen, {"2.0.0", "O(N) in the hash's fields", "key", "How many fields a hash has."}),
+    read_key("hexists", 3, hexists,
+             {"2.0.0", "O(N) in the hash's fields", "key field", "Whether a hash has a field."}),
+    read_key("hstrlen", 3, hstrlen,
+             {"3.2.0", "O(N) in the hash's fields", "key field", "How many bytes a field of a hash has."}),
+    read_key("hscan", -3, hscan,
+             {"2.8.0", "O(N) in the hash's fields", "key cursor [MATCH pattern] [COUNT count]",
+              "The fields of a hash that match, all at once."}),
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ std::string read_options(const std::vector<std::string>& words, ExpireOptions& o
     } else if (is_option(words[i], "lt")) {
       out.if_earlier = true;
     } else {
-      return "ERR Unsupported option " + words[i];
+      return "ERR Unsupported option " + std::string(told(words[i], words[i].size()));
     }
   }
   if (out.if_none && (out.if_some || out.if_later || out.if_earlier))
@@ -126,17 +126,28 @@ void persist(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    write_key("del", -2, erase, MeteredOperation::erase, -1),
-    write_key("unlink", -2, erase, MeteredOperation::erase, -1),
-    read_key("exists", -2, exists, -1),
-    read_key("type", 2, type),
-    read_key("ttl", 2, ttl),
-    read_key("pttl", 2, pttl),
-    write_key("expire", -3, expire),
-    write_key("pexpire", -3, pexpire),
-    write_key("expireat", -3, expireat),
-    write_key("pexpireat", -3, pexpireat),
-    write_key("persist", 2, persist),
+    write_key("del", -2, erase, {"1.0.0", "O(N) in the keys", "key...", "Deletes keys, whatever they hold."},
+              MeteredOperation::erase, -1),
+    write_key("unlink", -2, erase, {"4.0.0", "O(N) in the keys", "key...", "As DEL."},
+              MeteredOperation::erase, -1),
+    read_key("exists", -2, exists,
+             {"1.0.0", "O(N) in the keys", "key...", "How many of the keys hold something."}, -1),
+    read_key("type", 2, type, {"1.0.0", "O(1)", "key", "Of which type is what the key holds."}),
+    read_key("ttl", 2, ttl, {"1.0.0", "O(1)", "key", "In how many seconds the key expires."}),
+    read_key("pttl", 2, pttl, {"2.6.0", "O(1)", "key", "In how many milliseconds the key expires."}),
+    write_key(
+        "expire", -3, expire,
+        {"1.0.0", "O(1)", "key seconds [condition=NX|XX|GT|LT]", "Has the key expire in so many seconds."}),
+    write_key("pexpire", -3, pexpire,
+              {"2.6.0", "O(1)", "key milliseconds [condition=NX|XX|GT|LT]",
+               "Has the key expire in so many milliseconds."}),
+    write_key(
+        "expireat", -3, expireat,
+        {"1.2.0", "O(1)", "key unix-time-seconds [condition=NX|XX|GT|LT]", "Has the key expire at a time."}),
+    write_key("pexpireat", -3, pexpireat,
+              {"2.6.0", "O(1)", "key unix-time-milliseconds [condition=NX|XX|GT|LT]",
+               "Has the key expire at a time."}),
+    write_key("persist", 2, persist, {"2.2.0", "O(1)", "key", "Has the key never expire."}),
 };
 
 }  // namespace

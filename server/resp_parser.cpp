@@ -36,6 +36,8 @@ char escaped(char c) {
 }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+// As in Redis fewer end a word than may stand before it.
+bool ends_word(char c) { return is_space(c) && c != '\v' && c != '\f'; }
 
 // Behind the opening quote. false: it does not close as it must.
 bool take_quoted(std::string_view& line, char quote, std::string& word) {
@@ -68,14 +70,15 @@ std::optional<std::vector<std::string>> split_words(std::string_view line) {
     while (!line.empty() && is_space(line.front())) line.remove_prefix(1);
     if (line.empty()) return words;
     std::string& word = words.emplace_back();
-    while (!line.empty() && !is_space(line.front())) {
+    while (!line.empty() && !ends_word(line.front())) {
       const char c = line.front();
       line.remove_prefix(1);
       if (c != '"' && c != '\'') {
         word.push_back(c);
-      } else if (!take_quoted(line, c, word)) {
-        return std::nullopt;
+        continue;
       }
+      if (!take_quoted(line, c, word)) return std::nullopt;
+      break;
     }
   }
 }

@@ -20,7 +20,7 @@ void RespReply::simple(std::string_view text) {
 void RespReply::error(std::string_view text) {
   failed_ = true;
   out_ = "-";
-  out_.append(text);
+  out_.append(text.substr(0, text.find_last_not_of("\r\n") + 1));
   std::replace_if(
       out_.begin(), out_.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
   out_.append("\r\n");

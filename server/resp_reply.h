@@ -15,7 +15,8 @@ class RespReply {
 
   void simple(std::string_view text);  // REQUIRES: without line ends
   void ok() { simple("OK"); }
-  // Begins with a word in capitals ("ERR ..."). Line ends become spaces. What was written so far is dropped.
+  // Begins with a word in capitals ("ERR ..."). Line ends become spaces, but for those at its end. What was
+  // written so far is dropped.
   void error(std::string_view text);
   void integer(int64_t number);
   void bulk(std::string_view bytes);

@@ -1,5 +1,6 @@
 // Commands that go through all keys of a table, one partition after the other.
 #include <algorithm>
+#include <charconv>
 #include <functional>
 
 #include "server/errors.h"
@@ -157,10 +158,15 @@ std::string read_options(const std::vector<std::string>& words, size_t from, boo
   return {};
 }
 
-std::optional<uint64_t> read_cursor(const std::string& word) {
-  auto number = parse_integer(word);
-  if (!number || *number < 0) return std::nullopt;
-  return static_cast<uint64_t>(*number);
+// As strtoul reads it, which is what Redis takes: "" is 0, and "-1" is the largest.
+std::optional<uint64_t> read_cursor(std::string_view word) {
+  if (word.empty()) return 0;
+  const bool negative = word.front() == '-';
+  if (negative || word.front() == '+') word.remove_prefix(1);
+  uint64_t number = 0;
+  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
+  return negative ? 0 - number : number;
 }
 
 void scan(RespCall& call) {
@@ -203,25 +209,37 @@ void scan(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    {.name = "keys", .arity = 2, .operation = MeteredOperation::scan, .whole_table = true, .run = keys},
-    {.name = "scan", .arity = -2, .operation = MeteredOperation::scan, .whole_table = true, .run = scan},
+    {.name = "keys",
+     .arity = 2,
+     .operation = MeteredOperation::scan,
+     .whole_table = true,
+     .run = keys,
+     .docs = {"1.0.0", "O(N) in the keys of the table", "pattern", "All keys that match."}},
+    {.name = "scan",
+     .arity = -2,
+     .operation = MeteredOperation::scan,
+     .whole_table = true,
+     .run = scan,
+     .docs = {"2.8.0", "O(1) for each call, O(N) in the keys of the table for all",
+              "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+              "Some of the keys that match, and where to go on."}},
     {.name = "dbsize",
      .arity = 1,
      .operation = MeteredOperation::scan,
      .whole_table = true,
-     .run = count_keys},
+     .run = count_keys,
+     .docs = {"1.0.0", "O(N) in the keys of the table", "", "How many keys the table has."}},
 };
 
 }  // namespace
 
 bool ElementScan::parse(RespCall& call) {
-  ScanOptions options;
-  const bool cursor = read_cursor(call.words[2]).has_value();
-  const std::string wrong = cursor ? read_options(call.words, 3, false, options) : "ERR invalid cursor";
-  if (!wrong.empty()) {
-    call.fail(wrong);
+  if (!read_cursor(call.words[2])) {
+    call.fail("ERR invalid cursor");
     return false;
   }
+  ScanOptions options;
+  wrong = read_options(call.words, 3, false, options);
   pattern = std::move(options.pattern);
   return true;
 }

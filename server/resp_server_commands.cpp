@@ -1,60 +1,13 @@
-// What a client asks about the server: COMMAND, INFO, CONFIG GET.
+// What a client asks about the server: INFO, CONFIG GET.
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "server/glob.h"
-#include "server/resp_commands.h"
+#include "server/resp_docs.h"
 
 namespace covey::server {
 namespace {
-
-void write_command(RespReply& reply, const RespCommand& command) {
-  reply.array(6);
-  reply.bulk(command.name);
-  reply.integer(command.arity);
-  reply.array(1);
-  reply.simple(command.writes ? "write" : "readonly");
-  reply.integer(command.first_key);
-  reply.integer(command.last_key);
-  reply.integer(command.key_step);
-}
-
-void command_info(RespCall& call) {
-  call.reply().array(call.words.size() - 2);
-  for (size_t i = 2; i < call.words.size(); ++i) {
-    const RespCommand* known = find_resp_command(call.words[i]);
-    if (known == nullptr) {
-      call.reply().null_array();
-    } else {
-      write_command(call.reply(), *known);
-    }
-  }
-}
-
-void command(RespCall& call) {
-  RespReply& reply = call.reply();
-  const auto all = resp_commands();
-  const std::string what = call.words.size() > 1 ? lower_case(call.words[1]) : "";
-  const bool alone = call.words.size() == 2;
-  if (what.empty() || (what == "info" && alone)) {
-    reply.array(all.size());
-    for (const RespCommand& one : all) write_command(reply, one);
-  } else if (what == "info") {
-    command_info(call);
-  } else if (what == "docs") {
-    reply.map(0);
-  } else if (what == "count" && alone) {
-    reply.integer(static_cast<int64_t>(all.size()));
-  } else if (what == "list" && alone) {
-    reply.array(all.size());
-    for (const RespCommand& one : all) reply.bulk(one.name);
-  } else {
-    return call.fail("ERR unknown subcommand or wrong number of arguments for '" +
-                     call.words[1].substr(0, 128) + "'. Try COMMAND HELP.");
-  }
-  call.done();
-}
 
 void append_line(std::string& out, std::string_view name, std::string_view value) {
   out.append(name).append(":").append(value).append("\r\n");
@@ -111,38 +64,85 @@ void info(RespCall& call) {
   call.done();
 }
 
-void config(RespCall& call) {
-  if (!is_option(call.words[1], "get")) {
-    return call.fail("ERR unknown subcommand '" + call.words[1].substr(0, 128) + "'. Try CONFIG HELP.");
-  }
-  if (call.words.size() < 3) return call.fail("ERR wrong number of arguments for 'config|get' command");
-  const Config& config = call.config();
-  const std::pair<std::string_view, std::string> known[] = {
-      {"appendonly", "yes"},
-      {"databases", "1"},
-      {"maxclients", std::to_string(config.connections_max)},
-      {"port", config.listen_resp.substr(config.listen_resp.rfind(':') + 1)},
-      {"proto-max-bulk-len", std::to_string(config.value_bytes_max)},
-      {"save", ""},
-  };
-  std::vector<const std::pair<std::string_view, std::string>*> told;
-  for (const auto& setting : known) {
-    if (std::any_of(call.words.begin() + 2, call.words.end(),
-                    [&](const auto& pattern) { return matches_glob(lower_case(pattern), setting.first); }))
-      told.push_back(&setting);
+// What is true of covey of Redis' own settings, for clients and exporters that ask. Not the password.
+struct Setting {
+  std::string_view name;
+  std::string (*value)(const Config& config);
+};
+
+std::string part_of_address(const std::string& address, bool port) {
+  const size_t colon = address.rfind(':');
+  return port ? address.substr(colon + 1) : address.substr(0, colon);
+}
+
+std::string zero(const Config&) { return "0"; }
+std::string no(const Config&) { return "no"; }
+std::string nothing(const Config&) { return ""; }
+
+constexpr Setting settings[] = {
+    {"appendfsync",
+     [](const Config& config) -> std::string {
+       return config.durability == Durability::sync ? "always" : "everysec";
+     }},
+    {"appendonly", [](const Config&) -> std::string { return "yes"; }},
+    {"bind", [](const Config& config) { return part_of_address(config.listen_resp, false); }},
+    {"cluster-enabled", no},
+    {"databases", [](const Config&) -> std::string { return "1"; }},
+    {"dir", [](const Config& config) { return config.data_dir; }},
+    {"io-threads", [](const Config& config) { return std::to_string(config.threads); }},
+    {"latency-monitor-threshold", zero},
+    {"maxclients", [](const Config& config) { return std::to_string(config.connections_max); }},
+    {"maxmemory", zero},
+    {"maxmemory-policy", [](const Config&) -> std::string { return "noeviction"; }},
+    {"notify-keyspace-events", nothing},
+    {"port", [](const Config& config) { return part_of_address(config.listen_resp, true); }},
+    {"protected-mode", no},
+    {"proto-max-bulk-len", [](const Config& config) { return std::to_string(config.value_bytes_max); }},
+    {"replicaof", nothing},
+    {"save", nothing},
+    {"slowlog-log-slower-than", [](const Config&) -> std::string { return "-1"; }},
+    {"tcp-keepalive", zero},
+    {"timeout", zero},
+    {"tls-port", zero},
+    {"unixsocket", nothing},
+};
+
+// What is named without a pattern is called as the client does.
+void config_get(RespCall& call) {
+  std::vector<std::pair<std::string_view, const Setting*>> told;
+  for (const Setting& setting : settings) {
+    const auto pattern = std::find_if(call.words.begin() + 2, call.words.end(), [&](const std::string& word) {
+      return matches_glob(lower_case(word), setting.name);
+    });
+    if (pattern == call.words.end()) continue;
+    told.emplace_back(is_option(*pattern, setting.name) ? *pattern : setting.name, &setting);
   }
   call.reply().map(told.size());
-  for (const auto* setting : told) {
-    call.reply().bulk(setting->first);
-    call.reply().bulk(setting->second);
+  for (const auto& [name, setting] : told) {
+    call.reply().bulk(name);
+    call.reply().bulk(setting->value(call.config()));
   }
   call.done();
 }
 
+constexpr RespCommand config_subcommands[] = {
+    {.name = "config|get",
+     .arity = -3,
+     .run = config_get,
+     .docs = {"2.0.0", "O(N) in the patterns", "parameter:pattern...",
+              "The settings whose names match any of the patterns."}},
+    {.name = "config|help", .arity = 2, .run = subcommand_help, .docs = help_docs},
+};
+
 constexpr RespCommand commands[] = {
-    {.name = "command", .arity = -1, .run = command},
-    {.name = "info", .arity = -1, .run = info},
-    {.name = "config", .arity = -2, .run = config},
+    {.name = "info",
+     .arity = -1,
+     .run = info,
+     .docs = {"1.0.0", "O(1)", "[section...]", "What the node is and how it is set up."}},
+    {.name = "config",
+     .arity = -2,
+     .docs = {"2.0.0", "As its subcommands", "", "How the node is configured."},
+     .subcommands = []() -> std::span<const RespCommand> { return config_subcommands; }},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What concerns the connection itself.
 #include <algorithm>
 
+#include "server/resp_client_name.h"
 #include "server/resp_commands.h"
 
 namespace covey::server {
@@ -26,6 +27,8 @@ void quit(RespCall& call) {
 void select_database(RespCall& call) {
   auto number = parse_integer(call.words[1]);
   if (!number) return call.fail(not_an_integer);
+  if (*number != static_cast<int32_t>(*number))
+    return call.fail("ERR value is out of range, value must between -2147483648 and 2147483647");
   if (*number != 0) return call.fail("ERR DB index is out of range");
   call.reply().ok();
   call.done();
@@ -64,13 +67,6 @@ void authenticate(RespCall& call) {
   call.reply().ok();
   call.done();
 }
-
-bool is_client_name(std::string_view name) {
-  return std::all_of(name.begin(), name.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
-constexpr std::string_view bad_client_name =
-    "ERR Client names cannot contain spaces, newlines or special characters.";
 
 void write_hello(RespReply& reply, const RespSession& session) {
   reply.map(7);
@@ -112,7 +108,8 @@ void hello(RespCall& call) {
       if (!is_client_name(words[i + 1])) return call.fail(bad_client_name);
       name = words[++i];
     } else {
-      return call.fail("ERR Syntax error in HELLO option '" + words[i] + "'");
+      return call.fail("ERR Syntax error in HELLO option '" + std::string(told(words[i], words[i].size())) +
+                       "'");
     }
   }
   if (!authenticated) {
@@ -130,70 +127,39 @@ void hello(RespCall& call) {
   call.done();
 }
 
-std::string client_line(RespCall& call) {
-  const RespSession& session = call.session();
-  const uint64_t age_s = (now().tick_us - session.begun_us) / 1'000'000;
-  return "id=" + std::to_string(session.id) + " addr=" + call.connection().peer_address() +
-         " laddr=" + call.connection().own_address() + " name=" + session.name +
-         " age=" + std::to_string(age_s) + " idle=0 flags=N db=0 resp=" + std::to_string(session.protocol) +
-         " lib-name=" + session.library_name + " lib-ver=" + session.library_version +
-         " covey-table=" + session.table + "\n";
-}
-
-void set_client_info(RespCall& call) {
-  RespSession& session = call.session();
-  const std::string& value = call.words[3];
-  const bool names = is_option(call.words[2], "lib-name");
-  if (!names && !is_option(call.words[2], "lib-ver"))
-    return call.fail("ERR Unrecognized option '" + call.words[2] + "'");
-  if (!is_client_name(value))
-    return call.fail("ERR " + lower_case(call.words[2]) +
-                     " cannot contain spaces, newlines or special characters.");
-  (names ? session.library_name : session.library_version) = value;
-  call.reply().ok();
-  call.done();
-}
-
-void client(RespCall& call) {
-  RespSession& session = call.session();
-  const std::string what = lower_case(call.words[1]);
-  const auto has = [&](size_t words) {
-    if (call.words.size() == words) return true;
-    call.fail("ERR wrong number of arguments for 'client|" + what + "' command");
-    return false;
-  };
-  if (what == "id") {
-    if (!has(2)) return;
-    call.reply().integer(static_cast<int64_t>(session.id));
-  } else if (what == "getname") {
-    if (!has(2)) return;
-    session.name.empty() ? call.reply().null() : call.reply().bulk(session.name);
-  } else if (what == "setname") {
-    if (!has(3)) return;
-    if (!is_client_name(call.words[2])) return call.fail(bad_client_name);
-    session.name = call.words[2];
-    call.reply().ok();
-  } else if (what == "info") {
-    if (!has(2)) return;
-    call.reply().text(client_line(call));
-  } else if (what == "setinfo") {
-    if (has(4)) set_client_info(call);
-    return;
-  } else {
-    return call.fail("ERR unknown subcommand '" + call.words[1].substr(0, 128) + "'. Try CLIENT HELP.");
-  }
-  call.done();
-}
-
 constexpr RespCommand commands[] = {
-    {.name = "ping", .arity = -1, .run = ping},
-    {.name = "echo", .arity = 2, .run = echo},
-    {.name = "quit", .arity = -1, .before_authentication = true, .run = quit},
-    {.name = "select", .arity = 2, .run = select_database},
-    {.name = "reset", .arity = 1, .before_authentication = true, .run = reset},
-    {.name = "auth", .arity = -2, .before_authentication = true, .run = authenticate},
-    {.name = "hello", .arity = -1, .before_authentication = true, .run = hello},
-    {.name = "client", .arity = -2, .run = client},
+    {.name = "ping",
+     .arity = -1,
+     .run = ping,
+     .docs = {"1.0.0", "O(1)", "[message]", "Answers PONG, or the message."}},
+    {.name = "echo", .arity = 2, .run = echo, .docs = {"1.0.0", "O(1)", "message", "Answers the message."}},
+    {.name = "quit",
+     .arity = -1,
+     .before_authentication = true,
+     .run = quit,
+     .docs = {"1.0.0", "O(1)", "", "Ends the connection when all is answered."}},
+    {.name = "select",
+     .arity = 2,
+     .run = select_database,
+     .docs = {"1.0.0", "O(1)", "index", "Chooses the database: there is only 0. See COVEY.TABLE."}},
+    {.name = "reset",
+     .arity = 1,
+     .before_authentication = true,
+     .run = reset,
+     .docs = {"6.2.0", "O(1)", "", "Sets all back that was set on this connection."}},
+    {.name = "auth",
+     .arity = -2,
+     .before_authentication = true,
+     .run = authenticate,
+     .docs = {"1.0.0", "O(1)", "[username] password", "Tells the password of the node."}},
+    {.name = "hello",
+     .arity = -1,
+     .before_authentication = true,
+     .run = hello,
+     .docs =
+         {"6.0.0", "O(1)",
+          "[arguments=protover:integer [AUTH (username_password=username password)] [SETNAME clientname]]",
+          "Chooses the version of the protocol, and tells what the node is."}},
 };
 
 }  // namespace

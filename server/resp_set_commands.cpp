@@ -68,6 +68,7 @@ void sscan(RespCall& call) {
   ElementScan scan;
   if (!scan.parse(call)) return;
   read_set(call, [scan](RespReply& reply, const Members& set) {
+    if (!scan.wrong.empty() && !set.empty()) return reply.error(scan.wrong);
     Members shown;
     for (const std::string& element : set) {
       if (matches_glob(scan.pattern, element)) shown.push_back(element);
@@ -80,9 +81,22 @@ void sscan(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    write_key("sadd", -3, sadd),  write_key("srem", -3, srem),         read_key("smembers", 2, smembers),
-    read_key("scard", 2, scard),  read_key("sismember", 3, sismember), read_key("smismember", -3, smismember),
-    read_key("sscan", -3, sscan),
+    write_key("sadd", -3, sadd,
+              {"1.0.0", "O(N) in the set's elements", "key member...", "Adds elements to a set."}),
+    write_key("srem", -3, srem,
+              {"1.0.0", "O(N) in the set's elements", "key member...", "Removes elements from a set."}),
+    read_key("smembers", 2, smembers,
+             {"1.0.0", "O(N) in the set's elements", "key", "All elements of a set."}),
+    read_key("scard", 2, scard,
+             {"1.0.0", "O(N) in the set's elements", "key", "How many elements a set has."}),
+    read_key("sismember", 3, sismember,
+             {"1.0.0", "O(N) in the set's elements", "key member", "Whether a set has an element."}),
+    read_key(
+        "smismember", -3, smismember,
+        {"6.2.0", "O(N) in the set's elements", "key member...", "Whether a set has each of some elements."}),
+    read_key("sscan", -3, sscan,
+             {"2.8.0", "O(N) in the set's elements", "key cursor [MATCH pattern] [COUNT count]",
+              "The elements of a set that match, all at once."}),
 };
 
 }  // namespace

@@ -46,6 +46,10 @@ struct ValueOptions {
   bool only_absent = false, only_present = false, gets = false, keeps_expiry = false, persists = false;
   Text expiry;
   ExpiryUnit unit;
+  // The same option may come again, and the last one counts: as in Redis.
+  bool may_expire_in(ExpiryUnit other) const {
+    return !keeps_expiry && !persists && (!expiry || unit == other);
+  }
 };
 
 std::optional<ExpiryUnit> unit_of(std::string_view word) {
@@ -62,7 +66,6 @@ enum class OptionsOf { set, getex };
 bool read_options(const std::vector<std::string>& words, size_t from, OptionsOf command, ValueOptions& out) {
   for (size_t i = from; i < words.size(); ++i) {
     const bool sets = command == OptionsOf::set;
-    const bool timeless = !out.expiry && !out.keeps_expiry && !out.persists;
     if (sets && is_option(words[i], "nx") && !out.only_present) {
       out.only_absent = true;
     } else if (sets && is_option(words[i], "xx") && !out.only_absent) {
@@ -73,7 +76,7 @@ bool read_options(const std::vector<std::string>& words, size_t from, OptionsOf 
       out.keeps_expiry = true;
     } else if (!sets && is_option(words[i], "persist") && !out.expiry) {
       out.persists = true;
-    } else if (auto unit = unit_of(words[i]); unit && timeless && i + 1 < words.size()) {
+    } else if (auto unit = unit_of(words[i]); unit && out.may_expire_in(*unit) && i + 1 < words.size()) {
       out.unit = *unit;
       out.expiry = words[++i];
     } else {
@@ -250,17 +253,28 @@ void mset(RespCall& call) {
 }
 
 constexpr RespCommand commands[] = {
-    read_key("get", 2, get),
-    read_key("strlen", 2, length),
-    write_key("set", -3, set),
-    write_key("setex", 4, setex),
-    write_key("psetex", 4, psetex),
-    write_key("setnx", 3, setnx),
-    write_key("getset", 3, getset),
-    write_key("getdel", 2, getdel),
-    write_key("getex", -2, getex),
-    write_key("append", 3, append),
-    read_key("mget", -2, mget, -1),
+    read_key("get", 2, get, {"1.0.0", "O(1)", "key", "The value."}),
+    read_key("strlen", 2, length, {"2.2.0", "O(1)", "key", "How many bytes the value has."}),
+    write_key("set", -3, set,
+              {"1.0.0", "O(1)",
+               "key value [condition=NX|XX] [GET] [expiration=EX seconds|PX milliseconds|EXAT "
+               "unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
+               "Writes a value, whatever was there."}),
+    write_key("setex", 4, setex, {"2.0.0", "O(1)", "key seconds value", "Writes a value that expires."}),
+    write_key("psetex", 4, psetex,
+              {"2.6.0", "O(1)", "key milliseconds value", "Writes a value that expires."}),
+    write_key("setnx", 3, setnx, {"1.0.0", "O(1)", "key value", "Writes a value if the key holds nothing."}),
+    write_key("getset", 3, getset,
+              {"1.0.0", "O(1)", "key value", "Writes a value and answers the one before."}),
+    write_key("getdel", 2, getdel, {"6.2.0", "O(1)", "key", "Answers the value and deletes it."}),
+    write_key("getex", -2, getex,
+              {"6.2.0", "O(1)",
+               "key [expiration=EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT "
+               "unix-time-milliseconds|PERSIST]",
+               "Answers the value and changes when it expires."}),
+    write_key("append", 3, append,
+              {"2.0.0", "O(N) in the value's bytes", "key value", "Adds bytes to the end of the value."}),
+    read_key("mget", -2, mget, {"1.0.0", "O(N) in the keys", "key...", "The values of several keys."}, -1),
     {.name = "mset",
      .arity = -3,
      .operation = MeteredOperation::put,
@@ -268,7 +282,8 @@ constexpr RespCommand commands[] = {
      .first_key = 1,
      .last_key = -1,
      .key_step = 2,
-     .run = mset},
+     .run = mset,
+     .docs = {"1.0.1", "O(N) in the keys", "(key_value=key value)...", "Writes several values."}},
 };
 
 }  // namespace

@@ -101,7 +101,7 @@ class ShardLoop {
   void add_connection(ClientConnection* connection) { connections_.insert(connection); }
   void remove_connection(ClientConnection* connection) { connections_.erase(connection); }
   void drain_connections();  // ends them as soon as what they asked for is answered
-  size_t connections() const { return connections_.size(); }
+  const std::set<ClientConnection*>& connections() const { return connections_; }
 
  private:
   struct Pending {

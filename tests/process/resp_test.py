@@ -39,7 +39,9 @@ PEXPIREAT app 1 | EXISTS app | SET app v | EXPIRE app -1 | GET app | SET app v |
 CLIENT | CLIENT GETNAME | CLIENT SETNAME me | CLIENT GETNAME | CLIENT SETNAME | CLIENT GETNAME x | RESET | CLIENT GETNAME | CLIENT NOPE
 AUTH secret | AUTH default secret | AUTH nobody secret | AUTH a b c | AUTH | HELLO 4 | HELLO x | HELLO 2 NOPE | HELLO 2 SETNAME | HELLO 2 AUTH a
 HELLO 2 AUTH nobody x | SCAN x | SCAN 0 COUNT 0 | SCAN 0 COUNT x | SCAN 0 COUNT | SCAN 0 NOPE 1 | SCAN | KEYS | KEYS nothing* | DBSIZE x
-CONFIG GET nothing | CONFIG NOPE | CONFIG GET | CONFIG GET databases-not | QUIT
+CONFIG GET nothing | CONFIG NOPE | CONFIG GET | CONFIG GET databases-not | SELECT 4294967296 | SELECT 9223372036854775808
+SET k v EX 10 EX 100 | TTL k | SET k v PX x PX 100000 | SET k v EX 10 KEEPTTL KEEPTTL | SET k v KEEPTTL KEEPTTL | GETEX k PXAT 1 PXAT x | GETEX k EX 10 PX 10
+GETEX k PERSIST PERSIST | PEXPIRE absent -9223372036854775808 | EXPIRE absent -9223372036854775 | PEXPIRE k -9223372036854775808 LT | EXISTS k | QUIT
 """
 # In version 3 only what it writes otherwise.
 SAME_IN_3 = """
@@ -49,7 +51,7 @@ GET absent | SET k v | GET k | MGET k absent | SET k v NX | SET fresh v GET | CO
 
 def commands(text):
     text = text.replace("FAR", str(FAR))
-    return [line.split() for row in text.strip().splitlines() for line in row.split("|")]
+    return [line.split() for row in text.strip().splitlines() for line in row.split(" | ")]
 
 
 def random_command(rng):
@@ -145,6 +147,7 @@ class BesideRedis(BesideTest):
         ours, theirs = self.both()
         every = bytes(range(256))
         for words in (["SET", every, every * 40], ["GET", every], ["ECHO", every], ["SET", "empty", b""], ["GET", "empty"],
+                      [b"\r\nno\r\nsuch\r\n"], [b"no\0such", b"a\0b", "c"], ["CLIENT", b"no\0such"], ["EXPIRE", "k", "1", b"a\r\n"], ["EXPIRE", "k", "1", b"a\0b"],
                       [b"no\r\nsuch", b"a\r\nb"], ["x" * 300, "y" * 300], ["n", "a" * 50, "b" * 50, "c" * 50, "d" * 50]):
             self.compare(ours, theirs, words)
 
@@ -174,7 +177,7 @@ class BesideRedis(BesideTest):
     def test_protocol_errors_end_the_connection_in_redis_words(self):
         self.both()[0].close()
         for data in (b"*x\r\n", b"*1\r\nPING\r\n", b"*1\r\n$-5\r\n", b"*1\r\n$x\r\n", b"*99999999999\r\n", b'get "a\r\n',
-                     b"a" * 70000, b"*1\r\n$99999999999\r\n", b"*" + b"1" * 70000, b"PING\r\n*1\r\n:1\r\n"):
+                     b"e\x0bcho 'hi'\x0c\r\n*x\r\n", b"a" * 70000, b"*1\r\n$99999999999\r\n", b"*" + b"1" * 70000, b"PING\r\n*1\r\n:1\r\n"):
             answers = []
             for port in (resp_port(self.node), self.redis.port):
                 client = Resp(port)
@@ -200,7 +203,7 @@ class BesideRedis(BesideTest):
     def test_a_password(self):
         ours, theirs = self.both("--requirepass", "open sesame", resp={"password": "open sesame"})
         for words in (["PING"], ["GET", "k"], ["HELLO"], ["HELLO", "3"], ["HELLO", "3", "AUTH", "default", "x"], ["AUTH", "x"],
-                      ["AUTH", "nobody", "open sesame"], ["NOSUCH"], ["GET"], ["AUTH", "open sesame"], ["PING"], ["RESET"],
+                      ["AUTH", "nobody", "open sesame"], ["NOSUCH"], ["GET"], ["CLIENT", "NOSUCH"], ["CLIENT", "ID"], ["AUTH", "open sesame"], ["PING"], ["RESET"],
                       ["PING"], ["AUTH", "default", "open sesame"], ["GET", "k"], ["RESET"], ["QUIT"]):
             self.compare(ours, theirs, words)
         for data in (b"*11\r\n", b"*2\r\n$4\r\nAUTH\r\n$16385\r\n"):
@@ -352,10 +355,6 @@ class Alone(RespTest):
     def test_what_clients_ask_when_they_connect(self):
         client = self.start_one()
         listed = client("COMMAND", "LIST")
-        self.assertEqual(client("COMMAND", "COUNT"), len(listed))
-        self.assertEqual(client("COMMAND", "INFO", "get", "nosuch"), [[b"get", 2, [b"readonly"], 1, 1, 1], None])
-        self.assertEqual(len(client("COMMAND")), len(listed))
-        self.assertEqual(client("COMMAND", "DOCS"), [])
         self.assertNotIn(b"lpush", listed)
         self.assertEqual(client("LPUSH", "k"), "-ERR unknown command 'LPUSH', with args beginning with: 'k' ")
         info = client("INFO").decode()

@@ -31,6 +31,9 @@ DEL h | HSET h only 1 | HDEL h only | EXISTS h | HSET h a 1 b 2 | HSCAN h 0 | HS
 SET str v | SADD str a | SREM str a | SMEMBERS str | SCARD str | SISMEMBER str a | SMISMEMBER str a | SSCAN str 0 | HSET str a 1 | HGET str a | HGETALL str | HDEL str a
 HLEN str | HINCRBY str a 1 | HKEYS str | HSCAN str 0 | INCR s | GET s | GET h | STRLEN s | APPEND h x | GETSET s x | GETDEL h | GETEX s | GETEX h EX 10 | SET s x GET
 INCRBY h 1 | INCRBYFLOAT s 1 | SADD h a | HSET s a 1 | MGET str s h c | SETNX s 1 | SET s x NX | EXISTS s h str | SET s now-a-string | GET s | TYPE s | DEL h | SADD h x | TYPE h
+INCRBYFLOAT s x | INCRBYFLOAT h 1e5000 | SSCAN none -1 MATCH | SSCAN none 00 NOPE | SSCAN str 0 COUNT x | HSCAN none 18446744073709551616 | HSCAN none 0 COUNT 9223372036854775808
+SADD s2 a | SSCAN s2 +0 | SSCAN s2 - | SSCAN s2 0 MATCH | HSET h2 a 1 | HSCAN h2 -1 | HSCAN h2 007 | HSCAN h2 0 NOPE 1 | HSCAN h2 0x1 | HSCAN str -1 COUNT | DEL s2 h2
+SET m 9223372036854775807 | INCRBYFLOAT m -1.0e2 | GET m | SET m -100 | INCRBYFLOAT m -1.0e2 | INCR m | DEL m
 DEL s h str c e f g | SET z 01 | INCR z | INCRBYFLOAT z 1 | INCR z | SET z " 1" | INCR z | SET z -0 | INCR z | DEL z
 """
 # In version 3 only what it writes otherwise.

@@ -74,3 +74,16 @@ TEST_CASE("a client that quits gets the answers before, and none after", "[resp]
   talk.silence(3 * second_us);
   CHECK(talk.closed());
 }
+
+TEST_CASE("a client that wants no answers gets none until it asks for them", "[resp]") {
+  Talk talk;
+  talk.send(
+      "CLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\nCLIENT REPLY OFF\r\nECHO c\r\nNOSUCH\r\nCLIENT REPLY "
+      "SKIP\r\n");
+  talk.send(
+      "ECHO d\r\nECHO e\r\nCLIENT REPLY ON\r\nECHO f\r\nCLIENT REPLY OFF\r\nRESET\r\nCLIENT REPLY "
+      "SKIP\r\nRESET\r\nECHO g\r\n");
+  talk.work();
+  const std::string expected = "$1\r\nb\r\n+OK\r\n$1\r\nf\r\n+RESET\r\n$1\r\ng\r\n";
+  CHECK(talk.received(expected.size()) == expected);
+}

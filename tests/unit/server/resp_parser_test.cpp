@@ -97,6 +97,11 @@ TEST_CASE("a stream that failed stays so", "[resp]") {
 TEST_CASE("an inline command is parted as a shell would", "[resp]") {
   CHECK(split_words("  a \t b ") == Words{"a", "b"});
   CHECK(split_words("") == Words{});
+  CHECK(split_words("\v a\v"
+                    "b\f 'c'\v"
+                    "d") == Words{"a\v"
+                                  "b\f",
+                                  "c", "d"});
   CHECK(split_words(R"("a b" 'c d' "")") == Words{"a b", "c d", ""});
   CHECK(split_words(R"("\x41\n\r\t\b\a\"\\\q\xzz")") == Words{"A\n\r\t\b\a\"\\qxzz"});
   CHECK(split_words(R"('it\'s \n')") == Words{R"(it's \n)"});

@@ -38,6 +38,8 @@ TEST_CASE("an error is one line and all of the answer", "[resp]") {
   reply.error("ERR a\r\nb");
   CHECK(reply.failed());
   CHECK(reply.take() == "-ERR a  b\r\n");
+  reply.error("ERR at its end \r\n\n");
+  CHECK(reply.take() == "-ERR at its end \r\n");
 }
 
 TEST_CASE("patterns match as in Redis", "[resp]") {
@@ -87,5 +89,6 @@ TEST_CASE("a time of expiry is refused where it can't be told", "[resp]") {
   const std::string invalid = "ERR invalid expire time in 'set' command";
   CHECK(at("9223372036854775807", {.seconds = true}).error() == invalid);
   CHECK(at("9223372036854775807", {}).error() == invalid);
+  CHECK(*at("-9223372036854775808", {}) < 0);
   CHECK(at("-9223372036854775808", {.seconds = true}).error() == invalid);
 }
