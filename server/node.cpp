@@ -201,7 +201,7 @@ std::optional<StoreError> Node::open_shards() {
     shards_[shard]->mailbox().post(
         [one = shards_[shard].get(), number] { one->column_feed().mark_file(number); });
   };
-  aggregator_ = std::make_unique<Aggregator>(aggregation, directory_->database().shard(), std::move(ask));
+  aggregator_ = std::make_unique<Aggregator>(aggregation, directory_->database().reader(), std::move(ask));
   context_.aggregator = aggregator_.get();
   const Config& config = context_.config;
   BackupSettings backups{.label = {data_format_version, config.cluster_name, config.node, config.partitions},

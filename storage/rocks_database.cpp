@@ -138,7 +138,11 @@ void Database::stop() {
 }
 
 std::unique_ptr<Store> Database::shard(std::function<void()> on_durable) {
-  return std::make_unique<RocksStore>(*this, std::move(on_durable));
+  return std::make_unique<RocksStore>(*this, std::move(on_durable), options_.object_cache_bytes);
+}
+
+std::unique_ptr<Store> Database::reader() {
+  return std::make_unique<RocksStore>(*this, std::function<void()>(), 0);
 }
 
 Result<Done, StoreError> Database::sync() {

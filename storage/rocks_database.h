@@ -76,6 +76,9 @@ class Database {
   // grown (never with Durability::none) or a load has become ready, on another thread and under a lock: it
   // only posts a message to the shard. The store must not outlive the database.
   std::unique_ptr<Store> shard(std::function<void()> on_durable = {});
+  // For reading only, what all shards write. No cache of objects: nobody would tell it of their writes. The
+  // store must not outlive the database.
+  std::unique_ptr<Store> reader();
 
   // Waits until everything written before the call is durable, in any mode. For any thread but a shard's.
   [[nodiscard]] Result<Done, StoreError> sync();

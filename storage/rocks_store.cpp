@@ -71,10 +71,8 @@ class RocksCursor final : public StoreCursor {
 
 }  // namespace
 
-RocksStore::RocksStore(Database& database, std::function<void()> on_durable)
-    : database_(database),
-      progress_(database.commit_->add(std::move(on_durable))),
-      objects_(database.options_.object_cache_bytes) {}
+RocksStore::RocksStore(Database& database, std::function<void()> on_durable, uint64_t cache_bytes)
+    : database_(database), progress_(database.commit_->add(std::move(on_durable))), objects_(cache_bytes) {}
 
 RocksStore::~RocksStore() { database_.commit_->remove(progress_); }
 

@@ -1,6 +1,7 @@
-// A shard's Store in the node's shared database. Made by Database::shard.
+// A shard's Store in the node's shared database, or a reader's. Made by Database::shard and Database::reader.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,7 +19,8 @@ namespace covey {
 
 class RocksStore final : public Store {
  public:
-  RocksStore(Database& database, std::function<void()> on_durable);
+  // cache_bytes: of objects; 0 unless this store alone writes what it reads.
+  RocksStore(Database& database, std::function<void()> on_durable, uint64_t cache_bytes);
   ~RocksStore() override;
 
   Result<std::optional<std::string>, StoreError> get(Column column, std::string_view key) override;

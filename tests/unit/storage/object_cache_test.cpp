@@ -90,5 +90,20 @@ TEST_CASE("an object that was erased, alone or with its partition, is not answer
   CHECK(*store->get(Column::objects, "b1") == std::nullopt);
 }
 
+TEST_CASE("who only reads is given what a shard has written since, also of an object that it has read before",
+          "[storage]") {
+  test::TemporaryDirectory directory;
+  auto database = Database::open({.path = directory.sub("db"), .deterministic = true});
+  REQUIRE(database);
+  auto store = (*database)->shard();
+  auto reader = (*database)->reader();
+  for (const char* value : {"before", "after"}) {
+    StoreBatch batch;
+    batch.put(Column::objects, "a", value);
+    REQUIRE(store->write(batch));
+    CHECK(*reader->get(Column::objects, "a") == value);
+  }
+}
+
 }  // namespace
 }  // namespace covey
