@@ -1,6 +1,7 @@
 #include "gpu/cost_model.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -68,13 +69,13 @@ double measure_cpu_bytes_per_us(uint32_t threads, uint64_t bytes) {
     if (!blocks.back()) return 1000;
   }
   double best_us = __builtin_inf();
-  volatile uint64_t kept = 0;
+  std::atomic<uint64_t> kept{0};  // so that what is read is needed
   for (int round = 0; round < 3; ++round) {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<std::thread> readers;
     for (uint32_t i = 0; i < threads; ++i) {
       readers.emplace_back(
-          [&, i] { kept = read_all(reinterpret_cast<const uint64_t*>(blocks[i].get()), each / 8); });
+          [&, i] { kept += read_all(reinterpret_cast<const uint64_t*>(blocks[i].get()), each / 8); });
     }
     for (std::thread& reader : readers) reader.join();
     const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - begin;
