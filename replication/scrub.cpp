@@ -18,9 +18,9 @@ std::vector<CopyCheck> Scrub::checks() const {
   return out;
 }
 
-size_t Scrub::add(PartitionId partition, const NodeId& with, bool ask_back) {
+size_t Scrub::add(PartitionId partition, const NodeId& with, bool started_here) {
   const size_t index = tasks_.size();
-  tasks_.push_back({.check = {.partition = partition, .with = with}, .ask_back = ask_back});
+  tasks_.push_back({.check = {.partition = partition, .with = with}, .started_here = started_here});
   index_[{partition, with}] = index;
   return index;
 }
@@ -33,18 +33,35 @@ void Scrub::wait(size_t index, uint64_t not_before_us) {
   waiting_.insert({not_before_us, index});
 }
 
-bool Scrub::start(const std::set<NodeId>& except) {
-  if (running()) return false;
-  tasks_.clear();
+bool Scrub::ended(const Task& task) {
+  return task.check.state != State::waiting && task.check.state != State::running;
+}
+
+void Scrub::forget_ended() {
+  std::erase_if(tasks_, ended);
   index_.clear();
+  waiting_.clear();
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const Task& task = tasks_[i];
+    index_[{task.check.partition, task.check.with}] = i;
+    if (task.check.state == State::waiting) waiting_.insert({task.not_before_us, i});
+  }
+}
+
+// In a round over all nodes those that were told first may have asked back here already.
+bool Scrub::start(const std::set<NodeId>& except) {
+  const auto is_open = [](const Task& task) { return task.started_here && !ended(task); };
+  if (std::any_of(tasks_.begin(), tasks_.end(), is_open)) return false;
+  forget_ended();
   for (const auto& [id, partition] : shard_.replica.partitions()) {
     if (!shard_.keeps(id)) continue;
-    const size_t before = tasks_.size();
+    bool alone = true;
     for (const NodeId& keeper : shard_.members.keepers(id)) {
       if (shard_.members.is_self(keeper) || except.contains(keeper)) continue;
-      wait(add(id, keeper, true), 0);
+      alone = false;
+      if (!index_.contains({id, keeper})) wait(add(id, keeper, true), 0);
     }
-    if (tasks_.size() == before) wait(add(id, {}, false), 0);
+    if (alone) wait(add(id, {}, true), 0);
   }
   return true;
 }
@@ -72,7 +89,7 @@ void Scrub::take_results(Now now) {
     Task& task = tasks_[index];
     if (task.check.state == State::running) continue;
     task.check = {.partition = partition, .with = peer};
-    task.ask_back = false;
+    task.started_here = false;
     task.tries = 0;
     wait(index, 0);
   }
@@ -92,7 +109,7 @@ void Scrub::begin(Now now, size_t index) {
     check.state = State::failed;
     return;
   }
-  const Repair::Kind kind{.keep = true, .ask_back = task.ask_back, .check = true};
+  const Repair::Kind kind{.keep = true, .ask_back = task.started_here && !alone, .check = true};
   if (!repair_.open(now, check.with, shard_.replica.at(check.partition), kind)) return;  // it waits on
   waiting_.erase({task.not_before_us, index});
   ++running_;

@@ -17,7 +17,8 @@ class Scrub {
  public:
   Scrub(Shard& shard, Repair& repair) : shard_(shard), repair_(repair) {}
 
-  // All copies kept here, each with every keeper that is not in `except`. False: one is under way.
+  // All copies kept here, each with every keeper that is not in `except`. False: one that was started here is
+  // under way. What others have asked back goes on, and counts for its pair.
   bool start(const std::set<NodeId>& except);
   void tick(Now now);
 
@@ -27,11 +28,13 @@ class Scrub {
  private:
   struct Task {
     CopyCheck check;
-    bool ask_back = false;
+    bool started_here = false;  // else the other one, which was at it before, has asked back
     uint32_t tries = 0;
     uint64_t not_before_us = 0;
   };
-  size_t add(PartitionId partition, const NodeId& with, bool ask_back);
+  static bool ended(const Task& task);
+  void forget_ended();
+  size_t add(PartitionId partition, const NodeId& with, bool started_here);
   void wait(size_t index, uint64_t not_before_us);
   void begin(Now now, size_t index);
   void take_results(Now now);

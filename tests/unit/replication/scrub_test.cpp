@@ -136,6 +136,32 @@ TEST_CASE("a keeper that is away for a while is waited for, and the others' copi
   CHECK(cluster.core("n1").check_copies({}));
 }
 
+TEST_CASE("a node that was asked back already takes part in the round that did it", "[repair]") {
+  test::SmallCluster cluster(3, 3, 64);
+  for (int i = 0; i < 200; ++i) cluster.put("n1", "k" + std::to_string(i), "v", {}, "all");
+  cluster.wait_ms(5'000);
+  for (int i = 0; i < 200; ++i) {
+    StoreBatch batch;
+    const std::string key = "k" + std::to_string(i);
+    batch.erase(Column::objects, object_key(partition_of("default", key, 64), "default", key));
+    REQUIRE(cluster.store("n1").write(batch));
+  }
+  REQUIRE(cluster.core("n1").check_copies({}));
+  for (int i = 0; i < 1000 && !cluster.core("n3").checking_copies(); ++i) cluster.wait_ms(1);
+  REQUIRE(cluster.core("n3").checking_copies());
+  CHECK(cluster.core("n3").check_copies({NodeId{"n1"}}));
+  CHECK_FALSE(cluster.core("n3").check_copies({NodeId{"n1"}}));
+  const auto running = [&] {
+    return std::any_of(all_nodes.begin(), all_nodes.end(),
+                       [&](const auto& node) { return cluster.core(node).checking_copies(); });
+  };
+  for (int i = 0; i < 3000 && running(); ++i) cluster.wait_ms(10);
+  const auto checks = cluster.core("n3").copy_checks();
+  CHECK(std::count_if(checks.begin(), checks.end(),
+                      [](const auto& check) { return check.with.name == "n2"; }) == 64);
+  CHECK(count(checks, State::failed) == 0);
+}
+
 TEST_CASE("a copy whose other keeper does not answer is told, and a single node reads its own", "[repair]") {
   test::SmallCluster cluster(3);
   cluster.put("n1", "k", "v", {}, "all");
