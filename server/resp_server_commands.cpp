@@ -82,6 +82,7 @@ std::string nothing(const Config&) { return ""; }
 constexpr Setting settings[] = {
     {"appendfsync",
      [](const Config& config) -> std::string {
+       if (config.durability == Durability::none) return "no";
        return config.durability == Durability::sync ? "always" : "everysec";
      }},
     {"appendonly", [](const Config&) -> std::string { return "yes"; }},

@@ -140,6 +140,12 @@ class Alone(RespTest):
                          {b"appendfsync": b"everysec", b"appendonly": b"yes", b"SAVE": b""})
         self.assertEqual(client("CONFIG", "SET", "save", "60 1"), "-ERR unknown subcommand 'SET'. Try CONFIG HELP.")
 
+    def test_the_durability_is_told_as_redis_calls_it(self):
+        for mode, told in (("sync", b"always"), ("interval", b"everysec"), ("none", b"no")):
+            client = self.start_one(durability={"mode": mode})
+            self.assertEqual(client("CONFIG", "GET", "appendfsync"), [b"appendfsync", told])
+            self.cluster.stop()
+
     @unittest.skipUnless(shutil.which("redis-cli"), "redis-cli is not installed")
     def test_redis_cli_shows_hints_for_commands_that_only_covey_has(self):
         self.start_one()
