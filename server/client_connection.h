@@ -48,7 +48,8 @@ class ClientConnection : public Flushable,
   void flush() override;
 
   ShardLoop& shard() { return shard_; }
-  // For a list of clients; empty: it is in none.
+  // In a list of clients: its number there, 0 for one that is in none, and what is told of it.
+  virtual uint64_t client_id() const { return 0; }
   virtual std::string line() const { return {}; }
 
  protected:

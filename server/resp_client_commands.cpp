@@ -1,6 +1,5 @@
 // CLIENT: what is known of this connection and of the others.
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 
@@ -52,14 +51,6 @@ void info(RespCall& call) {
   call.done();
 }
 
-// Of a line; 0: it is none.
-uint64_t id_of(std::string_view line) {
-  constexpr std::string_view begin = "id=";
-  uint64_t id = 0;
-  if (line.starts_with(begin)) std::from_chars(line.data() + begin.size(), line.data() + line.size(), id);
-  return id;
-}
-
 // Which of them CLIENT LIST is to tell.
 struct Wanted {
   bool none = false;       // of its type: all here are normal
@@ -95,9 +86,8 @@ void list(RespCall& call) {
   auto lines_of_shard = [wanted](ShardLoop& shard) {
     Lines lines;
     for (const ClientConnection* connection : shard.connections()) {
-      std::string line = connection->line();
-      const uint64_t id = id_of(line);
-      if (id != 0 && wanted.of(id)) lines.emplace(id, std::move(line));
+      const uint64_t id = connection->client_id();
+      if (id != 0 && wanted.of(id)) lines.emplace(id, connection->line());
     }
     return lines;
   };

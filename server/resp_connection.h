@@ -53,6 +53,7 @@ class RespConnection : public ClientConnection {
   enum class Replies { on, off, skip_next };
   // From the command that calls this on, or only for it and the next one.
   void set_replies(Replies replies);
+  uint64_t client_id() const override { return session_.id; }
   std::string line() const override;
 
   // A slot is one command's place in the order; for one that has ended, or on a connection that is closed,
