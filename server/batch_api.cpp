@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t in_flight_max = 256;
 constexpr size_t chunk_bytes = 32 * 1024;  // results are sent on in pieces of about this size
+constexpr size_t results_bytes_max = 4 * 1024 * 1024;
 
 // One batch from its body to its last result. Lives as long as an answer may come.
 class Batch : public Requester, public std::enable_shared_from_this<Batch> {
@@ -34,7 +35,12 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
 
   void answered(uint64_t number, Response&& response) override {
     if (number < first_ || number - first_ >= entries_.size()) return;
-    render(entries_[number - first_], response);
+    Entry& entry = entries_[number - first_];
+    if (has_no_room(number, response)) {
+      entry.again = true;
+    } else {
+      render(entry, response);
+    }
     --in_flight_;
     advance();
   }
@@ -44,6 +50,7 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     Operation operation = Operation::put;
     std::string key;
     bool key_is_text = true;
+    bool again = false;  // its result had no room: to be read again
     std::string result;  // its line, once it is known
   };
 
@@ -56,15 +63,52 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
       bool more = next_line_ < lines_.size();
       if (connection_->gone(slot_) || (!more && entries_.empty())) {
         finish();
-      } else if (paused_ || !more || entries_.size() >= in_flight_max) {
+      } else if (paused_ || !may_begin()) {
         break;
       } else if (connection_->should_pause(slot_, [self = shared_from_this()] { self->resume(); })) {
         paused_ = true;
-      } else {
+      } else if (entries_.empty() || !entries_.front().again) {
         begin_line(lines_[next_line_++].text);
+      } else {
+        read_first_again();
       }
     }
     advancing_ = false;
+  }
+
+  bool may_begin() const {
+    const bool first_again = !entries_.empty() && entries_.front().again;
+    return first_again || (next_line_ < lines_.size() && entries_.size() < in_flight_max &&
+                           results_bytes_ < results_bytes_max);
+  }
+
+  bool has_no_room(uint64_t number, const Response& response) const {
+    if (entries_[number - first_].operation != Operation::get || response.object.versions.empty())
+      return false;
+    if (number == first_) return connection_->is_full(slot_);
+    return results_bytes_ + value_bytes(response.object) > results_bytes_max;
+  }
+
+  void read_first_again() {
+    Entry& entry = entries_.front();
+    entry.again = false;
+    Request request;
+    request.operation = Operation::get;
+    request.key = entry.key;
+    set_table(request);
+    ++in_flight_;
+    connection_->shard().ask(std::move(request), shared_from_this(), first_);
+  }
+
+  // false: there is no such table any more.
+  bool set_table(Request& request) const {
+    const TableDefinition* table = connection_->shard().table(table_);
+    request.table = table_;
+    request.level = request.operation == Operation::get ? options_.read : options_.write;
+    request.sloppy = options_.sloppy;
+    request.timeout_ms = options_.timeout_ms;
+    if (table != nullptr) request.conflicts = table->conflicts;
+    return table != nullptr;
   }
 
   void resume() {
@@ -75,6 +119,7 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
   void write_due() {
     while (!entries_.empty() && !entries_.front().result.empty()) {
       chunk_.append(entries_.front().result);
+      results_bytes_ -= entries_.front().result.size();
       entries_.pop_front();
       ++first_;
       if (chunk_.size() >= chunk_bytes) send_chunk();
@@ -113,14 +158,9 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
 
   std::optional<ErrorAnswer> fill(Request& request, BatchLine& line, ReadRow& row) {
     ShardLoop& shard = connection_->shard();
-    const TableDefinition* table = shard.table(table_);
-    if (table == nullptr) return no_such_table(table_);
     request.operation = line.operation;
-    request.table = table_;
-    request.level = line.operation == Operation::get ? options_.read : options_.write;
-    request.sloppy = options_.sloppy;
-    request.timeout_ms = options_.timeout_ms;
-    request.conflicts = table->conflicts;
+    if (!set_table(request)) return no_such_table(table_);
+    const TableDefinition* table = shard.table(table_);
     if (line.context && line.operation != Operation::get) {
       request.context = open_context(shard.node().token, table_, line.key, *line.context);
       if (!request.context)
@@ -154,9 +194,14 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     append_number(entry.result, static_cast<uint64_t>(status));
   }
 
+  void end_result(Entry& entry, std::string_view end) {
+    entry.result.append(end);
+    results_bytes_ += entry.result.size();
+  }
+
   void render_error(Entry& entry, const ErrorAnswer& error) {
     begin_result(entry, error.status);
-    entry.result.append(",").append(error_member(error)).append("}\n");
+    end_result(entry, "," + error_member(error) + "}\n");
   }
 
   void render(Entry& entry, const Response& response) {
@@ -177,8 +222,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     }
     entry.result.append(",\"context\":\"");
     const auto needed = [&] { return reading ? dots_of(response.object) : DotSet{response.dot}; };
-    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context, needed))
-        .append("\"}\n");
+    entry.result.append(seal_context(shard.node().token, table_, entry.key, response.context, needed));
+    end_result(entry, "\"}\n");
   }
 
   std::shared_ptr<HttpConnection> connection_;
@@ -191,6 +236,7 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
   std::deque<Entry> entries_;  // begun and not yet sent, in the order of their lines
   uint64_t first_ = 0;         // number of the first of them
   size_t in_flight_ = 0;
+  size_t results_bytes_ = 0;  // of the entries
   std::string chunk_;
   bool advancing_ = false;
   bool paused_ = false;

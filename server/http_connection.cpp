@@ -150,10 +150,9 @@ void HttpConnection::answered(uint64_t slot, Response&& response) {
 }
 
 bool HttpConnection::has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const {
-  if (slot == first_slot_ || call.operation != Operation::get) return false;
-  size_t bytes = held_bytes_;
-  for (const Version& version : response.object.versions) bytes += version.value.size() + version.name.size();
-  return bytes > held_bytes_max;
+  if (call.operation != Operation::get || response.object.versions.empty()) return false;
+  if (slot == first_slot_) return is_full(slot);
+  return held_bytes_ + value_bytes(response.object) > held_bytes_max;
 }
 
 void HttpConnection::count_held(uint64_t number) {
@@ -238,6 +237,10 @@ void HttpConnection::end_stream(uint64_t number) {
   complete(number);
 }
 
+bool HttpConnection::is_full(uint64_t slot) const {
+  return slot == first_slot_ ? output_full() : held_bytes_ >= held_bytes_max;
+}
+
 bool HttpConnection::should_pause(uint64_t number, std::function<void()> resume) {
   Slot* slot = find(number);
   if (slot == nullptr) return false;
@@ -282,13 +285,21 @@ void HttpConnection::complete(uint64_t number) {
     output().append(first.bytes);
     held_bytes_ -= std::exchange(first.held_bytes, 0);
     first.bytes = {};
-    if (std::exchange(first.again, false)) ask_again(self(), first_slot_, first.call);
   }
+  ask_for_first_again();
   flush_soon();
   if (was_full) resume_parsing();
 }
 
+// When there is no room for its answer: once all that is before it has been taken (sent_all).
+void HttpConnection::ask_for_first_again() {
+  if (slots_.empty() || !slots_.front().again || output_full()) return;
+  slots_.front().again = false;
+  ask_again(self(), first_slot_, slots_.front().call);
+}
+
 void HttpConnection::sent_all() {
+  ask_for_first_again();
   if (slots_.empty()) return;
   auto resume = std::exchange(slots_.front().resume, nullptr);
   if (resume) asio::post(shard().io(), std::move(resume));

@@ -3,8 +3,9 @@
 //
 // Limits and what happens at them: requests_max requests, or body_bytes_max bytes of their bodies, that are
 // not answered yet, or held_bytes_max bytes of answers behind one that takes longer: no more is read until
-// there is room; and a value that such an answer has no room for is read again when its turn comes. A client
-// that is silent within a header for 10 s, or within a body, or between requests for 30 s, is disconnected.
+// there is room. A value that has no room there, or behind answers that the client does not take, is read
+// again when its turn has come and there is room. A client that is silent within a header for 10 s, or within
+// a body, or between requests for 30 s, is disconnected.
 //
 // Used by one shard's thread.
 #pragma once
@@ -59,7 +60,8 @@ class HttpConnection : public Requester, public ClientConnection {
   void begin_stream(uint64_t slot, const ReplyHead& head);
   void write_stream(uint64_t slot, std::string_view bytes);
   void end_stream(uint64_t slot);
-  bool gone(uint64_t slot) const;  // nobody waits for this answer any more
+  bool gone(uint64_t slot) const;     // nobody waits for this answer any more
+  bool is_full(uint64_t slot) const;  // there is no room for more of this answer
   // Whether a streaming answer should pause; `resume` is then called once when there is room, or never if the
   // connection ends.
   bool should_pause(uint64_t slot, std::function<void()> resume);
@@ -102,6 +104,7 @@ class HttpConnection : public Requester, public ClientConnection {
   const Slot* find(uint64_t slot) const;
   std::string& sink(uint64_t slot);
   void count_held(uint64_t slot);
+  void ask_for_first_again();
   bool has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const;
   void write_head(std::string& out, const Slot& slot, const ReplyHead& head);
   void complete(uint64_t slot);

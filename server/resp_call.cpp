@@ -98,7 +98,8 @@ bool RespCall::may_ask(const std::string& key) {
 void RespCall::read_key(Then then) {
   if (!may_ask(words[1])) return;
   then_ = then;
-  shard().ask(request(Operation::get, std::move(words[1])), shared_from_this(), 0);
+  key_ = std::move(words[1]);
+  shard().ask(request(Operation::get, key_), shared_from_this(), 0);
 }
 
 void RespCall::put_key(std::string value, uint64_t expires_ms, Then then) {
@@ -112,7 +113,18 @@ void RespCall::put_key(std::string value, uint64_t expires_ms, Then then) {
   shard().ask(std::move(asked), shared_from_this(), 0, std::move(row));
 }
 
+bool RespCall::put_off(const Response& response) {
+  if (response.object.versions.empty()) return false;
+  return connection_->put_off(slot_, value_bytes(response.object), shared_from_this());
+}
+
+void RespCall::read_again() {
+  if (then_ == nullptr) return read(0);
+  shard().ask(request(Operation::get, key_), shared_from_this(), 0);
+}
+
 void RespCall::take_one(const Response& response) {
+  if (!writes_ && put_off(response)) return;
   if (writes_) {
     if (response.status != Status::ok) return fail(error_of_write(response));
   } else {
@@ -171,6 +183,7 @@ void RespCall::answered(uint64_t place, Response&& response) {
 }
 
 void RespCall::take_read(size_t place, const Response& response) {
+  if (plan_.keys.size() == 1 && put_off(response)) return;
   steps_[place].reading = false;
   if (response.object.versions.size() > 1) ++shard().metrics().reads_with_siblings;
   if (plan_.keeps_values) {

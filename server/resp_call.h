@@ -100,6 +100,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   Request request(Operation operation, std::string key) const;
 
   void answered(uint64_t place, Response&& response) override;
+  void read_again();  // what there was no room for (RespConnection::put_off)
 
  private:
   struct Step {
@@ -111,6 +112,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   void take_one(const Response& response);
   std::optional<std::string> put_into(Request& request, ReadRow& row, KeyChange change) const;
   void advance();
+  bool put_off(const Response& response);
   void read(size_t place);
   void take_read(size_t place, const Response& response);
   void write(size_t place, KeyChange change, const Response* read);
@@ -126,6 +128,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   RespReply reply_;
   Then then_ = nullptr;  // nullptr: there is a plan
   bool writes_ = false;  // where there is none
+  std::string key_;      // likewise, if it reads
   KeyPlan plan_;
   std::vector<Step> steps_;
   size_t next_ = 0;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "replication/hash.h"
+#include "server/resp_call.h"
 #include "server/resp_commands.h"
 
 namespace covey::server {
@@ -198,6 +199,22 @@ bool RespConnection::gone(uint64_t slot) const {
   return slot < first_slot_ || slot - first_slot_ >= slots_.size();
 }
 
+bool RespConnection::put_off(uint64_t number, size_t bytes, std::shared_ptr<RespCall> call) {
+  if (gone(number)) return false;
+  Slot& slot = slots_[number - first_slot_];
+  const bool full = number == first_slot_ ? output_full() : held_bytes_ + bytes > held_bytes_max;
+  if (slot.silent || !full) return false;
+  slot.again = std::move(call);
+  return true;
+}
+
+void RespConnection::let_first_read_again() {
+  if (slots_.empty() || output_full()) return;
+  if (const auto call = std::exchange(slots_.front().again, nullptr)) call->read_again();
+}
+
+void RespConnection::sent_all() { let_first_read_again(); }
+
 void RespConnection::reply(uint64_t number, RespReply&& answer) {
   if (gone(number)) return;
   Slot& slot = slots_[number - first_slot_];
@@ -220,6 +237,7 @@ void RespConnection::reply(uint64_t number, RespReply&& answer) {
       output().append(slots_.front().bytes);
       held_bytes_ -= slots_.front().bytes.size();
     } while (true);
+    let_first_read_again();
     flush_soon();
   } else {
     held_bytes_ += bytes.size();

@@ -6,9 +6,10 @@
 // what it sent next, as in Redis.
 //
 // Limits and what happens at them: commands_max commands under way, or request_bytes_max bytes of them,
-// held_bytes_max bytes of answers behind one that takes longer: no more is read until there is room. A client
-// that is silent within a command or before it has authenticated for 30 s is disconnected; between commands
-// it may rest.
+// held_bytes_max bytes of answers behind one that takes longer: no more is read until there is room. What has
+// been read for a command and has no room there, or behind answers that the client does not take, is read
+// again when its turn has come and there is room. A client that is silent within a command or before it has
+// authenticated for 30 s is disconnected; between commands it may rest.
 //
 // Used by one shard's thread.
 #pragma once
@@ -24,6 +25,7 @@
 
 namespace covey::server {
 
+class RespCall;
 class RespReply;
 struct RespCommand;
 
@@ -59,12 +61,16 @@ class RespConnection : public ClientConnection {
   // A slot is one command's place in the order; for one that has ended, or on a connection that is closed,
   // reply() does nothing.
   void reply(uint64_t slot, RespReply&& reply);
+  // Whether an answer with so many bytes of values has no room yet: then the call is told to read again once
+  // it has.
+  bool put_off(uint64_t slot, size_t bytes, std::shared_ptr<RespCall> call);
   bool gone(uint64_t slot) const;  // nobody waits for this answer any more
   void end_after_this();           // no more commands: closes when the answers so far are written
 
  private:
   struct Slot {
-    std::string bytes;  // of its answer, while another one goes first
+    std::string bytes;                // of its answer, while another one goes first
+    std::shared_ptr<RespCall> again;  // is to read again
     const RespCommand* command = nullptr;
     uint64_t key_hash = 0;
     uint64_t begun_us = 0;
@@ -83,6 +89,7 @@ class RespConnection : public ClientConnection {
   bool has_room() const override { return !waiting_ && !is_full(); }
   bool may_rest() const override;
   void parse_input() override;
+  void sent_all() override;
   void forget_requests() override;
   std::shared_ptr<RespConnection> self();
   bool is_full() const;
@@ -90,6 +97,7 @@ class RespConnection : public ClientConnection {
   bool may_begin(const Waiting& waiting) const;
   Slot& add_slot();
   void begin_command();
+  void let_first_read_again();
   void refuse_with(std::string_view error);
 
   RespSession session_;

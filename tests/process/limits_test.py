@@ -13,6 +13,8 @@ import time
 
 import harness
 from http_client import raw
+from resp_client import encode, parse
+from resp_test import resp_port
 
 LEVELS = {"trace", "debug", "info", "warning", "error", "critical"}
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -78,6 +80,59 @@ class Answers(harness.ClusterTest):
                 self.assertEqual(status, 200)
                 self.assertEqual(body, value)
         self.assertLess(self.peak_bytes(node) - before, 64 << 20)
+
+    def check_untaken(self, node, port, request, take):
+        """The client sends the request and takes nothing until the node has had the time to pile up what it would."""
+        before = self.peak_bytes(node)
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.settimeout(30)
+            connection.sendall(request)
+            time.sleep(2)
+            untaken = self.peak_bytes(node) - before
+            take(connection.makefile("rb"))
+        self.assertLess(untaken, 48 << 20)
+        self.assertLess(self.peak_bytes(node) - before, 64 << 20)
+
+    def large_values(self, node):
+        """Of several keys, so that they are in all shards."""
+        values = {f"large{i}": bytes([i]) * (1 << 20) for i in range(8)}
+        for key, value in values.items():
+            self.assertEqual(node.client.put(key, value, w="all").status, 200)
+        return values
+
+    def test_large_answers_that_are_not_taken_take_little_memory(self):
+        """What has no room is read again, once the client has taken what is before it."""
+        cluster = self.start_cluster(3, listen={"resp": "127.0.0.1:0"}, consistency={"timeout_ms": 10_000 * harness.SLOWNESS})
+        node = cluster["n1"]
+        values = self.large_values(node)
+        keys = [f"large{i % 8}" for i in range(80)]
+
+        def take_http(answers):
+            for key in keys:
+                self.assertEqual(self.one_answer(answers), (200, values[key]))
+
+        def take_batch(answers):
+            status = int(answers.readline().split()[1])
+            self.assertEqual((status, http.client.parse_headers(answers)["Transfer-Encoding"]), (200, "chunked"))
+            body = b"".join(iter(lambda: answers.read(int(answers.readline(), 16) + 2)[:-2], b""))
+            lines = [json.loads(line) for line in body.splitlines()]
+            self.assertEqual([line["key"] for line in lines], keys)
+            for line in lines:
+                self.assertEqual(line["value"].encode(), values[line["key"]])
+
+        def take_resp(answers):
+            self.assertEqual(answers.readline(), b"+OK\r\n")
+            for key in keys:
+                self.assertEqual(parse(answers.readline() + answers.read((1 << 20) + 2))[0], values[key])
+
+        request = "GET /v1/kv/default/%s?r=one HTTP/1.1\r\nHost: x\r\n\r\n"
+        self.check_untaken(node, node.http_port, "".join(request % key for key in keys).encode(), take_http)
+        lines = "".join(json.dumps({"op": "get", "key": key}) + "\n" for key in keys)
+        batch = f"POST /v1/kv/default?r=one HTTP/1.1\r\nHost: x\r\nContent-Length: {len(lines)}\r\n\r\n{lines}"
+        self.check_untaken(node, node.http_port, batch.encode(), take_batch)
+        for command in ("GET", "GETEX"):
+            request = encode("COVEY.LEVEL", "READ", "one") + b"".join(encode(command, key) for key in keys)
+            self.check_untaken(node, resp_port(node), request, take_resp)
 
     @staticmethod
     def one_answer(stream):
