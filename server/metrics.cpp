@@ -113,6 +113,9 @@ void print_requests(Printer& print, const Metrics& metrics) {
                 metrics.bad_resp);
   print.counter("covey_resp_received_bytes_total", "Bytes from Redis clients.", metrics.resp_bytes_in);
   print.counter("covey_resp_sent_bytes_total", "Bytes to Redis clients.", metrics.resp_bytes_out);
+  print.counter("covey_resp_hits_total", "Keys that commands of Redis clients read and found.",
+                metrics.resp_hits);
+  print.counter("covey_resp_misses_total", "Those that were not there.", metrics.resp_misses);
 }
 
 void print_replication(Printer& print, const Metrics& metrics) {
@@ -321,6 +324,8 @@ void Metrics::add(const Metrics& other) {
                                                   &Metrics::resp_bytes_in,
                                                   &Metrics::resp_bytes_out,
                                                   &Metrics::bad_resp,
+                                                  &Metrics::resp_hits,
+                                                  &Metrics::resp_misses,
                                                   &Metrics::crossings,
                                                   &Metrics::crossings_refused,
                                                   &Metrics::peer_messages_in,

@@ -45,6 +45,7 @@ struct Metrics {
   uint64_t connections_open = 0, connections_accepted = 0, connections_refused = 0, connections_timed_out = 0;
   uint64_t http_bytes_in = 0, http_bytes_out = 0, bad_http = 0;
   uint64_t resp_commands = 0, resp_errors = 0, resp_bytes_in = 0, resp_bytes_out = 0, bad_resp = 0;
+  uint64_t resp_hits = 0, resp_misses = 0;  // keys that Redis clients looked up
   uint64_t crossings = 0,
            crossings_refused = 0;  // requests that another shard holds; refused: its queue was full
   uint64_t peer_messages_in = 0, peer_bytes_in = 0, peer_messages_out = 0, peer_bytes_out = 0;

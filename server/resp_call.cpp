@@ -118,6 +118,12 @@ bool RespCall::put_off(const Response& response) {
   return connection_->put_off(slot_, value_bytes(response.object), shared_from_this());
 }
 
+void RespCall::count_key(const Response& read) {
+  if (!counts_keys) return;
+  Metrics& metrics = shard().metrics();
+  ++(read.object.versions.empty() ? metrics.resp_misses : metrics.resp_hits);
+}
+
 void RespCall::read_again() {
   if (then_ == nullptr) return read(0);
   shard().ask(request(Operation::get, key_), shared_from_this(), 0);
@@ -131,6 +137,7 @@ void RespCall::take_one(const Response& response) {
     if (response.status != Status::ok && response.status != Status::not_found)
       return fail(resp_error(response, Operation::get));
     if (response.object.versions.size() > 1) ++shard().metrics().reads_with_siblings;
+    count_key(response);
   }
   then_(*this, response);
   done();
@@ -185,6 +192,7 @@ void RespCall::answered(uint64_t place, Response&& response) {
 void RespCall::take_read(size_t place, const Response& response) {
   if (plan_.keys.size() == 1 && put_off(response)) return;
   steps_[place].reading = false;
+  count_key(response);
   if (response.object.versions.size() > 1) ++shard().metrics().reads_with_siblings;
   if (plan_.keeps_values) {
     for (const Version& version : response.object.versions) kept_bytes_ += version.value.size();

@@ -79,6 +79,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   RespSession& session() { return connection_->session(); }
   const std::string& table() const { return table_; }
   Level read_level, write_level;  // the session's, unless the command says otherwise
+  bool counts_keys = false;       // that it reads, as found or not
   bool gone() const { return connection_->gone(slot_); }
 
   RespReply& reply() { return reply_; }
@@ -113,6 +114,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   std::optional<std::string> put_into(Request& request, ReadRow& row, KeyChange change) const;
   void advance();
   bool put_off(const Response& response);
+  void count_key(const Response& read);
   void read(size_t place);
   void take_read(size_t place, const Response& response);
   void write(size_t place, KeyChange change, const Response* read);

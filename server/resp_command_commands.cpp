@@ -86,10 +86,10 @@ void getkeys(RespCall& call) {
   if (command == nullptr || no_subcommand) return call.fail("ERR Invalid command specified");
   if (command->first_key == 0) return call.fail("ERR The command has no key arguments");
   if (!command->fits(words.size())) return call.fail("ERR Invalid number of arguments specified for command");
-  const size_t end = command->one_key() ? 2 : words.size();
-  const auto step = static_cast<size_t>(command->key_step);
-  call.reply().array((end - 1 + step - 1) / step);
-  for (size_t i = 1; i < end; i += step) call.reply().bulk(words[i]);
+  const auto begin = static_cast<size_t>(command->first_key), step = static_cast<size_t>(command->key_step);
+  const size_t end = command->last_key < 0 ? words.size() : static_cast<size_t>(command->last_key) + 1;
+  call.reply().array((end - begin + step - 1) / step);
+  for (size_t i = begin; i < end; i += step) call.reply().bulk(words[i]);
   call.done();
 }
 

@@ -29,17 +29,12 @@ std::vector<RespCommand> all_commands() {
     std::span<const RespCommand> commands;
   };
   const Group groups[] = {
-      {"connection", resp_session_commands()},
-      {"connection", resp_client_commands()},
-      {"server", resp_command_commands()},
-      {"server", resp_server_commands()},
-      {"string", resp_string_commands()},
-      {"string", resp_counter_commands()},
-      {"generic", resp_key_commands()},
-      {"generic", resp_scan_commands()},
-      {"set", resp_set_commands()},
-      {"hash", resp_hash_commands()},
-      {"covey", resp_covey_commands()},
+      {"connection", resp_session_commands()}, {"connection", resp_client_commands()},
+      {"server", resp_command_commands()},     {"server", resp_server_commands()},
+      {"server", resp_info_commands()},        {"string", resp_string_commands()},
+      {"string", resp_counter_commands()},     {"generic", resp_key_commands()},
+      {"generic", resp_scan_commands()},       {"set", resp_set_commands()},
+      {"hash", resp_hash_commands()},          {"covey", resp_covey_commands()},
   };
   std::vector<RespCommand> all;
   for (const Group& group : groups) {

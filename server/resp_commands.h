@@ -91,6 +91,7 @@ std::span<const RespCommand> resp_session_commands();
 std::span<const RespCommand> resp_client_commands();
 std::span<const RespCommand> resp_command_commands();
 std::span<const RespCommand> resp_server_commands();
+std::span<const RespCommand> resp_info_commands();
 std::span<const RespCommand> resp_string_commands();
 std::span<const RespCommand> resp_key_commands();
 std::span<const RespCommand> resp_scan_commands();

@@ -183,6 +183,7 @@ void RespConnection::begin_command() {
     return reply(number, std::move(answer));
   }
   auto call = std::make_shared<RespCall>(self(), number, std::move(command.words));
+  call->counts_keys = command.command->reads();
   command.command->run(*call);
 }
 

@@ -68,7 +68,7 @@ void write_key_specs(RespReply& reply, const RespCommand& command) {
   reply.bulk("spec");
   reply.map(3);
   reply.bulk("lastkey");
-  reply.integer(command.one_key() ? 0 : command.last_key);
+  reply.integer(command.last_key < 0 ? command.last_key : command.last_key - command.first_key);
   reply.bulk("keystep");
   reply.integer(command.key_step);
   reply.bulk("limit");

@@ -1,6 +1,4 @@
-// What a client asks about the server: INFO, CONFIG GET.
-#include <unistd.h>
-
+// What a client asks about the server: CONFIG GET, MEMORY USAGE.
 #include <algorithm>
 
 #include "server/glob.h"
@@ -8,61 +6,6 @@
 
 namespace covey::server {
 namespace {
-
-void append_line(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(":").append(value).append("\r\n");
-}
-
-std::string server_section(RespCall& call) {
-  const NodeContext& node = call.shard().node();
-  std::string out = "# Server\r\n";
-  append_line(out, "redis_version", redis_version);
-  append_line(out, "redis_mode", "standalone");
-  append_line(out, "process_id", std::to_string(::getpid()));
-  append_line(out, "run_id", node.instance);
-  const size_t colon = node.config.listen_resp.rfind(':');
-  append_line(out, "tcp_port", node.config.listen_resp.substr(colon + 1));
-  append_line(out, "uptime_in_seconds", std::to_string((now().tick_us - node.started_us) / 1'000'000));
-  append_line(out, "covey_node", node.config.node);
-  append_line(out, "covey_cluster", node.config.cluster_name);
-  append_line(out, "covey_replicas", std::to_string(node.config.replicas));
-  append_line(out, "covey_read_level", call.session().read_level.text());
-  append_line(out, "covey_write_level", call.session().write_level.text());
-  append_line(out, "covey_table", call.session().table);
-  return out;
-}
-
-std::string clients_section(RespCall& call) {
-  const NodeContext& node = call.shard().node();
-  std::string out = "# Clients\r\n";
-  append_line(out, "connected_clients", std::to_string(node.connections.load()));
-  append_line(out, "maxclients", std::to_string(node.config.connections_max));
-  return out;
-}
-
-void info(RespCall& call) {
-  struct Section {
-    std::string_view name;
-    std::string (*text)(RespCall&);
-  };
-  static constexpr Section sections[] = {
-      {"server", server_section},
-      {"clients", clients_section},
-      {"replication", [](RespCall&) { return std::string("# Replication\r\nrole:master\r\n"); }}};
-  std::string out;
-  for (const Section& section : sections) {
-    const bool wanted = call.words.size() == 1 ||
-                        std::any_of(call.words.begin() + 1, call.words.end(), [&](const auto& word) {
-                          return is_option(word, section.name) || is_option(word, "all") ||
-                                 is_option(word, "default") || is_option(word, "everything");
-                        });
-    if (!wanted) continue;
-    if (!out.empty()) out.append("\r\n");
-    out.append(section.text(call));
-  }
-  call.reply().text(out);
-  call.done();
-}
 
 // What is true of covey of Redis' own settings, for clients and exporters that ask. Not the password.
 struct Setting {
@@ -135,11 +78,40 @@ constexpr RespCommand config_subcommands[] = {
     {.name = "config|help", .arity = 2, .run = subcommand_help, .docs = help_docs},
 };
 
+// What is stored under the key, siblings included, and the key; not what the store needs beside that.
+void memory_usage(RespCall& call) {
+  const bool samples = call.words.size() == 5 && is_option(call.words[3], "samples");
+  if (call.words.size() != 3 && !samples) return call.fail_syntax();
+  if (samples) {
+    const auto count = parse_integer(call.words[4]);
+    if (!count) return call.fail(not_an_integer);
+    if (*count < 0) return call.fail_syntax();
+  }
+  call.words[1] = call.words[2];
+  call.read_key([](RespCall& told, const Response& read) {
+    if (read.object.versions.empty()) return told.reply().null();
+    told.reply().integer(static_cast<int64_t>(told.words[2].size() + value_bytes(read.object)));
+  });
+}
+
+constexpr RespCommand memory_subcommands[] = {
+    {.name = "memory|help", .arity = 2, .run = subcommand_help, .docs = help_docs},
+    {.name = "memory|usage",
+     .arity = -3,
+     .operation = MeteredOperation::get,
+     .first_key = 2,
+     .last_key = 2,
+     .key_step = 1,
+     .run = memory_usage,
+     .docs = {"4.0.0", "O(N) in the bytes of the value", "key [SAMPLES count:integer]",
+              "The bytes of a key and of what is stored under it."}},
+};
+
 constexpr RespCommand commands[] = {
-    {.name = "info",
-     .arity = -1,
-     .run = info,
-     .docs = {"1.0.0", "O(1)", "[section...]", "What the node is and how it is set up."}},
+    {.name = "memory",
+     .arity = -2,
+     .docs = {"4.0.0", "As its subcommands", "", "What keys take."},
+     .subcommands = []() -> std::span<const RespCommand> { return memory_subcommands; }},
     {.name = "config",
      .arity = -2,
      .docs = {"2.0.0", "As its subcommands", "", "How the node is configured."},

@@ -404,6 +404,9 @@ void ShardLoop::tick() {
 void ShardLoop::check_connections(Now time) {
   if (time.tick_us - connections_checked_us_ < connection_check_us) return;
   connections_checked_us_ = time.tick_us;
+  client_rates_.commands.sample(time.tick_us, metrics_.resp_commands);
+  client_rates_.bytes_in.sample(time.tick_us, metrics_.resp_bytes_in);
+  client_rates_.bytes_out.sample(time.tick_us, metrics_.resp_bytes_out);
   // They leave the set while they are looked at.
   std::vector<ClientConnection*> all(connections_.begin(), connections_.end());
   for (ClientConnection* connection : all) connection->shared_from_this()->check_time(time.tick_us);

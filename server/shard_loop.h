@@ -21,6 +21,7 @@
 #include "server/mailbox.h"
 #include "server/metrics.h"
 #include "server/node_context.h"
+#include "server/rate.h"
 #include "server/ready_sockets.h"
 #include "server/table_definition.h"
 
@@ -64,6 +65,7 @@ class ShardLoop {
   uint32_t index() const { return index_; }
   Core& core() { return *core_; }
   Metrics& metrics() { return metrics_; }
+  const ClientRates& client_rates() const { return client_rates_; }
   LogGate& log_gate() { return log_gate_; }
   const std::string& date() const { return date_; }  // for HTTP, of this second
 
@@ -160,6 +162,7 @@ class ShardLoop {
 
   std::map<std::string, TableDefinition, std::less<>> tables_;
   Metrics metrics_;
+  ClientRates client_rates_;
   LogGate log_gate_;
   uint64_t unsynced_since_us_ = 0;
   Lsn durable_;  // as the store told it last

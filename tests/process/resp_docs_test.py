@@ -23,7 +23,7 @@ COMMAND LIST FILTERBY | COMMAND LIST FILTERBY NOPE x | COMMAND LIST FILTERBY PAT
 COMMAND LIST FILTERBY PATTERN PSET* | COMMAND LIST FILTERBY MODULE x | COMMAND LIST FILTERBY ACLCAT nosuch | COMMAND LIST FILTERBY ACLCAT @hash
 COMMAND GETKEYS | COMMAND GETKEYS get | COMMAND GETKEYS get a | COMMAND GETKEYS get a b | COMMAND GETKEYS set a | COMMAND GETKEYS nosuch a
 COMMAND GETKEYS ping a b c | COMMAND GETKEYS mset a 1 b 2 | COMMAND GETKEYS mset a 1 b | COMMAND GETKEYS del a b c | COMMAND GETKEYS config get x
-COMMAND GETKEYS client nope | COMMAND GETKEYS SET k v EX 1 | COMMAND GETKEYS hset k f v | COMMAND GETKEYS dbsize x | COMMAND GETKEYS client|id x
+COMMAND GETKEYS memory usage k | COMMAND GETKEYS client nope | COMMAND GETKEYS SET k v EX 1 | COMMAND GETKEYS hset k f v | COMMAND GETKEYS dbsize x | COMMAND GETKEYS client|id x
 CLIENT | CLIENT NOPE x | client|id | CONFIG | CLIENT NO-EVICT | CLIENT NO-EVICT on | CLIENT NO-EVICT OFF | CLIENT NO-EVICT x | CLIENT REPLY | CLIENT REPLY x
 CLIENT REPLY on | CLIENT LIST x | CLIENT LIST TYPE x | CLIENT LIST TYPE pubsub | CLIENT LIST TYPE | CLIENT LIST ID | CLIENT LIST ID x | CLIENT LIST ID 999999 0
 CLIENT INFO x | CLIENT ID x | CLIENT SETNAME a b | CONFIG GET TimeOut timeou? timeout | CONFIG GET timeou? TimeOut | CONFIG GET notify-* nothing
@@ -95,7 +95,119 @@ class BesideRedis(BesideTest):
                 self.assertEqual(answers[0], answers[1])
 
 
+    def test_info_has_the_lines_of_redis(self):
+        ours, theirs = self.both()
+        for words in ((), ("default",), ("ALL",), ("everything",), ("cpu", "server", "CPU"), ("memory",), ("nosuch",), ("nosuch", "clients")):
+            with self.subTest(words):
+                mine, other = [sections_of(client("INFO", *words)) for client in (ours, theirs)]
+                self.assertEqual([name for name in other if name in mine], list(mine), "heads, in Redis' order")
+                missing = {"Modules", "Errorstats", "Commandstats", "Latencystats", "Keyspace"}
+                self.assertEqual(set(other) - set(mine), set(other) & missing)
+                for name, lines in mine.items():
+                    known = [line for line in lines if not line.startswith("covey_")]
+                    self.assertEqual([line for line in other[name] if line in lines], known, "names, in Redis' order")
+                    for line in known:
+                        self.assert_same_form(line, lines[line], other[name][line])
+        for client in (ours, theirs):
+            self.assertEqual(client("INFO", "nosuch"), b"")
+
+    def assert_same_form(self, name, mine, other):
+        """Numbers are as Redis writes them, digits behind the point included."""
+        form = lambda text: re.sub(r"\d+(?=[.BKMGT]|$)", "9", text) if re.fullmatch(r"[\d.]+[BKMGTP]?", text) else "text"
+        if name.endswith("_human"):
+            return self.assertRegex(mine, r"^(\d+B|\d+\.\d\d[KMGT])$")
+        self.assertEqual(form(mine), form(other), name)
+
+    def test_info_counts_what_clients_do(self):
+        ours, theirs = self.both()
+        counts = []
+        for client in (ours, theirs):
+            before = stats_of(client)
+            for words in commands("""SET a 1 | GET a | GET nosuch | MGET a nosuch a | EXISTS a nosuch | TTL a | TYPE nosuch | HGET h f | HSET h f v | HGET h f
+                                     HGET h g | STRLEN a | INCR a | DEL h nosuch | NOSUCH | LPUSH | SCAN 0 | DBSIZE | PING"""):
+                client(*words)
+            after = stats_of(client)
+            counts.append({name: after[name] - before[name] for name in ("keyspace_hits", "keyspace_misses", "total_error_replies", "evicted_keys")})
+            self.assertGreater(after["total_net_input_bytes"], before["total_net_input_bytes"] + 200)
+            self.assertGreater(after["total_net_output_bytes"], before["total_net_output_bytes"] + 200)
+            self.assertGreaterEqual(after["total_commands_processed"], before["total_commands_processed"] + 17)
+        self.assertEqual(*counts)
+        connections = stats_of(ours)["total_connections_received"]
+        Resp(resp_port(self.node)).close()
+        harness.wait_until(lambda: stats_of(ours)["total_connections_received"] == connections + 1, what="the connection to be counted")
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            ours("PING")
+        self.assertGreater(stats_of(ours)["instantaneous_ops_per_sec"], 10)
+
+    def test_memory_usage_is_told(self):
+        ours, theirs = self.both()
+        for words in commands("MEMORY | MEMORY USAGE | MEMORY USAGE nosuch | MEMORY USAGE nosuch SAMPLES 0 | MEMORY USAGE k SAMPLES x | "
+                              "MEMORY USAGE k SAMPLES -1 | MEMORY USAGE k SAMPLES | MEMORY USAGE k SAMPLES 1 2 | MEMORY USAGE k NOPE 1 | MEMORY NOPE"):
+            self.compare(ours, theirs, words)
+        for client in (ours, theirs):
+            client("SET", "key", "x" * 1000)
+            client("HSET", "hash", "field", "x" * 2000)
+            self.assertIn(client("MEMORY", "USAGE", "key"), range(1003, 1200))
+            self.assertIn(client("MEMORY", "USAGE", "hash", "SAMPLES", 5), range(2009, 2300))
+
+
+def sections_of(info):
+    sections = {}
+    for line in info.decode().split("\r\n"):
+        if line.startswith("# "):
+            sections[line[2:]] = {}
+        elif line:
+            name, value = line.split(":", 1)
+            sections[list(sections)[-1]][name] = value
+    return sections
+
+
+def stats_of(client):
+    return {name: float(value) for name, value in sections_of(client("INFO", "stats"))["Stats"].items()}
+
+
 class Alone(RespTest):
+    def test_info_is_true(self):
+        client = self.start_one()
+        for i in range(20):
+            client("SET", f"k{i}", "x" * 1000)
+        told = {name: value for lines in sections_of(client("INFO")).values() for name, value in lines.items()}
+        resident = int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{self.node.process.pid}/status").read())[1]) << 10
+        self.assertLess(abs(int(told["used_memory_rss"]) - resident), resident / 4)
+        self.assertLess(int(told["used_memory"]), int(told["used_memory_peak"]) + 1)
+        if not os.environ.get("COVEY_SANITIZE"):
+            self.assertRegex(told["mem_allocator"], r"^jemalloc-\d")
+        self.assertEqual(int(told["process_id"]), self.node.process.pid)
+        self.assertEqual(told["covey_objects"], "20")
+        self.assertGreater(int(told["covey_object_bytes"]), 20_000)
+        self.assertLess(abs(int(told["server_time_usec"]) / 1e6 - time.time()), 60)
+        self.assertEqual((told["aof_enabled"], told["loading"], told["cluster_enabled"], told["role"]), ("1", "0", "0", "master"))
+        self.assertEqual(told["maxclients"], client("CONFIG", "GET", "maxclients")[1].decode())
+
+    @unittest.skipUnless(shutil.which("redis-cli"), "redis-cli is not installed")
+    def test_the_modes_of_redis_cli_work(self):
+        client = self.start_one()
+        client("SET", "large", "x" * 5000)
+        client("SET", "small", "x")
+        client("INCR", "counter")
+        client("SADD", "set", *range(50))
+        client("HSET", "hash", "f", "v", "g", "w")
+        port = str(resp_port(self.node))
+        run = lambda *words: subprocess.run(["redis-cli", "-p", port, *words], capture_output=True, text=True, timeout=20 * harness.SLOWNESS)
+        big = run("--bigkeys").stdout
+        self.assertIn('Biggest string found \'"large"\' has 5000 bytes', big)
+        self.assertIn('Biggest    set found \'"set"\' has 50 members', big)
+        self.assertIn('Biggest   hash found \'"hash"\' has 2 fields', big)
+        self.assertIn('Biggest string found \'"large"\' has 5005 bytes', run("--memkeys").stdout)
+        self.assertIn("unknown command", "".join(run("--hotkeys").stderr + run("--hotkeys").stdout))
+        stat = subprocess.Popen(["redis-cli", "-p", port, "--stat", "-i", "0.1"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(stat.stdout.close)
+        self.addCleanup(stat.wait)
+        self.addCleanup(stat.kill)
+        lines = [stat.stdout.readline() for _ in range(6)]
+        self.assertRegex(lines[-1], r"^0 +\d+\.\d\d[KMG] +\d+ +0 +\d+ \(\+1\) +\d+ *$")
+
     def test_all_commands_are_told(self):
         client = self.start_one()
         listed = client("COMMAND", "LIST")
