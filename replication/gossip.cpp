@@ -170,8 +170,10 @@ void Gossip::receive(Now now, const NodeId& from, const peer::Digest& message) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
-  const auto alarm = shard_.clocks.told(now, from, message.wall_ms());
-  if (alarm && shard_.options.shard == 0) shard_.outbox.alarm(*alarm);
+  if (shard_.members.all().contains(from)) {
+    const auto alarm = shard_.clocks.told(now, from, message.wall_ms());
+    if (alarm && shard_.options.shard == 0) shard_.outbox.alarm(*alarm);
+  }
   note_holdings(now, from, message);
   if (message.placement_hash() != shard_.members.placement_hash()) lives_.tell_members(now, from);
   if (message.tables_hash() != tables_.hash()) tables_.tell(from);

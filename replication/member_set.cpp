@@ -94,6 +94,7 @@ Result<bool, StoreError> MemberSet::adopt(const Member& told, bool of_itself) {
   auto written = shard_.store.write(batch);
   if (!written) return written.error();
   members.set(*next);
+  if (!members.all().contains(next->node)) shard_.clocks.forget(next->node);
   // What a copy that is being filled had from the others counts once they know that it is.
   for (auto& [id, partition] : shard_.replica.partitions()) partition.forget_told();
   shard_.outbox.members_changed();

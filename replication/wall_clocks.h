@@ -23,6 +23,9 @@ class WallClocks {
   // clock that has differed from this node's by more than difference_ms_max for a while; every ten minutes.
   std::optional<std::string> told(Now now, const NodeId& node, uint64_t wall_ms);
 
+  // It is no member any more.
+  void forget(const NodeId& node) { told_.erase(node); }
+
   // By how much a node's clock is ahead of this one's (negative: behind), but for its message's way. nullopt:
   // it has not told.
   std::optional<int64_t> ahead_ms(Now now, const NodeId& node) const;
@@ -52,7 +55,7 @@ class WallClocks {
     uint64_t differs_since_us = 0;
     uint64_t alarmed_us = 0;
   };
-  std::map<NodeId, Told> told_;
+  std::map<NodeId, Told> told_;  // of members
 };
 
 }  // namespace covey

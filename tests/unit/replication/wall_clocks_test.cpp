@@ -137,4 +137,23 @@ TEST_CASE(
   CHECK(time_of("later").ms() <= cluster.now().wall_ms + 1);
 }
 
+TEST_CASE("the clock of a node that was removed is not kept, though it goes on telling it", "[clocks]") {
+  SmallCluster cluster(4);
+  const auto is_told = [&](const std::string& name) {
+    for (const MemberView& view : cluster.core("n1").members(cluster.now())) {
+      if (view.member.node.name == name) return view.clock_ahead_ms.has_value();
+    }
+    return false;
+  };
+  cluster.wait_ms(2'000);
+  REQUIRE(is_told("n4"));
+  Member gone = *cluster.core("n1").find_member(NodeId{"n4"});
+  gone.standing = Standing::removed;
+  REQUIRE(cluster.core("n1").decide(cluster.now(), gone));
+  CHECK_FALSE(is_told("n4"));
+  cluster.wait_ms(2'000);
+  CHECK_FALSE(is_told("n4"));
+  CHECK(is_told("n2"));
+}
+
 }  // namespace
