@@ -79,7 +79,6 @@ Error error_from_line(const Json& line, int status) {
   error.kind = kind_of(status);
   if (line.contains("error")) fill_from_object(error, line.at("error"));
   if (error.message.empty()) error.message = "the node answered " + std::to_string(status);
-  if (status == 504) error.outcome_unknown = true;
   return error;
 }
 
@@ -282,6 +281,7 @@ Result<std::vector<BatchOutcome>, Error> outcomes_from(const HttpResponse& respo
       if (is_get) outcome.versions = versions_from(line, text);
     } else if (!absent) {
       outcome.error = error_from_line(line, outcome.status);
+      if (outcome.status == 504 && !is_get) outcome.error->outcome_unknown = true;
     }
     outcomes.push_back(std::move(outcome));
   });

@@ -13,7 +13,9 @@ void add_import(CLI::App& app, Parse& parse) {
       "header row;\n"
       "its rows become objects with numbers where the fields are numbers; empty fields are left out.\n"
       "Like put, it overwrites what it sees, so it may be run again (unless it is --blind). Lines that fail\n"
-      "do not stop the rest; the first 20 are told with their numbers.");
+      "do not stop the rest; the first 20 are told with their numbers. What was refused for the moment\n"
+      "(overloaded, unavailable), and a read that took too long, is tried up to 5 times; a write whose\n"
+      "outcome is unknown is not.");
   ImportCommand& options = *command.options;
   command.app->add_option("FILE", options.file, "- is standard input")->required();
   command.app->add_option("--format", options.format, "instead of by the file's name")

@@ -1,6 +1,7 @@
 // import: a reader makes batches, a few workers send them, each over its own connection. Like put, an import
 // overwrites what it sees: each batch reads its keys' contexts first, unless it is told to be blind.
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -25,6 +26,9 @@ using client::WriteOptions;
 constexpr size_t batch_records_max = 500;
 constexpr size_t batch_bytes_max = 512 * 1024;
 constexpr int overload_tries_max = 10;  // of one batch, a pause between them
+constexpr int line_tries_max = 5;       // of lines that a node had no room or time for
+constexpr int repeats_max = 200;        // for their sake, in a whole import: what does not get better ends
+constexpr auto line_pause = std::chrono::milliseconds(200);  // then twice as long each time
 constexpr uint64_t problems_shown_max = 20;
 
 struct Batch {
@@ -39,6 +43,7 @@ struct Problem {
   uint64_t line = 0;
   std::string message;
   ExitCode code = exit_failed;
+  bool passes = false;  // it may be tried again, and may succeed then
 };
 
 // What the workers and the reader share. Guarded by `mutex`.
@@ -72,17 +77,53 @@ std::string message_of(const Error& error) {
 // Sends one batch's records; refusals for overload are repeated after the pause that the node asks for.
 class Sender {
  public:
-  Sender(client::Client client, const Session& session, const ImportCommand& command)
-      : client_(std::move(client)), session_(session), command_(command) {}
+  Sender(client::Client client, const Session& session, const ImportCommand& command,
+         std::atomic<int>& repeats)
+      : client_(std::move(client)), session_(session), command_(command), repeats_(repeats) {}
 
   // The problems of single records; an Error when the batch as a whole could not be tried.
   Result<std::vector<Problem>, Error> send(const Batch& batch) {
+    std::vector<ImportRecord> records = batch.records;
+    std::vector<Problem> problems;
+    for (int tries = 1;; ++tries) {
+      auto met = try_once(records);
+      if (!met) return met.error();
+      std::set<uint64_t> again = lines_to_repeat(*met);
+      if (tries == line_tries_max || (!again.empty() && ++repeats_ > repeats_max)) again.clear();
+      std::erase_if(*met, [&](const Problem& problem) { return again.contains(problem.line); });
+      problems.insert(problems.end(), met->begin(), met->end());
+      if (again.empty()) return problems;
+      std::erase_if(records, [&](const ImportRecord& record) { return !again.contains(record.line); });
+      std::this_thread::sleep_for(line_pause * (1 << (tries - 1)));
+    }
+  }
+
+ private:
+  // Those of which nothing is wrong with the line itself.
+  static std::set<uint64_t> lines_to_repeat(const std::vector<Problem>& problems) {
+    std::set<uint64_t> lines;
+    for (const Problem& problem : problems) lines.insert(problem.line);
+    for (const Problem& problem : problems) {
+      if (!problem.passes) lines.erase(problem.line);
+    }
+    return lines;
+  }
+
+  // Whether a record that met this may be tried again: what may have been written is not, since a write that
+  // arrives late would stand beside its repetition. alone: it is all that is written of the record.
+  bool may_repeat(const Error& error, bool alone) const {
+    const bool passes = error.kind == Error::Kind::overloaded || error.kind == Error::Kind::unavailable ||
+                        error.kind == Error::Kind::timed_out;
+    return passes && !error.outcome_unknown && (alone || !command_.blind);
+  }
+
+  Result<std::vector<Problem>, Error> try_once(const std::vector<ImportRecord>& records) {
     std::vector<BatchOperation> puts;
     std::vector<uint64_t> lines;
     // Counters, sets and hashes: what is there is deleted, and then they are made anew.
     std::vector<BatchOperation> changes;
     std::vector<uint64_t> change_lines;
-    for (const ImportRecord& record : batch.records) {
+    for (const ImportRecord& record : records) {
       if (!record.type.empty()) {
         changes.push_back({.kind = BatchOperation::Kind::change,
                            .key = record.key,
@@ -122,14 +163,14 @@ class Sender {
       for (size_t i = 0; i < outcomes->size(); ++i) {
         const auto& error = (*outcomes)[i].error;
         if (!error) continue;
-        problems.push_back({(*of)[i], message_of(*error), exit_code_of(*error)});
+        const bool alone = std::count(of->begin(), of->end(), (*of)[i]) == 1;
+        problems.push_back({(*of)[i], message_of(*error), exit_code_of(*error), may_repeat(*error, alone)});
         if (operations == &puts) forget(lines[i]);
       }
     }
     return problems;
   }
 
- private:
   static std::string change_to(const ImportRecord& record) {
     const std::string& value = record.versions.front().value;
     if (record.type == "counter") return R"("op":"incr","by":)" + value;
@@ -153,7 +194,7 @@ class Sender {
       const BatchOutcome& outcome = (*outcomes)[i];
       if (outcome.error) {
         problems.push_back({lines[i], "reading the context first: " + message_of(*outcome.error),
-                            exit_code_of(*outcome.error)});
+                            exit_code_of(*outcome.error), may_repeat(*outcome.error, true)});
         continue;
       }
       puts[i].context = outcome.context;
@@ -180,6 +221,7 @@ class Sender {
   client::Client client_;
   const Session& session_;
   const ImportCommand& command_;
+  std::atomic<int>& repeats_;
 };
 
 void work(Board& board, Sender sender) {
@@ -224,7 +266,7 @@ class Importer {
     for (unsigned i = 0; i < command_.parallel; ++i) {
       auto client = session_.connect();
       if (!client) return session_.fail(exit_usage, client.error().message);
-      workers.emplace_back(work, std::ref(board_), Sender(std::move(*client), session_, command_));
+      workers.emplace_back(work, std::ref(board_), Sender(std::move(*client), session_, command_, repeats_));
     }
     const bool complete = read_all();
     {
@@ -350,6 +392,7 @@ class Importer {
   uint64_t bytes_;
   Progress progress_;
   Board board_;
+  std::atomic<int> repeats_{0};
 };
 
 }  // namespace

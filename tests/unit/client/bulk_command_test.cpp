@@ -42,6 +42,49 @@ TEST_CASE("an import tells the lines that failed and goes on", "[client]") {
   CHECK(puts == "a1 bad2 b3 a4 ");
 }
 
+TEST_CASE(
+    "an import tries lines again that were refused for the moment, and no write that may have been done",
+    "[client]") {
+  std::map<std::string, int> tries;
+  FakeHttpServer server([&](const FakeRequest& request) {
+    FakeReply reply;
+    std::istringstream lines(request.body);
+    for (std::string line; std::getline(lines, line);) {
+      const Json operation = Json::parse(line);
+      const std::string key = operation["key"];
+      const bool reads = operation.value("op", "") == "get";
+      const int tried = ++tries[key + (reads ? " read" : "")];
+      Json result = {{"key", key}, {"status", 200}, {"dot", "n1.1:1"}, {"context", "c"}};
+      const auto fail = [&](int status, const char* code) {
+        result = {{"key", key}, {"status", status}, {"error", {{"code", code}, {"message", "why"}}}};
+      };
+      if (key == "busy" && !reads && tried < 3) fail(429, "overloaded");
+      if (key == "late" && reads && tried == 1) fail(504, "timeout");
+      if (key == "away" && !reads) fail(503, "unavailable");
+      if (key == "unknown" && !reads) fail(504, "timeout");
+      reply.body += result.dump() + "\n";
+    }
+    return reply;
+  });
+  const Folder folder;
+  const std::string file = folder.write("in.csv", "key,n\nfine,1\nbusy,2\nlate,3\naway,4\nunknown,5\n");
+  const Ran ran = run_line({"--node", server.endpoint(), "import", file, "--parallel", "1"});
+  CHECK(ran.code == 4);
+  CHECK(ran.out == "imported 3 records, 2 lines failed\n");
+  CHECK_THAT(ran.err, Catch::Contains("line 5: unavailable") &&
+                          Catch::Contains("line 6: timeout: why (outcome unknown)"));
+  CHECK(tries == std::map<std::string, int>{{"fine read", 1},
+                                            {"fine", 1},
+                                            {"busy read", 3},
+                                            {"busy", 3},
+                                            {"late read", 2},
+                                            {"late", 1},
+                                            {"away read", 5},
+                                            {"away", 5},
+                                            {"unknown read", 1},
+                                            {"unknown", 1}});
+}
+
 TEST_CASE("a file that can't be imported at all is told at once", "[client]") {
   FakeHttpServer server([](const FakeRequest&) { return FakeReply{}; });
   const Folder folder;
