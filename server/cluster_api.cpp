@@ -53,6 +53,7 @@ struct Plan {
   std::vector<Member> decisions;
   uint32_t copies = 0;                        // of partitions, that some node is filled with
   std::map<std::string, uint32_t> copies_of;  // by node
+  std::string waits_for;                      // who joins and can't be reached
 };
 
 std::vector<NodeId> targets(uint32_t partition, const std::vector<Member>& members, uint32_t replicas) {
@@ -131,6 +132,8 @@ Result<Plan, ErrorAnswer> plan(ShardLoop& shard, std::string_view action, const 
   }
   if (action == "leave" && node->standing == Standing::removed)
     return conflict("was_removed", asked.node + " was removed already.");
+  // It may join all the same: one that was removed ends by itself as soon as it runs and hears of it.
+  if (action == "join" && view.state != MemberState::self && !view.reachable) plan.waits_for = asked.node;
   plan.decisions.push_back(decided);
   std::vector<Member> after = before;
   for (Member& member : after) {
@@ -186,6 +189,7 @@ Json report(const Plan& plan, const std::vector<Held>& held, const NodeContext& 
     if (!decision.place.empty()) member["place"] = decision.place;
     body["members"].push_back(std::move(member));
   }
+  if (!plan.waits_for.empty()) body["waits_for"] = plan.waits_for;
   Json& moves = body["moves"];
   moves["copies"] = plan.copies;
   moves["of"] = node.config.partitions * node.config.replicas;

@@ -69,6 +69,16 @@ int wait_until_moved(Session& session, client::Client& client, Milliseconds limi
   return exit_done;
 }
 
+// Who joins without running is a member at once, of whom nothing more is seen.
+void tell_who_is_waited_for(const Json& answer) {
+  const std::string node = answer.value("waits_for", "");
+  if (node.empty()) return;
+  const bool dry_run = answer.value("dry_run", false);
+  std::cerr << "covey: " << node << " can't be reached" << (dry_run ? "" : ", and is waited for")
+            << ": start it with its directory; until then the others keep the copies that it "
+            << (dry_run ? "would own" : "is to own") << "\n";
+}
+
 }  // namespace
 
 int run(Session& session, const ClusterChangeCommand& command) try {
@@ -79,6 +89,7 @@ int run(Session& session, const ClusterChangeCommand& command) try {
   if (!command.by.empty()) body["by"] = command.by;
   auto answer = client->change_cluster(command.action, body);
   if (!answer) return session.fail(answer.error());
+  tell_who_is_waited_for(*answer);
   if (command.wait && !command.dry_run) {
     const int waited = wait_until_moved(session, *client, command.limit);
     if (waited != exit_done) return waited;

@@ -104,6 +104,27 @@ class Members(harness.ClusterTest):
         gone.start(wait=False)
         self.assertEqual(gone.process.wait(30 * harness.SLOWNESS), 0, gone.log_end())
 
+    def test_who_is_taken_back_without_running_is_waited_for(self):
+        cluster, running = self.start_some(4, 4)
+        one, gone = cluster["n1"], cluster["n4"]
+        self.assertEqual({line["status"] for line in one.client.batch([{"key": f"k{i}", "value": i} for i in range(50)], w=3).lines}, {200})
+        self.assertNotIn("waited for", covey("cluster", "join", "n4", nodes=[one.address]).stderr, "it runs")
+        gone.kill9()
+        running.remove(gone)
+        wait_until(lambda: cluster.states(one)["n4"] == "dead", 20, "n4 to be dead")
+        self.assertEqual(covey("cluster", "remove", "n4", "--wait", nodes=[one.address]).returncode, 0)
+        tried = covey("cluster", "join", "n4", "--dry-run", nodes=[one.address])
+        self.assertEqual(tried.returncode, 0, tried.stderr)
+        self.assertIn("n4 can't be reached: start it", tried.stderr)
+        self.assertEqual(one.client.cluster()["removed"], ["n4"])
+        joined = covey("cluster", "join", "n4", nodes=[one.address])
+        self.assertEqual(joined.returncode, 0, joined.stderr)
+        self.assertIn("n4 can't be reached, and is waited for: start it with its directory", joined.stderr)
+        self.assertEqual({line["value"] for line in one.client.batch([{"key": f"k{i}", "op": "get"} for i in range(50)], r=3).lines},
+                         set(range(50)), "the others keep its copies")
+        running.append(gone.start())
+        cluster.wait_moved(running)
+
     def test_a_node_that_returns_is_dialed_at_once(self):
         """Not when the pause after attempts that failed is over, of up to two seconds."""
         cluster, (first, second, _) = self.start_some(3, 3)
