@@ -118,25 +118,30 @@ void Generator::draw_interrupted_transfer() {
   line += " silent";
   uint64_t t = calm_us();
   uint64_t number = 0;
-  const auto write_all = [&] {
-    for (uint64_t k = 1; k <= keys_; ++k) {
-      at(t += apart.between(1'000, 10'000), "put " + order[apart.between(1, order.size() - 1)] + " k" +
-                                                std::to_string(k) + " y" + std::to_string(++number) +
-                                                " w=one timeout=200ms &");
+  std::vector<std::string> keys;
+  for (uint64_t k = 1; k <= keys_; ++k) keys.push_back("k" + std::to_string(k));
+  std::sort(keys.begin(), keys.end());  // as a transfer goes through them
+  const auto write = [&](const std::string& node, size_t first) {
+    for (size_t i = first; i < keys.size(); ++i) {
+      at(t += apart.between(1'000, 10'000),
+         "put " + node + " " + keys[i] + " y" + std::to_string(++number) + " w=one timeout=200ms &");
     }
   };
-  write_all();
+  write(order[1], 0);
   t += 500'000;
   if (apart.one_in(2)) {  // a disk
     at(t, "wipe " + order[0]);
     at(t += 50'000, "restart " + order[0]);
   } else {  // more than the logs keep
     at(t, line);
-    for (int i = 0; i < 3; ++i) write_all();
+    for (size_t i = 0; i < 3; ++i) write(order[1 + i % (order.size() - 1)], 0);
     at(t += 500'000, "heal");
   }
-  at(t += apart.between(1'000'000, 4'000'000), line);
-  for (int i = 0; i < 2; ++i) write_all();
+  at(t, "received " + order[0] + " " + std::to_string(apart.between(1, keys_)) + " within=4s");
+  at(t, line);
+  write(order[1], 0);
+  // Short logs then keep nothing of what it has passed: the transfer alone tells of that.
+  for (int i = 0; i < 2; ++i) write(order[1], keys.size() / 2);
   at(t += apart.between(5'000'000, 7'000'000), "heal");
   at(t += 10'000'000, "check");
 }

@@ -35,7 +35,7 @@ constexpr Limit limits[] = {{Bug::reuse_dot_after_crash, 20},     {Bug::ack_befo
                             {Bug::damage_is_dropped, 600},        {Bug::feed_forgets_erased, 5},
                             {Bug::changes_not_announced, 20},     {Bug::refutation_keeps_incarnation, 20},
                             {Bug::suspicion_never_ends, 100},     {Bug::moving_counts_owners_alone, 100},
-                            {Bug::ready_before_filled, 800},      {Bug::resumed_clock_of_the_last, 200},
+                            {Bug::ready_before_filled, 800},      {Bug::resumed_clock_of_the_last, 500},
                             {Bug::sum_replaces_others, 20},       {Bug::remove_covers_unseen, 100},
                             {Bug::token_counted_twice, 50},       {Bug::lost_forward_is_refused, 50},
                             {Bug::filled_over_newer, 300}};

@@ -275,6 +275,13 @@ void World::look_again(Machine& machine) {
   }
 }
 
+uint64_t World::received(const Machine& machine) const {
+  uint64_t objects = 0;
+  for (const ShardState& shard : machine.shards)
+    objects += shard.core ? shard.core->stats().repair_objects_received : 0;
+  return objects;
+}
+
 void World::count_stats(const Core& core) {
   const CoreStats& stats = core.stats();
   totals.add("sometimes: a read repaired a replica", stats.read_repairs);

@@ -296,6 +296,11 @@ class Runner {
   bool time_step(const std::string& verb, const Arguments& arguments) {
     if (verb == "wait") {
       world_->run_for(parse_duration_us(arguments.at(0)));
+    } else if (verb == "received") {
+      const Machine& machine = world_->machine(arguments.at(0));
+      const uint64_t wanted = world_->received(machine) + parse_number(arguments.at(1));
+      world_->run_until([&] { return world_->received(machine) >= wanted; },
+                        parse_duration_us(arguments.option("within").value_or("5s")));
     } else if (verb == "check") {
       world_->check_everything();
     } else if (verb == "converge" && !arguments.plain().empty()) {

@@ -69,6 +69,7 @@ class World {
   void heal(Machine& machine);       // ends its faults; does not start it
   void set_slow(Machine& machine, uint64_t delay_us);
   uint64_t wall_ms(const Machine& machine) const { return now(machine).wall_ms; }
+  uint64_t received(const Machine& machine) const;  // objects of whole transfers, since it runs
   void step_clock(Machine& machine, int64_t step_ms);
   void drift_clock(Machine& machine, int64_t rate_ppm);
   void freeze_clock(Machine& machine);
