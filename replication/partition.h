@@ -59,6 +59,7 @@ struct Partition : PartitionRecord {
   DotSet unsearched;          // those known at the start that the log may have
   uint64_t log_since_us = 0;  // tick since which the log has entries or was collected last; 0: it has none
   Clock stripped_at;          // bases when residual contexts were stripped last
+  uint64_t stripped_us = 0;   // the tick of that
   std::string strip_from;     // where that goes on; empty: from the first
   std::map<NodeId, PeerCopy> copies;
   std::set<NodeId>

@@ -204,12 +204,15 @@ Result<Done, StoreError> Replica::cut_log(Partition& partition, size_t limit) {
   return Done{};
 }
 
-Result<Done, StoreError> Replica::strip_residual(Partition& partition, size_t limit) {
+Result<Done, StoreError> Replica::strip_residual(Now now, Partition& partition, size_t limit) {
   if (partition.residual == 0 || bug(Bug::residual_never_stripped)) return Done{};
   if (partition.strip_from.empty()) {
+    const bool still = partition.settled == partition.clock;
+    if (!still && now.tick_us - partition.stripped_us < strip_interval_us) return Done{};
     Clock bases = partition.clock.bases();
     if (bases == partition.stripped_at) return Done{};
     partition.stripped_at = std::move(bases);
+    partition.stripped_us = now.tick_us;
   }
   std::string prefix = partition_key(partition.id);
   std::string lower = partition.strip_from.empty() ? prefix : partition.strip_from;
@@ -244,6 +247,7 @@ Result<Done, StoreError> Replica::strip_residual(Partition& partition, size_t li
   // From the first again, though the bases may never move any more.
   partition.strip_from.clear();
   partition.stripped_at.clear();
+  partition.stripped_us = 0;
   return *failed;
 }
 

@@ -17,6 +17,8 @@
 
 namespace covey {
 
+constexpr uint64_t strip_interval_us = 2'000'000;
+
 class Feed;
 
 struct Placing {
@@ -171,8 +173,9 @@ class Replica {
                                                      size_t limit);
   // Drops the lowest entries of a log that is over its limit.
   [[nodiscard]] Result<Done, StoreError> cut_log(Partition& partition, size_t limit);
-  // Strips objects with contexts again, at most `limit` a call.
-  [[nodiscard]] Result<Done, StoreError> strip_residual(Partition& partition, size_t limit);
+  // Strips objects with contexts again, at most `limit` a call: when nothing new has come for a while, and
+  // every strip_interval_us while writes come, which replace many of them without this.
+  [[nodiscard]] Result<Done, StoreError> strip_residual(Now now, Partition& partition, size_t limit);
 
   // Follows durability and the passing of time: durable_clock, settled.
   void observe(Now now, Partition& partition);

@@ -67,7 +67,7 @@ void Upkeep::tidy_up_to(Now now, size_t due) {
 
 void Upkeep::tidy(Now now, Partition& partition) {
   collect(now, partition);
-  auto stripped = shard_.replica.strip_residual(partition, stripped_a_round);
+  auto stripped = shard_.replica.strip_residual(now, partition, stripped_a_round);
   if (!stripped) shard_.store_failed(stripped.error());
   auto cut = shard_.replica.cut_log(partition, collected_a_round);
   if (!cut) shard_.store_failed(cut.error());

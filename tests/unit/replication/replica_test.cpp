@@ -22,28 +22,60 @@ Object write_that_saw_the_first() {
   return object;
 }
 
-TEST_CASE("a context is stripped though the disk failed when its clock moved", "[replica]") {
+// A partition that holds one object with a context, and since then what that context speaks of.
+struct WithContext {
   MemoryStore store;
   CoreStats stats;
   CoreOptions options;
-  Replica replica(options, store, stats);
+  Replica replica{options, store, stats};
   Partition& partition = replica.at(PartitionId{0});
-  {
-    Replica::Edit edit(replica, partition, {});
-    REQUIRE(edit.read(key));
-    edit.put(key, write_that_saw_the_first(), {});
-    REQUIRE(edit.commit());
+
+  WithContext() {
+    Replica::Edit write(replica, partition, {});
+    REQUIRE(write.read(key));
+    write.put(key, write_that_saw_the_first(), {});
+    REQUIRE(write.commit());
+    REQUIRE(partition.residual == 1);
+    Replica::Edit first(replica, partition, {});
+    first.join_clock(DotSet{{actor, {1}}});
+    REQUIRE(first.commit());
   }
-  REQUIRE(partition.residual == 1);
-  {
-    Replica::Edit edit(replica, partition, {});
-    edit.join_clock(DotSet{{actor, {1}}});
-    REQUIRE(edit.commit());
+};
+
+TEST_CASE("a context is stripped though the disk failed when its clock moved", "[replica]") {
+  WithContext with;
+  const Now later{.tick_us = strip_interval_us};
+  with.store.fail_next_write(StoreError{StoreError::Kind::io, "the disk fails"});
+  CHECK_FALSE(with.replica.strip_residual(later, with.partition, 10));
+  CHECK(with.replica.strip_residual(later, with.partition, 10));
+  CHECK(with.partition.residual == 0);
+}
+
+TEST_CASE("while writes come contexts are left for a while to the next write of their key", "[replica]") {
+  WithContext with;
+  uint64_t stripped_us = 0;
+  SECTION("no more come") {
+    for (uint64_t us = 0; with.partition.residual == 1 && us < 2 * strip_interval_us; us += 100'000) {
+      with.replica.observe({.tick_us = us}, with.partition);
+      CHECK(with.replica.strip_residual({.tick_us = us}, with.partition, 10));
+      stripped_us = us;
+    }
+    CHECK(stripped_us >= with.options.gossip_interval_us);
+    CHECK(stripped_us < strip_interval_us / 2);
   }
-  store.fail_next_write(StoreError{StoreError::Kind::io, "the disk fails"});
-  CHECK_FALSE(replica.strip_residual(partition, 10));
-  CHECK(replica.strip_residual(partition, 10));
-  CHECK(partition.residual == 0);
+  SECTION("they come") {
+    uint64_t counter = 2;
+    for (uint64_t us = 0; with.partition.residual == 1 && us < 2 * strip_interval_us; us += 100'000) {
+      Replica::Edit edit(with.replica, with.partition, {});
+      edit.join_clock(DotSet{{actor, {++counter}}});
+      REQUIRE(edit.commit());
+      with.replica.observe({.tick_us = us}, with.partition);
+      CHECK(with.replica.strip_residual({.tick_us = us}, with.partition, 10));
+      stripped_us = us;
+    }
+    CHECK(stripped_us == strip_interval_us);
+  }
+  CHECK(with.partition.residual == 0);
 }
 
 TEST_CASE(
