@@ -2,7 +2,7 @@
 #include "client/cli/agg_words.h"
 #include "tests/unit/client/run_line.h"
 
-namespace covey::cli {
+namespace covey::cli::agg_command_test {
 namespace {
 
 const char* const answer = R"_({"results": [{"id": "q1", "groups": [
@@ -123,4 +123,4 @@ TEST_CASE("a refused aggregate is an error with its exit code", "[client]") {
         "covey: unavailable: why\n  2 partitions: n1: too little memory\n");
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::agg_command_test

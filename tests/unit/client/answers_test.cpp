@@ -4,7 +4,7 @@
 
 #include "client/encoding.h"
 
-namespace covey::client {
+namespace covey::client::answers_test {
 namespace {
 
 HttpResponse response(int status, std::string body,
@@ -161,4 +161,4 @@ TEST_CASE("a scan that breaks off is not taken for a whole one", "[client]") {
   CHECK_FALSE(scan_page_from(response(200, lines + R"({"error": {"code": "unavailable", "message": "m"}})")));
 }
 
-}  // namespace covey::client
+}  // namespace covey::client::answers_test

@@ -4,7 +4,7 @@
 
 #include "tests/unit/client/run_line.h"
 
-namespace covey::cli {
+namespace covey::cli::bulk_command_test {
 
 TEST_CASE("an import tells the lines that failed and goes on", "[client]") {
   FakeHttpServer server([](const FakeRequest& request) {
@@ -182,4 +182,4 @@ TEST_CASE("bench counts every operation and tells failures", "[client]") {
   CHECK(report["reads"]["count"].get<int>() + report["writes"]["count"].get<int>() == 90);
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::bulk_command_test

@@ -6,7 +6,7 @@
 #include "replication/context_token.h"
 #include "tests/unit/client/fake_http_server.h"
 
-namespace covey::client {
+namespace covey::client::client_test {
 namespace {
 
 using test::FakeHttpServer;
@@ -195,4 +195,4 @@ TEST_CASE("addresses are checked before anything is sent", "[client]") {
   CHECK_FALSE(Client::open({.endpoints = {}}));
 }
 
-}  // namespace covey::client
+}  // namespace covey::client::client_test

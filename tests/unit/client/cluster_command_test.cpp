@@ -3,7 +3,7 @@
 
 #include "tests/unit/client/run_line.h"
 
-namespace covey::cli {
+namespace covey::cli::cluster_command_test {
 namespace {
 
 // One node's word on a cluster of two, in which it owns the one partition.
@@ -137,4 +137,4 @@ TEST_CASE("status and ring show who leaves, who is filled and what is held here"
   CHECK_THAT(ring, Catch::Contains("2          n5               -"));
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::cluster_command_test

@@ -1,7 +1,7 @@
 // The command line against a fake node: exit codes, output, and what is sent.
 #include "tests/unit/client/run_line.h"
 
-namespace covey::cli {
+namespace covey::cli::command_line_test {
 namespace {
 
 const std::string written_body =
@@ -152,4 +152,4 @@ TEST_CASE("the shell completes what exists", "[client]") {
   CHECK(std::count(options.begin(), options.end(), "--table") == 1);
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::command_line_test

@@ -5,7 +5,7 @@
 
 #include "rapidcheck.h"
 
-namespace covey::cli {
+namespace covey::cli::csv_test {
 namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
@@ -157,4 +157,4 @@ TEST_CASE("with a key field any JSON object is a value, as it is spelled", "[cli
   CHECK(read.problems.size() == 2);
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::csv_test

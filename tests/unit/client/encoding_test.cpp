@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::client {
+namespace covey::client::encoding_test {
 
 TEST_CASE("a key of any bytes is one path segment", "[client]") {
   CHECK(percent_encode("a/b?c d%é") == "a%2Fb%3Fc%20d%25%C3%A9");
@@ -52,4 +52,4 @@ TEST_CASE("levels are one, quorum, all or a number of replicas", "[client]") {
     CHECK_FALSE(valid_level(level));
 }
 
-}  // namespace covey::client
+}  // namespace covey::client::encoding_test

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::cli {
+namespace covey::cli::estimate_test {
 
 using client::Json;
 
@@ -68,4 +68,4 @@ TEST_CASE("how long it takes is told only where it is known", "[client]") {
   }
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::estimate_test

@@ -5,7 +5,7 @@
 
 #include "rapidcheck.h"
 
-namespace covey::client {
+namespace covey::client::histogram_test {
 
 TEST_CASE("an empty histogram tells zeros", "[client]") {
   const Histogram histogram;
@@ -56,4 +56,4 @@ TEST_CASE("values beyond the range count as the largest", "[client]") {
   CHECK(histogram.percentile(50) == Histogram::value_max);
 }
 
-}  // namespace covey::client
+}  // namespace covey::client::histogram_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::cli {
+namespace covey::cli::node_config_test {
 namespace {
 
 std::optional<std::string> environment(const std::string& name) {
@@ -50,4 +50,4 @@ TEST_CASE("a file that cannot be started from is named with what is wrong", "[cl
   }
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::node_config_test

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-namespace covey::client {
+namespace covey::client::raw_json_test {
 
 TEST_CASE("a member's text is found as it is spelled", "[client]") {
   const std::string text =
@@ -38,4 +38,4 @@ TEST_CASE("an array's elements are found as they are spelled", "[client]") {
         std::vector<std::string_view>{"1", R"("a,]")", "[2,3]", R"({"b":[4]})", "null"});
 }
 
-}  // namespace covey::client
+}  // namespace covey::client::raw_json_test

@@ -1,7 +1,7 @@
 // incr, sadd, hset and the others against a fake node: what is sent, what a person reads.
 #include "tests/unit/client/run_line.h"
 
-namespace covey::cli {
+namespace covey::cli::type_command_test {
 namespace {
 
 FakeReply answer(const FakeRequest& request) {
@@ -88,4 +88,4 @@ TEST_CASE("a wrong type, an absent key and an absent field have their exit codes
   CHECK(code({"sadd", "set"}) == 2);
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::type_command_test

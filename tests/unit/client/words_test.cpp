@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::cli {
+namespace covey::cli::words_test {
 
 TEST_CASE("the shell's lines are split as sh splits them", "[client]") {
   using Words = std::vector<std::string>;
@@ -16,4 +16,4 @@ TEST_CASE("the shell's lines are split as sh splits them", "[client]") {
   CHECK_FALSE(split_words("put k \\"));
 }
 
-}  // namespace covey::cli
+}  // namespace covey::cli::words_test

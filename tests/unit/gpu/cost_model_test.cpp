@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::agg {
+namespace covey::agg::cost_model_test {
 namespace {
 
 // What several threads share there is for ThreadSanitizer to see.
@@ -11,4 +11,4 @@ TEST_CASE("how fast memory is read is measured by several threads at once", "[gp
 }
 
 }  // namespace
-}  // namespace covey::agg
+}  // namespace covey::agg::cost_model_test

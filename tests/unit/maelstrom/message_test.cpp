@@ -4,7 +4,7 @@
 
 #include "tests/maelstrom/line_reader.h"
 
-namespace covey::maelstrom {
+namespace covey::maelstrom::message_test {
 
 TEST_CASE("a message of Maelstrom is read as it stands", "[maelstrom]") {
   const Parsed parsed = parse_message(
@@ -68,4 +68,4 @@ TEST_CASE("lines are found whatever pieces they come in, and those too long are 
   }
 }
 
-}  // namespace covey::maelstrom
+}  // namespace covey::maelstrom::message_test

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 
-namespace covey::maelstrom {
+namespace covey::maelstrom::node_test {
 namespace {
 
 class Nodes {
@@ -200,4 +200,4 @@ TEST_CASE("there are limits to requests in flight and to nodes", "[maelstrom]") 
   CHECK(Json::parse(node.take_lines().at(0))["body"]["code"] == 11);
 }
 
-}  // namespace covey::maelstrom
+}  // namespace covey::maelstrom::node_test

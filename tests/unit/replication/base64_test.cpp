@@ -4,7 +4,7 @@
 
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::base64_test {
 
 TEST_CASE("base64 agrees with RFC 4648's examples, padded or not", "[base64]") {
   const std::pair<std::string, std::string> examples[] = {{"", ""},
@@ -47,4 +47,4 @@ TEST_CASE("base64 gives any bytes back", "[base64]") {
   });
 }
 
-}  // namespace covey
+}  // namespace covey::base64_test

@@ -4,7 +4,7 @@
 #include "tests/unit/replication/generators.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::codec_test {
 namespace {
 
 using testing::version_of;
@@ -206,4 +206,4 @@ TEST_CASE("a prefix's end is beyond all its keys and before the next prefix", "[
   });
 }
 
-}  // namespace covey
+}  // namespace covey::codec_test

@@ -5,7 +5,7 @@
 #include "tests/unit/replication/generators.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::context_token_test {
 namespace {
 
 std::string seal(const TokenKey& secret, std::string_view table, std::string_view key, const Context& context,
@@ -81,4 +81,4 @@ TEST_CASE("every context that is given out can be sent back, and names what was 
   }
 }
 
-}  // namespace covey
+}  // namespace covey::context_token_test

@@ -6,6 +6,8 @@
 #include "replication/codec.h"
 #include "small_cluster.h"
 
+namespace covey::core_test {
+
 namespace {
 
 using namespace covey;
@@ -289,3 +291,5 @@ TEST_CASE("a node that has forgotten its past counts nowhere, also if it can't n
 }
 
 }  // namespace
+
+}  // namespace covey::core_test

@@ -8,7 +8,7 @@
 #include "tests/unit/replication/generators.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::dot_set_test {
 namespace {
 
 using testing::actor_number;
@@ -199,4 +199,4 @@ TEST_CASE("the highest counters do not wrap around", "[dot_set]") {
   CHECK(ends == middle);
 }
 
-}  // namespace covey
+}  // namespace covey::dot_set_test

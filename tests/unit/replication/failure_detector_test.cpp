@@ -7,6 +7,8 @@
 
 #include "tests/swim/swim_cluster.h"
 
+namespace covey::failure_detector_test {
+
 using namespace covey;
 using covey::swim::Cluster;
 using covey::swim::Counts;
@@ -362,3 +364,5 @@ TEST_CASE("two that take each other for dead, and have refuted it unheard, find 
   run(10 * second_us, true);
   for (size_t i = 0; i < 2; ++i) CHECK(pair[i].of(node(2 - i)).health == Health::alive);
 }
+
+}  // namespace covey::failure_detector_test

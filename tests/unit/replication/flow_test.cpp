@@ -3,6 +3,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::flow_test {
+
 namespace {
 
 using namespace covey;
@@ -211,3 +213,5 @@ TEST_CASE("what nodes write apart from each other comes to no more than a messag
 }
 
 }  // namespace
+
+}  // namespace covey::flow_test

@@ -3,6 +3,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::forward_test {
+
 namespace {
 
 using namespace covey;
@@ -159,3 +161,5 @@ TEST_CASE(
 }
 
 }  // namespace
+
+}  // namespace covey::forward_test

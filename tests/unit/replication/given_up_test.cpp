@@ -4,6 +4,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::given_up_test {
+
 namespace {
 
 using namespace covey;
@@ -104,3 +106,5 @@ TEST_CASE("a write that was not stored yet does not wait for the dead either", "
 }
 
 }  // namespace
+
+}  // namespace covey::given_up_test

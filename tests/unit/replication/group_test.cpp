@@ -5,6 +5,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::group_test {
+
 namespace {
 
 using namespace covey;
@@ -203,3 +205,5 @@ TEST_CASE("writes together leave the same as one by one", "[group]") {
 }
 
 }  // namespace
+
+}  // namespace covey::group_test

@@ -7,7 +7,7 @@
 #include "replication/types.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::hash_test {
 
 TEST_CASE("the keyed tag is SipHash-2-4", "[hash]") {
   // The example in appendix A of the paper, and the first of the authors' vectors (no bytes at all).
@@ -87,4 +87,4 @@ TEST_CASE("each life of a node is an actor of its own that still names the node"
   CHECK(make_actor("n1", 5) == make_actor("n1", 5 | uint64_t{1} << 40));
 }
 
-}  // namespace covey
+}  // namespace covey::hash_test

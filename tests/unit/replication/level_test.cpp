@@ -2,7 +2,7 @@
 
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::level_test {
 
 TEST_CASE("quorum is a majority, one is one and all is all", "[level]") {
   Level one{Level::Kind::one}, quorum{Level::Kind::quorum}, all{Level::Kind::all};
@@ -31,4 +31,4 @@ TEST_CASE("a level that the cluster can't give is refused, not rounded", "[level
   }
 }
 
-}  // namespace covey
+}  // namespace covey::level_test

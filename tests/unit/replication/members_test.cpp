@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey {
+namespace covey::members_test {
 namespace {
 
 const NodeId n2{"n2"};
@@ -49,4 +49,4 @@ TEST_CASE("a verdict about a node that this shard has not met yet holds once it 
   CHECK(members.verdict(n3).health == Health::dead);
 }
 
-}  // namespace covey
+}  // namespace covey::members_test

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <limits>
 
+namespace covey::number_test {
+
 namespace {
 
 using namespace covey;
@@ -69,3 +71,5 @@ TEST_CASE("a sum that does not fit is refused, and one that came about all the s
 }
 
 }  // namespace
+
+}  // namespace covey::number_test

@@ -7,7 +7,7 @@
 #include "tests/unit/replication/generators.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::object_test {
 namespace {
 
 using testing::actor_number;
@@ -169,4 +169,4 @@ TEST_CASE("the state hash of an object tells its versions and its key", "[object
   });
 }
 
-}  // namespace covey
+}  // namespace covey::object_test

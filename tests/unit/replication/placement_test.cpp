@@ -9,7 +9,7 @@
 
 #include "tests/unit/replication/property.h"
 
-namespace covey {
+namespace covey::placement_test {
 namespace {
 
 Member member(const std::string& name, const std::string& zone = "", double weight = 1.0) {
@@ -159,4 +159,4 @@ TEST_CASE("replicas stand in different zones while there are zones", "[placement
   }
 }
 
-}  // namespace covey
+}  // namespace covey::placement_test

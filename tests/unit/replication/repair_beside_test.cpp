@@ -5,6 +5,8 @@
 #include "replication/codec.h"
 #include "small_cluster.h"
 
+namespace covey::repair_beside_test {
+
 namespace {
 
 using namespace covey;
@@ -86,3 +88,5 @@ TEST_CASE("a deleted key that comes beside a repair, behind its chunk or in an e
 }
 
 }  // namespace
+
+}  // namespace covey::repair_beside_test

@@ -3,6 +3,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::repair_test {
+
 namespace {
 
 using namespace covey;
@@ -284,3 +286,5 @@ TEST_CASE("chunks are sent ahead, and no further than their limit", "[repair]") 
 }
 
 }  // namespace
+
+}  // namespace covey::repair_test

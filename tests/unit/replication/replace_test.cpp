@@ -9,7 +9,7 @@
 #include "tests/unit/replication/generators.h"
 #include "tests/unit/replication/property.h"
 
-namespace covey::testing {
+namespace covey::testing::replace_test {
 namespace {
 
 const std::vector<TableKey> keys = {{"default", "a"}, {"default", "b"}, {"t", "c"}};
@@ -136,4 +136,4 @@ TEST_CASE("a plain overwrite by a peer is not merged", "[replica]") {
 }
 
 }  // namespace
-}  // namespace covey::testing
+}  // namespace covey::testing::replace_test

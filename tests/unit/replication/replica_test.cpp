@@ -5,7 +5,7 @@
 #include "replication/codec.h"
 #include "storage/memory_store.h"
 
-namespace covey {
+namespace covey::replica_test {
 namespace {
 
 const Actor actor{0x1111};
@@ -125,4 +125,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace covey
+}  // namespace covey::replica_test

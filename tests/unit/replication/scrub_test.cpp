@@ -5,7 +5,7 @@
 #include "replication/codec.h"
 #include "tests/unit/replication/small_cluster.h"
 
-namespace covey {
+namespace covey::scrub_test {
 namespace {
 
 using State = CopyCheck::State;
@@ -177,4 +177,4 @@ TEST_CASE("a copy whose other keeper does not answer is told, and a single node 
   CHECK(count(check_all(single, {"n1"}), State::equal) == 4);
 }
 
-}  // namespace covey
+}  // namespace covey::scrub_test

@@ -4,6 +4,8 @@
 #include "replication/typed.h"
 #include "small_cluster.h"
 
+namespace covey::typed_cluster_test {
+
 namespace {
 
 using namespace covey;
@@ -175,3 +177,5 @@ TEST_CASE("all elements may be added at once, and read back everywhere", "[typed
 }
 
 }  // namespace
+
+}  // namespace covey::typed_cluster_test

@@ -9,7 +9,7 @@
 #include "tests/unit/replication/property.h"
 #include "tests/unit/replication/typed_replicas.h"
 
-namespace covey {
+namespace covey::typed_property_test {
 namespace {
 
 using testing::TypedReplicas;
@@ -244,4 +244,4 @@ TEST_CASE("replicas that changes of all kinds have met end equal, and show the s
   });
 }
 
-}  // namespace covey
+}  // namespace covey::typed_property_test

@@ -5,6 +5,8 @@
 
 #include "typed_replicas.h"
 
+namespace covey::typed_test {
+
 namespace {
 
 using namespace covey;
@@ -314,3 +316,5 @@ TEST_CASE("changes in one request belong to one type and are within their limits
 }
 
 }  // namespace
+
+}  // namespace covey::typed_test

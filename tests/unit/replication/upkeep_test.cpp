@@ -3,7 +3,7 @@
 
 #include "tests/unit/replication/small_cluster.h"
 
-namespace covey::test {
+namespace covey::test::upkeep_test {
 namespace {
 
 TEST_CASE("partitions are tidied a few at a time, and none is left out", "[upkeep]") {
@@ -27,4 +27,4 @@ TEST_CASE("partitions are tidied a few at a time, and none is left out", "[upkee
 }
 
 }  // namespace
-}  // namespace covey::test
+}  // namespace covey::test::upkeep_test

@@ -8,7 +8,7 @@
 #include "tests/unit/replication/property.h"
 #include "tests/unit/replication/replica_model.h"
 
-namespace covey {
+namespace covey::vectors_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -171,4 +171,4 @@ TEST_CASE("the stories end as their readers expect", "[vectors]") {
   }
 }
 
-}  // namespace covey
+}  // namespace covey::vectors_test

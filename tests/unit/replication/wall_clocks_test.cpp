@@ -5,6 +5,8 @@
 
 #include "small_cluster.h"
 
+namespace covey::wall_clocks_test {
+
 namespace {
 
 using namespace covey;
@@ -157,3 +159,5 @@ TEST_CASE("the clock of a node that was removed is not kept, though it goes on t
 }
 
 }  // namespace
+
+}  // namespace covey::wall_clocks_test

@@ -5,7 +5,7 @@
 
 #include "server/aggregate_verify.h"
 
-namespace covey::server {
+namespace covey::server::aggregate_owners_test {
 namespace {
 
 using Role = AggregateRole;
@@ -106,4 +106,4 @@ TEST_CASE("owners that differ are an error only if nothing explains it") {
 }
 
 }  // namespace
-}  // namespace covey::server
+}  // namespace covey::server::aggregate_owners_test

@@ -7,7 +7,7 @@
 #include "server/table_definition.h"
 #include "storage/memory_store.h"
 
-namespace covey::server {
+namespace covey::server::aggregate_pass_test {
 namespace {
 
 constexpr uint32_t partitions = 4;
@@ -197,4 +197,4 @@ TEST_CASE("more passes than may wait are refused") {
 }
 
 }  // namespace
-}  // namespace covey::server
+}  // namespace covey::server::aggregate_pass_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey::server {
+namespace covey::server::aggregate_request_test {
 namespace {
 
 TEST_CASE("what is nested without end is refused wherever it stands in a request for aggregates") {
@@ -22,4 +22,4 @@ TEST_CASE("what is nested without end is refused wherever it stands in a request
 }
 
 }  // namespace
-}  // namespace covey::server
+}  // namespace covey::server::aggregate_request_test

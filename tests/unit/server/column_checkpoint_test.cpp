@@ -10,7 +10,7 @@
 #include "server/column_files.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey::server {
+namespace covey::server::column_checkpoint_test {
 namespace {
 
 TableDefinition definition(const std::string& type = "float64") {
@@ -171,4 +171,4 @@ TEST_CASE("a checkpoint that can't be written leaves the one before", "[columns]
   REQUIRE_FALSE(files.read_part("t", PartitionId{3}));
 }
 
-}  // namespace covey::server
+}  // namespace covey::server::column_checkpoint_test

@@ -3,7 +3,7 @@
 
 #include "tests/unit/server/columns_fixture.h"
 
-namespace covey::server {
+namespace covey::server::column_memory_test {
 
 using namespace test_columns;
 
@@ -204,4 +204,4 @@ TEST_CASE("two who ask in turns for what does not fit together are both served",
   REQUIRE(node.counts().refused_total == 0);
 }
 
-}  // namespace covey::server
+}  // namespace covey::server::column_memory_test

@@ -7,7 +7,7 @@
 
 #include "tests/unit/server/columns_fixture.h"
 
-namespace covey::server {
+namespace covey::server::column_set_test {
 
 using namespace test_columns;
 
@@ -195,4 +195,4 @@ TEST_CASE("columns of a copy that was filled at once have all its rows", "[colum
   require_equal(columns, cluster.store("n2"), table, cluster.now().wall_ms, {0, 1, 2, 3});
 }
 
-}  // namespace covey::server
+}  // namespace covey::server::column_set_test

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace covey::config_test {
+
 using namespace covey;
 using namespace covey::server;
 using Catch::Matchers::Contains;
@@ -126,3 +128,5 @@ TEST_CASE("addresses are read as people write them", "[config]") {
   CHECK_FALSE(parse_host_port("name:65536"));
   CHECK_FALSE(parse_host_port("name:"));
 }
+
+}  // namespace covey::config_test

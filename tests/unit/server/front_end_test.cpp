@@ -10,6 +10,8 @@
 #include "server/table_definition.h"
 #include "server/text.h"
 
+namespace covey::front_end_test {
+
 using namespace covey;
 using namespace covey::server;
 using nlohmann::json;
@@ -216,3 +218,5 @@ TEST_CASE("a line with a fault of its own fails alone", "[front_end]") {
   BatchLine line;
   CHECK(parse_line(R"({"key": "k", "value": "12345"})", 4, line)->status == 413);
 }
+
+}  // namespace covey::front_end_test

@@ -7,6 +7,8 @@
 #include "server/call_options.h"
 #include "tests/unit/server/connection_talk.h"
 
+namespace covey::http_connection_test {
+
 using namespace covey::server;
 namespace asio = boost::asio;
 
@@ -135,7 +137,7 @@ TEST_CASE("the longest context, the longest key and other headers find room in o
   const auto answer = [](size_t others) {
     Talk talk;
     talk.connection->start();
-    talk.send("PUT /v1/kv/none/" + std::string(3 * key_bytes_max, 'k') +
+    talk.send("PUT /v1/kv/none/" + std::string(3 * server::key_bytes_max, 'k') +
               " HTTP/1.1\r\nHost: x\r\nCovey-Context: " + std::string(covey::token_bytes_max, 'c') +
               "\r\nX-Other: " + std::string(others, 'o') +
               "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -144,3 +146,5 @@ TEST_CASE("the longest context, the longest key and other headers find room in o
   CHECK(has(answer(9'000), "no_such_table"));  // it was read
   CHECK(has(answer(20'000), "request line and headers are over the limit of 49152 bytes"));
 }
+
+}  // namespace covey::http_connection_test

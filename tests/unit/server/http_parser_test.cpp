@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+namespace covey::http_parser_test {
+
 using namespace covey::server;
 using Event = HttpParser::Event;
 
@@ -150,3 +152,5 @@ TEST_CASE("a client that asks before it sends its body is told to go on", "[http
       Event::header);
   CHECK(parse_all(parser, "ab") == Event::complete);
 }
+
+}  // namespace covey::http_parser_test

@@ -7,6 +7,8 @@
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/temporary_directory.h"
 
+namespace covey::metrics_test {
+
 using namespace covey;
 using namespace covey::server;
 
@@ -36,3 +38,5 @@ TEST_CASE("the queue between shards is as long as what waits in it", "[metrics]"
   CHECK(told().find("\ncovey_shard_queue_length 0\n") != std::string::npos);
   shard.close_store();
 }
+
+}  // namespace covey::metrics_test

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace covey::server {
+namespace covey::server::peer_reader_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -149,4 +149,4 @@ TEST_CASE("a peer that says nothing is disconnected", "[peer]") {
 }
 
 }  // namespace
-}  // namespace covey::server
+}  // namespace covey::server::peer_reader_test

@@ -8,6 +8,8 @@
 #include "server/outgoing_frames.h"
 #include "server/peer_frame.h"
 
+namespace covey::peer_test {
+
 using namespace covey;
 using namespace covey::server;
 
@@ -199,3 +201,5 @@ TEST_CASE("metrics of all shards add up", "[metrics]") {
   CHECK(has("covey_request_seconds_count{operation=\"get\",level=\"quorum\"} 2\n"));
   CHECK(has("covey_request_seconds_sum{operation=\"get\",level=\"quorum\"} 3.00009\n"));
 }
+
+}  // namespace covey::peer_test

@@ -8,7 +8,7 @@
 #include <functional>
 #include <optional>
 
-namespace covey::server {
+namespace covey::server::ready_sockets_test {
 namespace {
 
 struct Pair {
@@ -105,4 +105,4 @@ TEST_CASE("who has forgotten a socket hears nothing of it, and nothing meant for
 }
 
 }  // namespace
-}  // namespace covey::server
+}  // namespace covey::server::ready_sockets_test

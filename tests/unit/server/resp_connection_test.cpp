@@ -5,6 +5,8 @@
 
 #include "tests/unit/server/connection_talk.h"
 
+namespace covey::resp_connection_test {
+
 using namespace covey::server;
 namespace asio = boost::asio;
 
@@ -87,3 +89,5 @@ TEST_CASE("a client that wants no answers gets none until it asks for them", "[r
   const std::string expected = "$1\r\nb\r\n+OK\r\n$1\r\nf\r\n+RESET\r\n$1\r\ng\r\n";
   CHECK(talk.received(expected.size()) == expected);
 }
+
+}  // namespace covey::resp_connection_test

@@ -6,6 +6,8 @@
 
 #include "server/resp_arguments.h"
 
+namespace covey::resp_docs_test {
+
 using namespace covey::server;
 
 namespace {
@@ -107,3 +109,5 @@ TEST_CASE("commands and subcommands are found by name and by words", "[resp]") {
   CHECK(find_resp_command(std::string_view("get|id")) == nullptr);
   CHECK(find_resp_command(std::vector<std::string>{"client|id"}) == nullptr);
 }
+
+}  // namespace covey::resp_docs_test

@@ -5,6 +5,8 @@
 
 #include "replication/number.h"
 
+namespace covey::resp_parser_test {
+
 using covey::parse_integer;
 using namespace covey::server;
 using Event = RespParser::Event;
@@ -121,3 +123,5 @@ TEST_CASE("integers are those that Redis takes", "[resp]") {
     CHECK_FALSE(parse_integer(wrong));
   }
 }
+
+}  // namespace covey::resp_parser_test

@@ -6,6 +6,8 @@
 #include "server/resp_cursors.h"
 #include "server/resp_expiry.h"
 
+namespace covey::resp_reply_test {
+
 using namespace covey;
 using namespace covey::server;
 
@@ -92,3 +94,5 @@ TEST_CASE("a time of expiry is refused where it can't be told", "[resp]") {
   CHECK(*at("-9223372036854775808", {}) < 0);
   CHECK(at("-9223372036854775808", {.seconds = true}).error() == invalid);
 }
+
+}  // namespace covey::resp_reply_test

@@ -8,6 +8,8 @@
 #include "server/typed_answer.h"
 #include "tests/unit/replication/typed_replicas.h"
 
+namespace covey::typed_front_test {
+
 namespace {
 
 using namespace covey;
@@ -124,3 +126,5 @@ TEST_CASE("a counter, a set or a hash is a row of columns by its value", "[colum
 }
 
 }  // namespace
+
+}  // namespace covey::typed_front_test

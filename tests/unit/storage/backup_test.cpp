@@ -11,7 +11,7 @@
 #include "storage/restore.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::backup_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -306,4 +306,4 @@ TEST_CASE("a folder is for the backups of one node", "[storage]") {
   CHECK(folder.verify(1).error().kind == Kind::stopped);
 }
 
-}  // namespace covey
+}  // namespace covey::backup_test

@@ -6,7 +6,7 @@
 
 #include "storage/file_checksum.h"
 
-namespace covey {
+namespace covey::crc32c_test {
 
 TEST_CASE("CRC-32C has its published values, whole and in parts", "[storage]") {
   // RFC 3720, appendix B.4, and the usual check value.
@@ -46,4 +46,4 @@ TEST_CASE("a table's checksum is the one that RocksDB makes, however it comes", 
   CHECK(ours->CreateFileChecksumGenerator(other) == nullptr);
 }
 
-}  // namespace covey
+}  // namespace covey::crc32c_test

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey {
+namespace covey::disk_space_test {
 
 TEST_CASE("writes are refused below the floor and taken again only well above it", "[storage]") {
   SpaceFloor floor(100, 150);
@@ -19,4 +19,4 @@ TEST_CASE("free space is told for a directory, and nothing for what does not exi
   CHECK_FALSE(free_disk_bytes("/no/such/directory"));
 }
 
-}  // namespace covey
+}  // namespace covey::disk_space_test

@@ -13,7 +13,7 @@
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::entry_tree_test {
 namespace {
 
 // An entry as memtables have it, without a value.
@@ -241,4 +241,4 @@ TEST_CASE("threads that begin and end reads at once do not share their cursors' 
 }
 
 }  // namespace
-}  // namespace covey
+}  // namespace covey::entry_tree_test

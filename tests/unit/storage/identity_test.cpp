@@ -10,7 +10,7 @@
 #include "tests/unit/storage/killed_process.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::identity_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -213,4 +213,4 @@ TEST_CASE("a first start that was interrupted is taken up again", "[storage]") {
   CHECK(open_or_fail(path, 11)->fresh());
 }
 
-}  // namespace covey
+}  // namespace covey::identity_test

@@ -17,7 +17,7 @@
 #include "tests/unit/storage/killed_process.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::live_logs_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -242,4 +242,4 @@ TEST_CASE("an edit of the manifest that cannot be read leaves all logs alive", "
   }
 }
 
-}  // namespace covey
+}  // namespace covey::live_logs_test

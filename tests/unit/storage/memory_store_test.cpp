@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace covey {
+namespace covey::memory_store_test {
 namespace {
 
 bool has(MemoryStore& store, const std::string& key) {
@@ -138,4 +138,4 @@ TEST_CASE("a cloned disk goes its own way", "[storage]") {
   CHECK(has(store, "unsynced"));
 }
 
-}  // namespace covey
+}  // namespace covey::memory_store_test

@@ -8,7 +8,7 @@
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::object_cache_test {
 namespace {
 
 TEST_CASE("what the object cache answers is what was put last, and its memory has a limit", "[storage]") {
@@ -106,4 +106,4 @@ TEST_CASE("who only reads is given what a shard has written since, also of an ob
 }
 
 }  // namespace
-}  // namespace covey
+}  // namespace covey::object_cache_test

@@ -13,7 +13,7 @@
 #include "tests/unit/storage/killed_process.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::rocks_durability_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -343,4 +343,4 @@ TEST_CASE("tables that were loaded are there after a kill, with what was written
   CHECK(files_with(directory.sub("copy"), load_file_prefix).empty());
 }
 
-}  // namespace covey
+}  // namespace covey::rocks_durability_test

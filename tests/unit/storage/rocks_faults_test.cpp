@@ -12,7 +12,7 @@
 #include "tests/unit/storage/faulty_files.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::rocks_faults_test {
 namespace {
 
 Result<Lsn, StoreError> put(Store& store, const std::string& key, size_t bytes = 100) {
@@ -232,4 +232,4 @@ TEST_CASE("the log never says more than was synced while shards write and logs c
   }
 }
 
-}  // namespace covey
+}  // namespace covey::rocks_faults_test

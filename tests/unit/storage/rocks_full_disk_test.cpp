@@ -14,7 +14,7 @@
 #include "tests/unit/storage/killed_process.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::rocks_full_disk_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -208,4 +208,4 @@ TEST_CASE("a disk that is full at the first write after a start ends the databas
   CHECK_FALSE(has(*store, "refused"));
 }
 
-}  // namespace covey
+}  // namespace covey::rocks_full_disk_test

@@ -10,7 +10,7 @@
 #include "storage/rocks_database.h"
 #include "tests/unit/storage/temporary_directory.h"
 
-namespace covey {
+namespace covey::store_contract_test {
 namespace {
 
 struct MemoryFixture {
@@ -291,4 +291,4 @@ TEMPLATE_TEST_CASE("any sequence of batches leaves what a plain map would hold",
   }));
 }
 
-}  // namespace covey
+}  // namespace covey::store_contract_test
