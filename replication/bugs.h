@@ -6,6 +6,11 @@
 #include <array>
 #include <string_view>
 
+#ifdef COVEY_KNOWS_NO_BUGS
+#error \
+    "compiled for both, without and with bugs: only .cpp files include bugs.h; if this is one, run cmake again"
+#endif
+
 namespace covey {
 
 enum class Bug {

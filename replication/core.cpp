@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "replication/bugs.h"
 #include "replication/core_parts.h"
 
 namespace covey {
@@ -29,6 +30,7 @@ bool joins_staged(const peer::Envelope& message) {
 Core::Core(CoreOptions options, Store& store) {
   COVEY_ASSERT(std::has_single_bit(options.partitions));
   COVEY_ASSERT(options.replicas >= 1 && options.shards >= 1 && options.shard < options.shards);
+  if (bug(Bug::ack_before_sync)) options.wait_for_durable = false;
   parts_ = std::make_unique<Parts>(std::move(options), store);
 }
 

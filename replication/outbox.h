@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "replication/bugs.h"
 #include "replication/core.h"
 #include "replication/peer_messages.h"
 
@@ -28,7 +27,7 @@ class Outbox {
 
   // The same, sent once `lsn` is durable (at once in the modes that do not wait).
   peer::Envelope& to_after(const NodeId& node, Lsn lsn, Lsn durable) {
-    if (!wait_for_durable_ || lsn <= durable || bug(Bug::ack_before_sync)) return to(node);
+    if (!wait_for_durable_ || lsn <= durable) return to(node);
     held_.push_back({lsn, {node, make()}});
     return *held_.back().send.message;
   }
@@ -68,7 +67,7 @@ class Outbox {
     return withdrawn;
   }
 
-  bool waits_for_durable() const { return wait_for_durable_ && !bug(Bug::ack_before_sync); }
+  bool waits_for_durable() const { return wait_for_durable_; }
   size_t held() const { return held_.size(); }
   Output drain() {
     answer_bytes_ = 0;
