@@ -24,6 +24,8 @@ using boost::system::error_code;
 
 error_code last_error() { return {errno, boost::system::system_category()}; }
 
+}  // namespace
+
 // A non-blocking socket that waits with poll() until its deadline: Beast's synchronous stream concepts need
 // no more, and no event loop has to run for a synchronous client.
 class TimedSocket {
@@ -141,6 +143,8 @@ class TimedSocket {
   size_t bytes_sent_ = 0;
   Deadline deadline_{};
 };
+
+namespace {
 
 struct AddressList {
   addrinfo* first = nullptr;

@@ -32,7 +32,7 @@ std::optional<Number> written_number(std::string_view text) {
 }
 
 // Only the simulator's bugs ask for it: every dot up to the highest, known or not.
-DotSet all_up_to_highest(const DotSet& context) {
+DotSet context_up_to_highest(const DotSet& context) {
   DotSet out;
   for (const auto& entry : context.entries()) out.add(entry.actor, {1, entry.highest()});
   return out;
@@ -118,7 +118,7 @@ class Planner {
       if (is_left) add(VersionKind::member, std::string(name), {});
     }
     if (changes.front().kind == ChangeKind::remove && bug(Bug::remove_covers_unseen))
-      plan_.covered.join(all_up_to_highest(live_.context));
+      plan_.covered.join(context_up_to_highest(live_.context));
   }
 
   struct FieldPlan {

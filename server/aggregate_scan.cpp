@@ -8,14 +8,14 @@ namespace covey::server {
 namespace {
 
 // What a shard knows of its partitions that an answer has to say.
-struct Standing {
+struct ScanStanding {
   std::vector<uint32_t> ready;  // owned, and filled
   std::map<uint32_t, uint64_t> lag_ms;
   std::vector<uint32_t> stood_in;  // held and not owned
 };
 
-Standing standing_of(ShardLoop& shard) {
-  Standing out;
+ScanStanding standing_of(ShardLoop& shard) {
+  ScanStanding out;
   const Now time = now();
   for (const PartitionView& view : shard.core().partitions(time)) {
     if (!view.owned) {
@@ -30,10 +30,10 @@ Standing standing_of(ShardLoop& shard) {
 }
 
 // Those that this node is no ready owner of are not answered.
-void keep_ready(const std::vector<Standing>& standings, PartitionsAsk& ask, PartitionsAnswer& answer) {
+void keep_ready(const std::vector<ScanStanding>& standings, PartitionsAsk& ask, PartitionsAnswer& answer) {
   std::set<uint32_t> ready;
   std::map<uint32_t, uint64_t> lag_ms;
-  for (const Standing& standing : standings) {
+  for (const ScanStanding& standing : standings) {
     ready.insert(standing.ready.begin(), standing.ready.end());
     lag_ms.insert(standing.lag_ms.begin(), standing.lag_ms.end());
     answer.stood_in.insert(answer.stood_in.end(), standing.stood_in.begin(), standing.stood_in.end());
@@ -89,7 +89,7 @@ void submit(ShardLoop& shard, std::shared_ptr<const PartitionsAsk> ask,
 
 void answer_partitions(ShardLoop& shard, PartitionsAsk ask, std::function<void(PartitionsAnswer&&)> done) {
   auto shared = std::make_shared<PartitionsAsk>(std::move(ask));
-  auto then = [&shard, shared, done](std::vector<Standing>&& standings) {
+  auto then = [&shard, shared, done](std::vector<ScanStanding>&& standings) {
     auto answer = std::make_shared<PartitionsAnswer>();
     keep_ready(standings, *shared, *answer);
     auto finish = [answer, done] { done(std::move(*answer)); };
@@ -103,7 +103,7 @@ void answer_partitions(ShardLoop& shard, PartitionsAsk ask, std::function<void(P
       });
     });
   };
-  gather<Standing>(shard, standing_of, then);
+  gather<ScanStanding>(shard, standing_of, then);
 }
 
 }  // namespace covey::server

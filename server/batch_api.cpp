@@ -12,7 +12,7 @@ namespace covey::server {
 namespace {
 
 constexpr size_t in_flight_max = 256;
-constexpr size_t chunk_bytes = 32 * 1024;  // results are sent on in pieces of about this size
+constexpr size_t batch_chunk_bytes = 32 * 1024;  // results are sent on in pieces of about this size
 constexpr size_t results_bytes_max = 4 * 1024 * 1024;
 
 // One batch from its body to its last result. Lives as long as an answer may come.
@@ -122,7 +122,7 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
       results_bytes_ -= entries_.front().result.size();
       entries_.pop_front();
       ++first_;
-      if (chunk_.size() >= chunk_bytes) send_chunk();
+      if (chunk_.size() >= batch_chunk_bytes) send_chunk();
     }
     if (entries_.empty() || next_line_ == lines_.size() || entries_.size() >= in_flight_max) send_chunk();
   }

@@ -31,7 +31,7 @@ constexpr std::array<Form, 8> forms = {{
     {"expire", "", {}},
     {"persist", "", {}},
 }};
-constexpr std::array<std::string_view, 5> names = {"by", "token", "members", "fields", "field"};
+constexpr std::array<std::string_view, 5> member_names = {"by", "token", "members", "fields", "field"};
 
 const Form* form_of(std::string_view op) {
   auto at = std::find_if(forms.begin(), forms.end(), [&](const Form& form) { return form.op == op; });
@@ -72,7 +72,7 @@ Changes named(ChangeKind kind, const dom::element& list, std::string_view member
   return out;
 }
 
-// {"name": value, ...}, or where names are no text [[name, value], ...].
+// {"name": value, ...}, or where member_names are no text [[name, value], ...].
 Changes fields_from(const dom::element& fields) {
   std::vector<Change> out;
   const ErrorAnswer wrong = bad_request(
@@ -114,7 +114,7 @@ bool is_change(std::string_view op) { return form_of(op) != nullptr; }
 std::string_view change_names() { return "incr, sadd, srem, hset, hdel, hincr, expire and persist"; }
 
 bool ChangeMembers::knows(std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+  return std::find(member_names.begin(), member_names.end(), name) != member_names.end();
 }
 
 Changes ChangeMembers::changes(std::string_view op, const Source& source) const {

@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 
 constexpr size_t unsent_bytes_max = 4 * 1024 * 1024;
 constexpr size_t input_bytes_first = 16 * 1024;  // more once a line needs it
-constexpr size_t kept_bytes_max = 256 * 1024;
+constexpr size_t kept_answer_bytes_max = 256 * 1024;
 constexpr uint64_t silence_us_max = 30'000'000;
 constexpr uint64_t drain_silence_us_max = 500'000;
 constexpr uint64_t linger_us_max = 2'000'000;
@@ -184,7 +184,7 @@ void ClientConnection::flush() {
       return;  // to be told when there is room
     }
     out_.clear();
-    if (out_.capacity() > kept_bytes_max) out_.shrink_to_fit();
+    if (out_.capacity() > kept_answer_bytes_max) out_.shrink_to_fit();
   }
   wrote();
 }

@@ -8,8 +8,8 @@
 namespace covey::server {
 namespace {
 
-constexpr uint64_t checksum_seed = 0x6368616e676573;  // "changes"
-constexpr size_t frame_bytes = 16;                    // length and checksum of a batch
+constexpr uint64_t changes_seed = 0x6368616e676573;  // "changes"
+constexpr size_t frame_bytes = 16;                   // length and checksum of a batch
 
 }  // namespace
 
@@ -31,7 +31,7 @@ std::string ChangeWriter::take() {
   batch.reserve(frame_bytes + body_.size());
   Writer out(batch);
   out.u64(body_.size());
-  out.u64(hash_bytes(body_, checksum_seed));
+  out.u64(hash_bytes(body_, changes_seed));
   out.raw(body_);
   body_.clear();
   return batch;
@@ -45,7 +45,7 @@ bool ColumnChanges::read(std::string kept) {
     const uint64_t size = frame.u64();
     const uint64_t checksum = frame.u64();
     bytes.remove_prefix(frame_bytes);
-    if (size > bytes.size() || hash_bytes(bytes.substr(0, size), checksum_seed) != checksum) return false;
+    if (size > bytes.size() || hash_bytes(bytes.substr(0, size), changes_seed) != checksum) return false;
     std::string_view body = bytes.substr(0, size);
     bytes.remove_prefix(size);
     for (Reader in(body); !in.done();) {

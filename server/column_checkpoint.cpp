@@ -13,19 +13,19 @@
 namespace covey::server {
 namespace {
 
-constexpr uint64_t magic = 0x7472617079766f63;  // "covypart"
+constexpr uint64_t part_magic = 0x7472617079766f63;  // "covypart"
 constexpr uint64_t format = 1;
 // Of how fields are read out of values: a checkpoint of another one is of other rows.
 constexpr uint64_t reading = 1;
-constexpr uint64_t checksum_seed = 0x70617274;  // "part"
-constexpr size_t key_bytes_max = 2048;
+constexpr uint64_t part_seed = 0x70617274;  // "part"
+constexpr size_t part_key_bytes_max = 2048;
 constexpr size_t definition_bytes_max = 1 << 20;
 
 agg::Error refused(const char* why) { return {agg::ErrorCode::kCorrupt, why, ""}; }
 agg::Error damaged() { return refused("it is damaged or cut short"); }
 
 uint64_t checksum_of(std::string_view body, uint64_t before) {
-  return hash_bytes(body, hash_pair(checksum_seed, before));
+  return hash_bytes(body, hash_pair(part_seed, before));
 }
 
 // Length, checksum, body. The checksum also covers that of the section before.
@@ -65,7 +65,7 @@ void each_live(const agg::ColumnStore& columns, const Each& each) {
 
 std::string head_of(const PartName& name, uint64_t state) {
   agg::ByteWriter out;
-  out.u64(magic);
+  out.u64(part_magic);
   out.varint(format);
   out.varint(reading);
   out.text(name.table.name());
@@ -96,7 +96,7 @@ bool read_rows(agg::ByteReader& in, RestoredPart& part) {
   bool good = true;
   part.keys.reserve(part.columns.rows());
   each_live(part.columns, [&](agg::Slot slot) {
-    good = good && in.ok() && part.keys.restore(slot, in.text(key_bytes_max)) && in.ok();
+    good = good && in.ok() && part.keys.restore(slot, in.text(part_key_bytes_max)) && in.ok();
   });
   for (uint64_t rows = good ? in.varint() : 0; rows > 0 && in.ok(); --rows) {
     const uint64_t slot = in.varint();
@@ -134,10 +134,11 @@ agg::Result<RestoredPart> restore_part(std::string_view bytes, const PartName& n
   const auto head = take_section(bytes, checksum);
   if (!head) return damaged();
   agg::ByteReader in(*head);
-  if (in.u64() != magic) return damaged();
+  if (in.u64() != part_magic) return damaged();
   if (in.varint() != format) return refused("it is of another version of covey");
   if (in.varint() != reading) return refused("it was read out of values by other rules");
-  if (in.text(key_bytes_max) != name.table.name() || in.text(definition_bytes_max) != name.table.definition())
+  if (in.text(part_key_bytes_max) != name.table.name() ||
+      in.text(definition_bytes_max) != name.table.definition())
     return refused("its table was defined otherwise");
   if (in.varint() != name.partition.value || in.varint() != name.partitions)
     return refused("it is of another partition");

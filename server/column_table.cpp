@@ -11,18 +11,6 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-agg::ColumnType library_type(ColumnType type) {
-  switch (type) {
-    case ColumnType::int64:
-      return agg::ColumnType::kInt64;
-    case ColumnType::float64:
-      return agg::ColumnType::kFloat64;
-    case ColumnType::string:
-      break;
-  }
-  return agg::ColumnType::kString;
-}
-
 // simdjson reads a little beyond the end: a copy in memory that has room for it.
 simdjson::padded_string_view padded(std::string_view text) {
   thread_local std::string buffer;

@@ -13,11 +13,11 @@ namespace asio = boost::asio;
 
 constexpr size_t requests_max = 256;
 constexpr size_t body_bytes_max = 4 * 1024 * 1024;
-constexpr size_t held_bytes_max = 4 * 1024 * 1024;
+constexpr size_t held_answers_max = 4 * 1024 * 1024;
 constexpr size_t stream_pause_bytes = 256 * 1024;
 constexpr uint64_t header_us_max = 10'000'000;
 
-HttpLimits limits_of(const Config& config) {
+HttpLimits http_limits_of(const Config& config) {
   HttpLimits limits;
   limits.value_bytes = config.value_bytes_max;
   limits.batch_bytes = config.batch_bytes_max;
@@ -30,8 +30,8 @@ HttpConnection::HttpConnection(ShardLoop& shard, asio::ip::tcp::socket socket, s
     : ClientConnection(shard, std::move(socket), count,
                        {.bytes_in = shard.metrics().http_bytes_in,
                         .bytes_out = shard.metrics().http_bytes_out,
-                        .input_bytes_max = limits_of(shard.node().config).header_bytes + 1024}),
-      parser_(limits_of(shard.node().config)) {}
+                        .input_bytes_max = http_limits_of(shard.node().config).header_bytes + 1024}),
+      parser_(http_limits_of(shard.node().config)) {}
 
 HttpConnection::~HttpConnection() = default;
 
@@ -47,7 +47,7 @@ void HttpConnection::refuse() {
 
 bool HttpConnection::has_room() const {
   return !output_full() && slots_.size() < requests_max && body_bytes_ < body_bytes_max &&
-         held_bytes_ < held_bytes_max;
+         held_bytes_ < held_answers_max;
 }
 
 void HttpConnection::forget_requests() {
@@ -152,7 +152,7 @@ void HttpConnection::answered(uint64_t slot, Response&& response) {
 bool HttpConnection::has_no_room(uint64_t slot, const KeyCall& call, const Response& response) const {
   if (call.operation != Operation::get || response.object.versions.empty()) return false;
   if (slot == first_slot_) return is_full(slot);
-  return held_bytes_ + value_bytes(response.object) > held_bytes_max;
+  return held_bytes_ + value_bytes(response.object) > held_answers_max;
 }
 
 void HttpConnection::count_held(uint64_t number) {
@@ -238,7 +238,7 @@ void HttpConnection::end_stream(uint64_t number) {
 }
 
 bool HttpConnection::is_full(uint64_t slot) const {
-  return slot == first_slot_ ? output_full() : held_bytes_ >= held_bytes_max;
+  return slot == first_slot_ ? output_full() : held_bytes_ >= held_answers_max;
 }
 
 bool HttpConnection::should_pause(uint64_t number, std::function<void()> resume) {
@@ -246,7 +246,7 @@ bool HttpConnection::should_pause(uint64_t number, std::function<void()> resume)
   if (slot == nullptr) return false;
   const bool is_first = number == first_slot_;
   const size_t held = is_first ? unsent() : slot->bytes.size();
-  if (held < stream_pause_bytes && (is_first || held_bytes_ < held_bytes_max)) return false;
+  if (held < stream_pause_bytes && (is_first || held_bytes_ < held_answers_max)) return false;
   slot->resume = std::move(resume);
   return true;
 }

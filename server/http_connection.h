@@ -2,7 +2,7 @@
 // read at once and answered with one write. What a request means is the router's business.
 //
 // Limits and what happens at them: requests_max requests, or body_bytes_max bytes of their bodies, that are
-// not answered yet, or held_bytes_max bytes of answers behind one that takes longer: no more is read until
+// not answered yet, or held_answers_max bytes of answers behind one that takes longer: no more is read until
 // there is room. A value that has no room there, or behind answers that the client does not take, is read
 // again when its turn has come and there is room. A client that is silent within a header for 10 s, or within
 // a body, or between requests for 30 s, is disconnected.

@@ -34,6 +34,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return boost::beast::iequals(string_view(a.data(), a.size()), string_view(b.data(), b.size()));
 }
 
+}  // namespace
+
 // Beast's callbacks, straight into an HttpRequest.
 class BeastParser final : public http::basic_parser<true> {
  public:
@@ -153,6 +155,8 @@ class BeastParser final : public http::basic_parser<true> {
   bool has_if_none_match_ = false;
   std::optional<ErrorAnswer> refused_;
 };
+
+namespace {
 
 ErrorAnswer error_for(const error_code& code, const HttpLimits& limits, size_t body_limit) {
   if (code == http::error::header_limit) {

@@ -10,7 +10,7 @@ namespace covey::server {
 namespace {
 
 constexpr uint64_t frame_seed = 0x6672616d65;
-constexpr size_t kept_bytes_max = 1024 * 1024;  // larger memory is given back once it is empty
+constexpr size_t kept_frame_bytes_max = 1024 * 1024;  // larger memory is given back once it is empty
 constexpr size_t read_bytes = 128 * 1024;
 constexpr size_t read_beyond_bytes = 16 * 1024;  // the end of a frame, which is moved to the front
 
@@ -44,9 +44,9 @@ void append_frame(std::string& out, std::string_view payload) {
 // Behind what was not taken yet.
 void FrameReader::make_room(size_t bytes) {
   const size_t rest = end_ - begin_;
-  if (capacity_ - end_ >= bytes && (rest > 0 || capacity_ <= kept_bytes_max)) return;
-  if (capacity_ < rest + bytes || (rest == 0 && capacity_ > kept_bytes_max)) {
-    const size_t grown = std::max(rest + bytes, std::min(2 * capacity_, kept_bytes_max));
+  if (capacity_ - end_ >= bytes && (rest > 0 || capacity_ <= kept_frame_bytes_max)) return;
+  if (capacity_ < rest + bytes || (rest == 0 && capacity_ > kept_frame_bytes_max)) {
+    const size_t grown = std::max(rest + bytes, std::min(2 * capacity_, kept_frame_bytes_max));
     auto memory = std::make_unique_for_overwrite<char[]>(grown);
     if (rest > 0) std::memcpy(memory.get(), memory_.get() + begin_, rest);
     memory_ = std::move(memory);

@@ -11,7 +11,7 @@
 namespace covey::server {
 namespace {
 
-constexpr size_t asks_max = 64;  // keys of one command asked for at once
+constexpr size_t keys_asked_max = 64;  // keys of one command asked for at once
 constexpr uint32_t attempts_max = 4;
 
 }  // namespace
@@ -155,7 +155,7 @@ void RespCall::run(KeyPlan plan) {
 void RespCall::advance() {
   if (advancing_) return;
   advancing_ = true;
-  while (error_.empty() && next_ < plan_.keys.size() && under_way_ < asks_max) {
+  while (error_.empty() && next_ < plan_.keys.size() && under_way_ < keys_asked_max) {
     const size_t place = next_++;
     ++under_way_;
     plan_.reads ? read(place) : write(place, plan_.change(place, {}), nullptr);

@@ -46,7 +46,7 @@ void setinfo(RespCall& call) {
   answer_ok(call);
 }
 
-void info(RespCall& call) {
+void client_info(RespCall& call) {
   call.reply().text(call.connection().line());
   call.done();
 }
@@ -78,7 +78,7 @@ std::string read_wanted(const std::vector<std::string>& words, Wanted& out) {
   return {};
 }
 
-void list(RespCall& call) {
+void client_list(RespCall& call) {
   Wanted wanted;
   const std::string wrong = read_wanted(call.words, wanted);
   if (!wrong.empty()) return call.fail(wrong);
@@ -123,7 +123,7 @@ void reply(RespCall& call) {
   answer_ok(call);  // which is not sent, unless they are on
 }
 
-constexpr RespCommand subcommands[] = {
+constexpr RespCommand client_subcommands[] = {
     {.name = "client|getname",
      .arity = 2,
      .run = getname,
@@ -135,11 +135,11 @@ constexpr RespCommand subcommands[] = {
      .docs = {"5.0.0", "O(1)", "", "The number of this connection, which no other of this node has."}},
     {.name = "client|info",
      .arity = 2,
-     .run = info,
+     .run = client_info,
      .docs = {"6.2.0", "O(1)", "", "What CLIENT LIST tells of this connection."}},
     {.name = "client|list",
      .arity = -2,
-     .run = list,
+     .run = client_list,
      .docs = {"2.4.0", "O(N) in the connections",
               "[TYPE (client-type=NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer...]",
               "A line for each connection of a Redis client to this node."}},
@@ -163,15 +163,15 @@ constexpr RespCommand subcommands[] = {
      .docs = {"2.6.9", "O(1)", "connection-name", "Names this connection."}},
 };
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand client_commands[] = {
     {.name = "client",
      .arity = -2,
      .docs = {"2.4.0", "As its subcommands", "", "What concerns connections."},
-     .subcommands = []() -> std::span<const RespCommand> { return subcommands; }},
+     .subcommands = []() -> std::span<const RespCommand> { return client_subcommands; }},
 };
 
 }  // namespace
 
-std::span<const RespCommand> resp_client_commands() { return commands; }
+std::span<const RespCommand> resp_client_commands() { return client_commands; }
 
 }  // namespace covey::server

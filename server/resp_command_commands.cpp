@@ -17,7 +17,7 @@ void info_of_all(RespCall& call) {
   call.done();
 }
 
-void info(RespCall& call) {
+void command_info(RespCall& call) {
   if (call.words.size() == 2) return info_of_all(call);
   call.reply().array(call.words.size() - 2);
   for (size_t i = 2; i < call.words.size(); ++i) {
@@ -63,7 +63,7 @@ Filter filter_of(const std::vector<std::string>& words) {
   };
 }
 
-void list(RespCall& call) {
+void command_list(RespCall& call) {
   const Filter wanted = filter_of(call.words);
   if (!wanted) return call.fail_syntax();
   std::vector<std::string_view> names;
@@ -93,7 +93,7 @@ void getkeys(RespCall& call) {
   call.done();
 }
 
-constexpr RespCommand subcommands[] = {
+constexpr RespCommand command_subcommands[] = {
     {.name = "command|count",
      .arity = 2,
      .run = count,
@@ -110,27 +110,27 @@ constexpr RespCommand subcommands[] = {
     {.name = "command|help", .arity = 2, .run = subcommand_help, .docs = help_docs},
     {.name = "command|info",
      .arity = -2,
-     .run = info,
+     .run = command_info,
      .docs = {"2.8.13", "O(N) in the commands", "[command-name...]",
               "Arity, flags and keys of all commands, or of those that are named."}},
     {.name = "command|list",
      .arity = -2,
-     .run = list,
+     .run = command_list,
      .docs = {"7.0.0", "O(N) in the commands",
               "[FILTERBY (filterby=MODULE module-name|ACLCAT category|PATTERN pattern)]",
               "The names of commands and subcommands."}},
 };
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand command_commands[] = {
     {.name = "command",
      .arity = -1,
      .run = info_of_all,
      .docs = {"2.8.13", "O(N) in the commands", "", "As COMMAND INFO, of all commands."},
-     .subcommands = []() -> std::span<const RespCommand> { return subcommands; }},
+     .subcommands = []() -> std::span<const RespCommand> { return command_subcommands; }},
 };
 
 }  // namespace
 
-std::span<const RespCommand> resp_command_commands() { return commands; }
+std::span<const RespCommand> resp_command_commands() { return command_commands; }
 
 }  // namespace covey::server

@@ -13,9 +13,9 @@ namespace asio = boost::asio;
 
 constexpr size_t commands_max = 128;
 constexpr size_t request_bytes_max = 4 * 1024 * 1024;
-constexpr size_t held_bytes_max = 4 * 1024 * 1024;
+constexpr size_t held_replies_max = 4 * 1024 * 1024;
 
-RespLimits limits_of(const Config& config) {
+RespLimits resp_limits_of(const Config& config) {
   RespLimits limits;
   // So that a key that is too long, or a value a little over its limit, is told what is wrong with it.
   limits.word_bytes = std::max(config.value_bytes_max, limits.word_bytes_before_authentication);
@@ -36,7 +36,7 @@ RespConnection::RespConnection(ShardLoop& shard, asio::ip::tcp::socket socket, s
                         .bytes_out = shard.metrics().resp_bytes_out,
                         // A line that is longer than the parser's limit fails long before.
                         .input_bytes_max = std::numeric_limits<size_t>::max()}),
-      parser_(limits_of(shard.node().config)) {
+      parser_(resp_limits_of(shard.node().config)) {
   session_.id = ++shard.node().resp_connections;
   session_.begun_us = now().tick_us;
   reset_session();
@@ -87,7 +87,7 @@ std::string RespConnection::line() const {
 
 bool RespConnection::is_full() const {
   return output_full() || slots_.size() >= commands_max || request_bytes_ >= request_bytes_max ||
-         held_bytes_ >= held_bytes_max;
+         held_bytes_ >= held_replies_max;
 }
 
 bool RespConnection::may_rest() const {
@@ -203,7 +203,7 @@ bool RespConnection::gone(uint64_t slot) const {
 bool RespConnection::put_off(uint64_t number, size_t bytes, std::shared_ptr<RespCall> call) {
   if (gone(number)) return false;
   Slot& slot = slots_[number - first_slot_];
-  const bool full = number == first_slot_ ? output_full() : held_bytes_ + bytes > held_bytes_max;
+  const bool full = number == first_slot_ ? output_full() : held_bytes_ + bytes > held_replies_max;
   if (slot.silent || !full) return false;
   slot.again = std::move(call);
   return true;

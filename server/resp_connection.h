@@ -6,8 +6,8 @@
 // what it sent next, as in Redis.
 //
 // Limits and what happens at them: commands_max commands under way, or request_bytes_max bytes of them,
-// held_bytes_max bytes of answers behind one that takes longer: no more is read until there is room. What has
-// been read for a command and has no room there, or behind answers that the client does not take, is read
+// held_replies_max bytes of answers behind one that takes longer: no more is read until there is room. What
+// has been read for a command and has no room there, or behind answers that the client does not take, is read
 // again when its turn has come and there is room. A client that is silent within a command or before it has
 // authenticated for 30 s is disconnected; between commands it may rest.
 //

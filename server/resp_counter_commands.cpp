@@ -45,7 +45,7 @@ void incrbyfloat(RespCall& call) {
              {.not_a_number = no_float, .overflow = "ERR increment would produce NaN or Infinity"});
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand counter_commands[] = {
     write_key("incr", 2, incr, {"1.0.0", "O(1)", "key", "Adds one to a counter."}),
     write_key("decr", 2, decr, {"1.0.0", "O(1)", "key", "Takes one from a counter."}),
     write_key("incrby", 3, incrby, {"1.0.0", "O(1)", "key increment", "Adds to a counter."}),
@@ -68,6 +68,6 @@ void covey_incr(RespCall& call) {
   add(call, *number, std::move(call.words[4]));
 }
 
-std::span<const RespCommand> resp_counter_commands() { return commands; }
+std::span<const RespCommand> resp_counter_commands() { return counter_commands; }
 
 }  // namespace covey::server

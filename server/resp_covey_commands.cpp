@@ -68,7 +68,7 @@ void write_siblings(RespReply& reply, ShardLoop& shard, const Object& object) {
 }
 
 // {siblings: [{value, dot, time, expires_ms} or {type, value, time, expires_ms}], context}
-void get(RespCall& call) {
+void covey_get(RespCall& call) {
   if (call.words.size() == 4 && is_option(call.words[2], "r")) {
     if (!take_level(call, call.words[3], call.read_level)) return;
   } else if (call.words.size() != 2) {
@@ -95,7 +95,7 @@ void get(RespCall& call) {
 }
 
 // {dot, context, siblings, acks}
-void set(RespCall& call) {
+void covey_set(RespCall& call) {
   std::optional<Context> context;
   for (size_t i = 3; i < call.words.size(); i += 2) {
     if (i + 1 == call.words.size()) return call.fail_syntax();
@@ -152,10 +152,10 @@ void table(RespCall& call) {
   call.done();
 }
 
-constexpr RespCommand commands[] = {
-    read_key("covey.get", -2, get,
+constexpr RespCommand covey_commands[] = {
+    read_key("covey.get", -2, covey_get,
              {"0.1.0", "O(1)", "key [R level]", "All siblings, and the context that covers them."}),
-    write_key("covey.set", -3, set,
+    write_key("covey.set", -3, covey_set,
               {"0.1.0", "O(1)", "key value [CONTEXT context] [W level]",
                "Writes a value that overwrites what the context covers."}),
     write_key("covey.incr", -3, covey_incr,
@@ -173,6 +173,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_covey_commands() { return commands; }
+std::span<const RespCommand> resp_covey_commands() { return covey_commands; }
 
 }  // namespace covey::server

@@ -150,7 +150,7 @@ void hscan(RespCall& call) {
   });
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand hash_commands[] = {
     write_key(
         "hset", -4, hset,
         {"2.0.0", "O(N) in the hash's fields", "key (field_value=field value)...", "Sets fields of a hash."}),
@@ -188,6 +188,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_hash_commands() { return commands; }
+std::span<const RespCommand> resp_hash_commands() { return hash_commands; }
 
 }  // namespace covey::server

@@ -223,7 +223,7 @@ void answer(RespCall& call, const Counted& counted) {
   call.done();
 }
 
-void info(RespCall& call) {
+void answer_info(RespCall& call) {
   const bool counts = std::any_of(std::begin(sections), std::end(sections), [&](const Section& section) {
     return section.write == write_stats && is_wanted(section, call.words);
   });
@@ -232,15 +232,15 @@ void info(RespCall& call) {
   gather<Counted>(call.shard(), counted_by, then);
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand info_commands[] = {
     {.name = "info",
      .arity = -1,
-     .run = info,
+     .run = answer_info,
      .docs = {"1.0.0", "O(1)", "[section...]", "What the node is, how it is set up and what it does."}},
 };
 
 }  // namespace
 
-std::span<const RespCommand> resp_info_commands() { return commands; }
+std::span<const RespCommand> resp_info_commands() { return info_commands; }
 
 }  // namespace covey::server

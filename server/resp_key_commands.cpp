@@ -125,7 +125,7 @@ void persist(RespCall& call) {
   call.run(std::move(plan));
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand key_commands[] = {
     write_key("del", -2, erase, {"1.0.0", "O(N) in the keys", "key...", "Deletes keys, whatever they hold."},
               MeteredOperation::erase, -1),
     write_key("unlink", -2, erase, {"4.0.0", "O(N) in the keys", "key...", "As DEL."},
@@ -152,6 +152,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_key_commands() { return commands; }
+std::span<const RespCommand> resp_key_commands() { return key_commands; }
 
 }  // namespace covey::server

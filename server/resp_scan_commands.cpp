@@ -208,7 +208,7 @@ void scan(RespCall& call) {
   walk->start(from.partition, from.start_key, partitions_max, static_cast<uint32_t>(options.count));
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand scan_commands[] = {
     {.name = "keys",
      .arity = 2,
      .operation = MeteredOperation::scan,
@@ -244,6 +244,6 @@ bool ElementScan::parse(RespCall& call) {
   return true;
 }
 
-std::span<const RespCommand> resp_scan_commands() { return commands; }
+std::span<const RespCommand> resp_scan_commands() { return scan_commands; }
 
 }  // namespace covey::server

@@ -107,7 +107,7 @@ constexpr RespCommand memory_subcommands[] = {
               "The bytes of a key and of what is stored under it."}},
 };
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand server_commands[] = {
     {.name = "memory",
      .arity = -2,
      .docs = {"4.0.0", "As its subcommands", "", "What keys take."},
@@ -120,6 +120,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_server_commands() { return commands; }
+std::span<const RespCommand> resp_server_commands() { return server_commands; }
 
 }  // namespace covey::server

@@ -127,7 +127,7 @@ void hello(RespCall& call) {
   call.done();
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand session_commands[] = {
     {.name = "ping",
      .arity = -1,
      .run = ping,
@@ -164,6 +164,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_session_commands() { return commands; }
+std::span<const RespCommand> resp_session_commands() { return session_commands; }
 
 }  // namespace covey::server

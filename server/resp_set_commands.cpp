@@ -80,7 +80,7 @@ void sscan(RespCall& call) {
   });
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand set_commands[] = {
     write_key("sadd", -3, sadd,
               {"1.0.0", "O(N) in the set's elements", "key member...", "Adds elements to a set."}),
     write_key("srem", -3, srem,
@@ -101,6 +101,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_set_commands() { return commands; }
+std::span<const RespCommand> resp_set_commands() { return set_commands; }
 
 }  // namespace covey::server

@@ -252,7 +252,7 @@ void mset(RespCall& call) {
   call.run(std::move(plan));
 }
 
-constexpr RespCommand commands[] = {
+constexpr RespCommand string_commands[] = {
     read_key("get", 2, get, {"1.0.0", "O(1)", "key", "The value."}),
     read_key("strlen", 2, length, {"2.2.0", "O(1)", "key", "How many bytes the value has."}),
     write_key("set", -3, set,
@@ -288,6 +288,6 @@ constexpr RespCommand commands[] = {
 
 }  // namespace
 
-std::span<const RespCommand> resp_string_commands() { return commands; }
+std::span<const RespCommand> resp_string_commands() { return string_commands; }
 
 }  // namespace covey::server

@@ -13,8 +13,8 @@
 namespace covey::server {
 namespace {
 
-constexpr uint32_t asks_max = 256;  // partitions asked at once
-constexpr size_t chunk_bytes = 32 * 1024;
+constexpr uint32_t partitions_asked_max = 256;  // partitions asked at once
+constexpr size_t scan_chunk_bytes = 32 * 1024;
 constexpr char cursor_format = 1;
 
 // A k-way merge over the partitions, each of which tells its keys in order, a few at a time.
@@ -75,7 +75,7 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
         finished_ = true;
       } else if (failed_) {
         fail();
-      } else if (!to_ask_.empty() && asked_ < asks_max) {
+      } else if (!to_ask_.empty() && asked_ < partitions_asked_max) {
         ask(to_ask_.front());
       } else if (paused_ || unknown_ > 0) {
         break;
@@ -129,7 +129,7 @@ class Scan : public Requester, public std::enable_shared_from_this<Scan> {
     last_key_ = std::move(row.first);
     ++emitted_;
     if (emitted_ == options_.limit) unknown_ = 0;  // the page is full: what comes next is the next page's
-    if (chunk_.size() >= chunk_bytes) send_chunk();
+    if (chunk_.size() >= scan_chunk_bytes) send_chunk();
   }
 
   void append_row(const std::string& key, const Object& object) {

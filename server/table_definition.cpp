@@ -107,7 +107,21 @@ bool take(const simdjson::dom::element& field, ColumnType type, agg::Value& out)
   return false;
 }
 
-const char* wanted(ColumnType type) {
+}  // namespace
+
+agg::ColumnType library_type(ColumnType type) {
+  switch (type) {
+    case ColumnType::int64:
+      return agg::ColumnType::kInt64;
+    case ColumnType::float64:
+      return agg::ColumnType::kFloat64;
+    case ColumnType::string:
+      break;
+  }
+  return agg::ColumnType::kString;
+}
+
+const char* wanted_for(ColumnType type) {
   switch (type) {
     case ColumnType::int64:
       return "a whole number of 64 bits";
@@ -118,8 +132,6 @@ const char* wanted(ColumnType type) {
   }
   return "";
 }
-
-}  // namespace
 
 bool is_table_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && name_characters(name);
@@ -178,7 +190,7 @@ std::optional<std::string> check_columns(const TableDefinition& table, std::stri
     if (column.path.empty()) continue;                                               // an object is no number
     if (document.at_pointer(column.path).get(field) != simdjson::SUCCESS) continue;  // missing is null
     if (!take(field, column.type, values[i])) {
-      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) +
+      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted_for(column.type) +
              " or null.";
     }
   }

@@ -16,6 +16,8 @@
 namespace covey::server {
 
 enum class ColumnType { int64, float64, string };
+agg::ColumnType library_type(ColumnType type);  // that which gpu/ keeps it in
+const char* wanted_for(ColumnType type);        // what a value of it has to be, for messages
 
 struct ColumnDefinition {
   std::string name;

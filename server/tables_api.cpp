@@ -23,13 +23,13 @@ ErrorAnswer storage_failed() {
 }
 
 // What every shard answers when it is asked to change its tables.
-enum class Change { done, purging, failed };
+enum class TableChange { done, purging, failed };
 
 void finish_change(const std::shared_ptr<HttpConnection>& connection, uint64_t slot,
-                   const std::vector<Change>& changes, const std::string& body) {
-  for (Change change : changes) {
-    if (change == Change::failed) return connection->reply(slot, storage_failed());
-    if (change == Change::purging) {
+                   const std::vector<TableChange>& changes, const std::string& body) {
+  for (TableChange change : changes) {
+    if (change == TableChange::failed) return connection->reply(slot, storage_failed());
+    if (change == TableChange::purging) {
       return connection->reply(
           slot,
           ErrorAnswer{409,
@@ -74,14 +74,14 @@ void make_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
   std::string reply = describe(name, *definition) + "\n";
   Table table{name, definition->text, definition->conflicts};
   auto put = [table](ShardLoop& shard) {
-    if (shard.core().purging(table.name)) return Change::purging;
-    return shard.put_table(table).ok() ? Change::done : Change::failed;
+    if (shard.core().purging(table.name)) return TableChange::purging;
+    return shard.put_table(table).ok() ? TableChange::done : TableChange::failed;
   };
-  auto then = [connection, slot, reply, name](std::vector<Change>&& changes) {
+  auto then = [connection, slot, reply, name](std::vector<TableChange>&& changes) {
     spdlog::info("table defined name={}", name);
     finish_change(connection, slot, changes, reply);
   };
-  gather<Change>(connection->shard(), put, then);
+  gather<TableChange>(connection->shard(), put, then);
 }
 
 void drop_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const std::string& name) {
@@ -90,15 +90,15 @@ void drop_table(std::shared_ptr<HttpConnection> connection, uint64_t slot, const
   }
   if (connection->shard().table(name) == nullptr) return connection->reply(slot, no_such_table(name));
   auto drop = [name](ShardLoop& shard) {
-    return shard.drop_table(name).ok() ? Change::done : Change::failed;
+    return shard.drop_table(name).ok() ? TableChange::done : TableChange::failed;
   };
-  auto then = [connection, slot, name](std::vector<Change>&& changes) {
+  auto then = [connection, slot, name](std::vector<TableChange>&& changes) {
     spdlog::info("table dropped name={}", name);
     std::string body = "{\"dropped\":";
     append_json_string(body, name);
     finish_change(connection, slot, changes, body + "}\n");
   };
-  gather<Change>(connection->shard(), drop, then);
+  gather<TableChange>(connection->shard(), drop, then);
 }
 
 }  // namespace covey::server

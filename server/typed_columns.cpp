@@ -8,18 +8,6 @@
 namespace covey::server {
 namespace {
 
-agg::ColumnType library_type(ColumnType type) {
-  return type == ColumnType::int64    ? agg::ColumnType::kInt64
-         : type == ColumnType::string ? agg::ColumnType::kString
-                                      : agg::ColumnType::kFloat64;
-}
-
-const char* wanted(ColumnType type) {
-  return type == ColumnType::int64    ? "a whole number of 64 bits"
-         : type == ColumnType::string ? "a string of at most 1,024 bytes"
-                                      : "a number that 64 bits hold";
-}
-
 agg::Value cell_of(const Number& number, agg::ColumnType type) {
   if (type == agg::ColumnType::kInt64 && !number.is_float) return number.integer;
   if (type != agg::ColumnType::kFloat64) return {};
@@ -81,7 +69,7 @@ std::optional<std::string> check_columns(const TableDefinition& table, const std
     const auto field = field_of(column.path);
     for (const Change& change : changes) {
       if (!field || change.name != *field || fits(change, column.type)) continue;
-      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted(column.type) + ".";
+      return "Column \"" + column.name + "\" at " + column.path + " must be " + wanted_for(column.type) + ".";
     }
   }
   return std::nullopt;

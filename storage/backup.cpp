@@ -19,7 +19,7 @@ namespace covey {
 
 namespace {
 
-using Kind = BackupError::Kind;
+using BackupErrorKind = BackupError::Kind;
 
 constexpr uint64_t progress_bytes = 1 << 20;
 
@@ -68,8 +68,9 @@ uint64_t bytes_below(const std::string& path) {
 }
 
 BackupError no_such(uint32_t id, const std::string& path) {
-  return {Kind::no_such, id == 0 ? path + " holds no backup"
-                                 : path + " holds no good backup of the number " + std::to_string(id)};
+  return {BackupErrorKind::no_such, id == 0
+                                        ? path + " holds no backup"
+                                        : path + " holds no good backup of the number " + std::to_string(id)};
 }
 
 }  // namespace
@@ -113,11 +114,13 @@ BackupFolder::BackupFolder(std::string path)
 BackupFolder::~BackupFolder() = default;
 
 BackupError BackupFolder::failed(const rocksdb::Status& status, const std::string& doing) const {
-  if (stopped_ || status.IsIncomplete()) return {Kind::stopped, doing + ": stopped, the node is closing"};
+  if (stopped_ || status.IsIncomplete())
+    return {BackupErrorKind::stopped, doing + ": stopped, the node is closing"};
   const StoreError error = to_store_error(status, doing);
   if (error.kind == StoreError::Kind::full)
-    return {Kind::full, error.message + "; free some space on the file system of " + path_};
-  return {error.kind == StoreError::Kind::corruption ? Kind::damaged : Kind::io, error.message};
+    return {BackupErrorKind::full, error.message + "; free some space on the file system of " + path_};
+  return {error.kind == StoreError::Kind::corruption ? BackupErrorKind::damaged : BackupErrorKind::io,
+          error.message};
 }
 
 Result<BackupList, BackupError> BackupFolder::list() const {
@@ -147,8 +150,8 @@ Result<BackupInfo, BackupError> BackupFolder::find(uint32_t id) const {
     if (backup.id == id) return backup;
   }
   if (std::find(all->damaged.begin(), all->damaged.end(), id) != all->damaged.end())
-    return BackupError{Kind::damaged, path_ + ": a file of the backup " + std::to_string(id) +
-                                          " is missing, or has not its size any more"};
+    return BackupError{BackupErrorKind::damaged, path_ + ": a file of the backup " + std::to_string(id) +
+                                                     " is missing, or has not its size any more"};
   return no_such(id, path_);
 }
 
@@ -173,19 +176,20 @@ std::optional<BackupError> lock_folder(DirectoryLock& lock, const std::string& p
   if (!failure) return std::nullopt;
   if (failure->error_number == EWOULDBLOCK)
     return BackupError{
-        Kind::in_use, path + " is in use by " +
-                          (failure->owner_pid.empty() ? "another process" : "process " + failure->owner_pid) +
-                          ": wait until it is done"};
+        BackupErrorKind::in_use,
+        path + " is in use by " +
+            (failure->owner_pid.empty() ? "another process" : "process " + failure->owner_pid) +
+            ": wait until it is done"};
   const std::error_code reason(failure->error_number, std::generic_category());
   const bool full = failure->error_number == ENOSPC;
-  return BackupError{full ? Kind::full : Kind::io, path + "/LOCK: " + reason.message()};
+  return BackupError{full ? BackupErrorKind::full : BackupErrorKind::io, path + "/LOCK: " + reason.message()};
 }
 
 std::optional<BackupError> make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error)
-    return BackupError{error.value() == ENOSPC ? Kind::full : Kind::io,
+    return BackupError{error.value() == ENOSPC ? BackupErrorKind::full : BackupErrorKind::io,
                        path + " can't be made: " + error.message()};
   return std::nullopt;
 }
@@ -202,16 +206,16 @@ Result<BackupFolder::Made, BackupError> BackupFolder::create(Database& database,
   if (!before) return before.error();
   for (const BackupInfo& backup : before->backups) {
     if (backup.label.cluster == label.cluster && backup.label.node == label.node) continue;
-    return BackupError{Kind::other_owner, path_ + " holds backups of the node " + backup.label.node +
-                                              " of the cluster " + backup.label.cluster +
-                                              ": name another directory"};
+    return BackupError{BackupErrorKind::other_owner, path_ + " holds backups of the node " +
+                                                         backup.label.node + " of the cluster " +
+                                                         backup.label.cluster + ": name another directory"};
   }
   const uint64_t bytes_before = bytes_below(path_);
   auto engine = open_to_write(options.bytes_per_second);
   if (!engine) return engine.error();
   {
     std::lock_guard guard(mutex_);
-    if (stopped_) return BackupError{Kind::stopped, "stopped: the node is closing"};
+    if (stopped_) return BackupError{BackupErrorKind::stopped, "stopped: the node is closing"};
     under_way_ = engine->get();
   }
   uint32_t id = 0;
@@ -278,7 +282,7 @@ Result<Done, BackupError> BackupFolder::extract(uint32_t id, const std::string& 
   bytes_done_ = 0;
   // Of a medium that can only be read nobody takes a backup away meanwhile.
   DirectoryLock lock;
-  if (auto error = lock_folder(lock, path_); error && error->kind == Kind::in_use) return *error;
+  if (auto error = lock_folder(lock, path_); error && error->kind == BackupErrorKind::in_use) return *error;
   auto found = find(id);
   if (!found) return found.error();
   rocksdb::BackupEngineReadOnly* raw = nullptr;

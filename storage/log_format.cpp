@@ -19,7 +19,7 @@ constexpr uint64_t header_size = 7;
 constexpr size_t batch_header_size = 12;
 
 // The other types need options that we do not use. Zero is what a file holds where nothing was written.
-enum Type : uint8_t { full = 1, first = 2, middle = 3, last = 4 };
+enum FragmentType : uint8_t { full = 1, first = 2, middle = 3, last = 4 };
 
 struct Header {
   uint32_t masked_crc;
@@ -75,7 +75,7 @@ class Scanner {
       if (in_zeros_) return;
       scan.wrong = judge_fragment(block, in_block, end);
       if (!scan.wrong.empty()) return;
-      scan.wrong = take_fragment(static_cast<Type>(block[in_block + 6]),
+      scan.wrong = take_fragment(static_cast<FragmentType>(block[in_block + 6]),
                                  block.substr(in_block + header_size, end - in_block - header_size));
       if (!scan.wrong.empty()) return;
       scan.fragment_bytes = block_start + end;
@@ -91,7 +91,7 @@ class Scanner {
   static std::string judge_fragment(std::string_view block, uint64_t in_block, uint64_t& end_in_block) {
     if (in_block + header_size > block.size()) return "the file ends within a record's header";
     const Header header = parse_header(block.substr(in_block, header_size));
-    if (header.type < Type::full || header.type > Type::last)
+    if (header.type < FragmentType::full || header.type > FragmentType::last)
       return "no record has the type " + std::to_string(header.type);
     end_in_block = in_block + header_size + header.length;
     if (end_in_block > log_block_bytes) return "a record is longer than its block";
@@ -101,15 +101,15 @@ class Scanner {
     return {};
   }
 
-  std::string take_fragment(Type type, std::string_view bytes) {
-    const bool begins = type == Type::full || type == Type::first;
+  std::string take_fragment(FragmentType type, std::string_view bytes) {
+    const bool begins = type == FragmentType::full || type == FragmentType::first;
     if (begins && in_record_) return "a record has no end";
     if (!begins && !in_record_) return "a record has no beginning";
     if (begins) record_.clear();
     const size_t wanted =
         on_record_ ? bytes.size() : batch_header_size - std::min(batch_header_size, record_.size());
     record_.append(bytes.substr(0, wanted));
-    in_record_ = type == Type::first || type == Type::middle;
+    in_record_ = type == FragmentType::first || type == FragmentType::middle;
     if (in_record_) return {};
     if (on_record_) on_record_(record_);
     if (record_.size() >= batch_header_size) {

@@ -41,8 +41,8 @@ enum Tag : uint32_t {
   old_log_deleted = ignorable + 5,
 };
 
-// Of the fields within that of a new table, which end with `last`.
-enum TableTag : uint32_t { last = 1, logs_kept_from_in_table = 3 };
+// Of the fields within that of a new table, which end with `table_ends`.
+enum TableTag : uint32_t { table_ends = 1, logs_kept_from_in_table = 3 };
 
 void skip_numbers(Reader& edit, int count) {
   for (; count > 0; --count) edit.varint();
@@ -56,7 +56,7 @@ void take_new_table(Reader& edit, uint64_t& kept_from) {
   skip_numbers(edit, 2);
   while (edit.ok()) {
     const auto tag = edit.varint();
-    if (tag == TableTag::last) return;
+    if (tag == TableTag::table_ends) return;
     Reader field(edit.bytes());
     if (tag != TableTag::logs_kept_from_in_table) continue;
     kept_from = std::max(kept_from, field.u64());

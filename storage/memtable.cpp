@@ -11,6 +11,7 @@
 
 #include "replication/result.h"
 #include "storage/entry_tree.h"
+#include "storage/rocks_slice.h"
 
 namespace covey {
 
@@ -21,8 +22,6 @@ using rocksdb::Slice;
 constexpr size_t node_alignment = 64;
 constexpr size_t ahead = 6;
 constexpr size_t shells_max = 32;
-
-std::string_view view(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
 // Memory of cursors that are destroyed and not deleted, some for each thread. A cursor gives its own back
 // while it is being destroyed, and what is left of that still reads and writes it: so no other thread may

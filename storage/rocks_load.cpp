@@ -7,6 +7,7 @@
 #include <map>
 
 #include "replication/codec.h"
+#include "storage/rocks_slice.h"
 #include "storage/rocks_status.h"
 
 namespace covey {
@@ -17,8 +18,6 @@ constexpr uint64_t table_bytes_max = 64 << 20;
 constexpr size_t run_bytes = 256 << 10;
 constexpr size_t runs_waiting_max = 16;
 constexpr size_t varint_bytes_max = 10;
-
-rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 }  // namespace
 

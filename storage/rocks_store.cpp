@@ -10,16 +10,14 @@
 
 #include "storage/rocks_load.h"
 #include "storage/rocks_options.h"
+#include "storage/rocks_slice.h"
 #include "storage/rocks_status.h"
 
 namespace covey {
 
 namespace {
 
-rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 constexpr size_t operation_bytes = 32;  // at most what RocksDB's batch adds to each, and its header
-
-std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
 class RocksSnapshot final : public StoreSnapshot {
  public:

@@ -3,7 +3,6 @@
 namespace covey::cli {
 namespace {
 
-constexpr const char* read_help = "replicas that must answer the read: one, quorum, all or a number";
 constexpr const char* write_help = "replicas that must acknowledge the write: one, quorum, all or a number";
 constexpr const char* context_read_help =
     "level of the read that finds the context (as a rule one with -w one, else the node's default)";

@@ -11,6 +11,8 @@
 
 namespace covey::cli {
 
+inline constexpr const char* read_help = "replicas that must answer the read: one, quorum, all or a number";
+
 // One parse of a command line: the settings that it gives and the command that it chose.
 struct Parse {
   Session& session;

@@ -5,12 +5,11 @@
 namespace covey::cli {
 namespace {
 
-constexpr const char* write_help = "replicas that must acknowledge the change: one, quorum, all or a number";
-constexpr const char* read_help = "replicas that must answer the read: one, quorum, all or a number";
+constexpr const char* change_help = "replicas that must acknowledge the change: one, quorum, all or a number";
 
 template <class Command>
 void add_change_options(const Added<Command>& command) {
-  add_level(command.app, "-w,--write", command.options->level, write_help);
+  add_level(command.app, "-w,--write", command.options->level, change_help);
   add_duration(command.app, "--ttl", command.options->ttl, "the key expires so long after the change");
 }
 

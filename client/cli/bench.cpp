@@ -41,7 +41,7 @@ std::string bench_key(unsigned client, uint64_t index) {
 }
 
 // One client's keys and the contexts of their last writes.
-struct Share {
+struct LoadShare {
   unsigned number = 0;
   uint64_t operations = 0;
   std::vector<std::string> contexts;
@@ -49,7 +49,7 @@ struct Share {
 
 class LoadClient {
  public:
-  LoadClient(const Session& session, const BenchCommand& command, HttpConnection connection, Share& share,
+  LoadClient(const Session& session, const BenchCommand& command, HttpConnection connection, LoadShare& share,
              std::atomic<uint64_t>& done)
       : command_(command),
         connection_(std::move(connection)),
@@ -148,7 +148,7 @@ class LoadClient {
 
   const BenchCommand& command_;
   HttpConnection connection_;
-  Share& share_;
+  LoadShare& share_;
   std::atomic<uint64_t>& done_;
   std::mt19937_64 random_;
   std::vector<bool> busy_;
@@ -163,10 +163,10 @@ class LoadClient {
 
 // Writes every key once, so that reads find something, and keeps the contexts.
 std::optional<Error> preload(client::Client& client, const Session& session, const BenchCommand& command,
-                             std::vector<Share>& shares) {
+                             std::vector<LoadShare>& shares) {
   using client::BatchOperation;
   const std::string value(command.value_bytes, 'x');
-  for (Share& share : shares) {
+  for (LoadShare& share : shares) {
     for (uint64_t start = 0; start < share.contexts.size(); start += 500) {
       const uint64_t end = std::min<uint64_t>(start + 500, share.contexts.size());
       std::vector<BatchOperation> operations;
@@ -244,7 +244,7 @@ int run(Session& session, const BenchCommand& command) {
   client::Client* client = session.client();
   if (!client) return exit_usage;
   const std::vector<std::string> nodes = session.nodes();
-  std::vector<Share> shares(command.clients);
+  std::vector<LoadShare> shares(command.clients);
   for (unsigned i = 0; i < command.clients; ++i) {
     shares[i].number = i;
     shares[i].operations =

@@ -8,7 +8,7 @@
 namespace covey::cli {
 namespace {
 
-constexpr auto poll_interval = std::chrono::milliseconds(100);
+constexpr auto backup_poll_interval = std::chrono::milliseconds(100);
 
 // The nodes to ask: one alone, which is chosen as for any command, or all members.
 Result<std::vector<std::string>, Error> addresses(client::Client& client, bool all) {
@@ -63,7 +63,7 @@ Result<Json, Error> await_job(client::Client& client, uint64_t number) {
       return Error{.kind = Error::Kind::failed,
                    .message = "the node tells nothing of this job any more: look with covey backup list"};
     if (job.value("state", "") != "running") return job;
-    std::this_thread::sleep_for(poll_interval);
+    std::this_thread::sleep_for(backup_poll_interval);
   }
 }
 

@@ -9,7 +9,7 @@
 namespace covey::cli {
 namespace {
 
-constexpr auto poll_interval = std::chrono::milliseconds(200);
+constexpr auto members_poll_interval = std::chrono::milliseconds(200);
 
 void print_moves(const Json& answer) {
   for (const Json& member : answer.value("members", Json::array())) {
@@ -63,7 +63,7 @@ int wait_until_moved(Session& session, client::Client& client, Milliseconds limi
                                            (few.empty() ? "it goes on by itself" : few)});
     }
     progress.show(1 - static_cast<double>(now.copies) / static_cast<double>(most), most - now.copies);
-    std::this_thread::sleep_for(poll_interval);
+    std::this_thread::sleep_for(members_poll_interval);
   }
   progress.clear();
   return exit_done;

@@ -11,7 +11,7 @@
 namespace covey::cli {
 namespace {
 
-constexpr auto poll_interval = std::chrono::milliseconds(100);
+constexpr auto repair_poll_interval = std::chrono::milliseconds(100);
 
 struct Asked {
   std::string node;
@@ -163,7 +163,7 @@ int run(Session& session, const ClusterRepairCommand& command) try {
     }
     const auto all = static_cast<double>(std::max<uint64_t>(report.open + report.done, 1));
     progress.show(static_cast<double>(report.done) / all, report.done);
-    std::this_thread::sleep_for(poll_interval);
+    std::this_thread::sleep_for(repair_poll_interval);
   }
   progress.clear();
   if (session.settings().json) {

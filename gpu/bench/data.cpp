@@ -105,7 +105,7 @@ __attribute__((target("avx2"))) double read_tile(const void* bytes, size_t size)
 }
 
 template <class V>
-Sample read_all(const Data& data, uint32_t threads, int rounds) {
+Sample read_columns(const Data& data, uint32_t threads, int rounds) {
   std::vector<std::pair<const void*, size_t>> tiles;
   for (const auto& store : data.stores) {
     for (uint32_t i = 0; i < store->tiles(); ++i)
@@ -132,10 +132,10 @@ void read_all(const Partials& partials, const Plan& plan, size_t query) {
 }
 
 Sample measure_ceiling(const Data& data, uint32_t threads, int rounds) {
-  return read_all<Words>(data, threads, rounds);
+  return read_columns<Words>(data, threads, rounds);
 }
 Sample measure_naive(const Data& data, uint32_t threads, int rounds) {
-  return read_all<Doubles>(data, threads, rounds);
+  return read_columns<Doubles>(data, threads, rounds);
 }
 
 }  // namespace covey::agg::bench

@@ -38,11 +38,12 @@ std::string differing(const char* text, const A& a, const B& b) {
 
 #define COVEY_AGG_JOIN_(a, b) a##b
 #define COVEY_AGG_JOIN(a, b) COVEY_AGG_JOIN_(a, b)
-#define TEST_CASE(name)                                                                \
-  static void COVEY_AGG_JOIN(test_case_, __LINE__)();                                  \
-  static const covey::agg::test::Registration COVEY_AGG_JOIN(registration_, __LINE__)( \
-      name, COVEY_AGG_JOIN(test_case_, __LINE__));                                     \
-  static void COVEY_AGG_JOIN(test_case_, __LINE__)()
+#define COVEY_AGG_TEST_CASE(name, function)                                                     \
+  static void function();                                                                       \
+  static const covey::agg::test::Registration COVEY_AGG_JOIN(function, _added)(name, function); \
+  static void function()
+// Counted, not by line: several files may be compiled as one.
+#define TEST_CASE(name) COVEY_AGG_TEST_CASE(name, COVEY_AGG_JOIN(test_case_, __COUNTER__))
 #define CHECK(condition) \
   ::covey::agg::test::count_check(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
 #define CHECK_EQUAL(a, b)                                                               \

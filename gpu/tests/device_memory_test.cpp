@@ -9,7 +9,7 @@ namespace covey::agg::test {
 
 namespace {
 
-constexpr CostModel kFastGpu{
+constexpr CostModel kGpuNearby{
     .cpu_bytes_per_us = 1, .gpu_bytes_per_us = 1000, .link_bytes_per_us = 1000, .gpu_launch_us = 1};
 
 // A table of two columns, a question, and the CPU's answer to it.
@@ -181,7 +181,7 @@ TEST_CASE("device: whichever call fails, the request is answered and the device 
         ++failures;
         continue;
       }
-      Engine engine(make_cpu_backend({.threads = 1}), std::move(*device), kFastGpu);
+      Engine engine(make_cpu_backend({.threads = 1}), std::move(*device), kGpuNearby);
       for (int request = 0; request < 2; ++request) {
         EngineProfile profile;
         auto partials = engine.scan(*plan, table.stores.inputs, DeviceChoice::kAuto, {}, profile);
@@ -228,7 +228,7 @@ TEST_CASE("device: what it can't take goes to the CPU with the reason told") {
   query.aggregates = {aggregate(AggregateKind::kDistinct, "n")};
   query.group_by = {"x"};
   const auto plan = plan_of(table.schema, {query});
-  Engine engine(make_cpu_backend({.threads = 1}), make_emulated_backend(), kFastGpu);
+  Engine engine(make_cpu_backend({.threads = 1}), make_emulated_backend(), kGpuNearby);
   for (const DeviceChoice choice : {DeviceChoice::kAuto, DeviceChoice::kGpu}) {
     EngineProfile profile;
     CHECK(engine.scan(*plan, table.stores.inputs, choice, {}, profile).ok());

@@ -53,7 +53,7 @@ class FaultyBackend final : public Backend {
 };
 
 constexpr ErrorCode kFine = ErrorCode::kBadQuery;
-const CostModel kFastGpu{
+const CostModel kGpuFarAway{
     .cpu_bytes_per_us = 10, .gpu_bytes_per_us = 1000, .link_bytes_per_us = 100, .gpu_launch_us = 1};
 
 struct Scene {
@@ -75,7 +75,7 @@ struct Scene {
     expected = scan_of(*cpu, *plan, stores)->encode();
     auto faulty = std::make_unique<FaultyBackend>(std::move(faults));
     device = faulty.get();
-    engine = std::make_unique<Engine>(make_cpu_backend({.threads = 2}), std::move(faulty), kFastGpu);
+    engine = std::make_unique<Engine>(make_cpu_backend({.threads = 2}), std::move(faulty), kGpuFarAway);
   }
   // The device that answered; the answer is checked.
   std::string ask(DeviceChoice choice = DeviceChoice::kAuto) {
@@ -139,7 +139,8 @@ TEST_CASE("a device that fails is retired for the life of the process, its reque
 
 TEST_CASE("without a device auto means the CPU, and asking for one says that there is none") {
   Scene scene({});
-  Engine engine(make_cpu_backend({.threads = 1}), nullptr, kFastGpu, "this program was built without CUDA");
+  Engine engine(make_cpu_backend({.threads = 1}), nullptr, kGpuFarAway,
+                "this program was built without CUDA");
   EngineProfile profile;
   CHECK(engine.scan(*scene.plan, scene.stores.inputs, DeviceChoice::kAuto, {}, profile).ok());
   CHECK_EQUAL(profile.device, "cpu");

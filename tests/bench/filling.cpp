@@ -14,6 +14,7 @@
 
 #include "tests/bench/convergence.h"
 #include "tests/bench/load.h"
+#include "tests/bench/throughput.h"
 
 namespace covey::bench {
 namespace {
@@ -124,11 +125,6 @@ class Clients {
   const Options& options_;
   const CoveyCluster& cluster_;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 void measure_cost(const Options& options, CoveyCluster& cluster, Filling& out) {
   const Clients clients(options, cluster);

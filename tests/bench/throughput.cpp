@@ -8,12 +8,6 @@
 namespace covey::bench {
 namespace {
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 Row row_of(const std::string& side, const std::vector<Sample>& samples) {
   const auto all = [&](double Sample::*field) {
     std::vector<double> values;
@@ -85,6 +79,12 @@ std::vector<Setting> measure_settings(const Options& options, const Start& start
 }
 
 }  // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
 
 std::vector<Setting> measure_throughput(const Options& options) {
   return measure_settings(options, start_sides, [&](uint32_t nodes, bool first) {

@@ -34,6 +34,8 @@ struct Setting {
   std::vector<Case> cases;
 };
 
+double median(std::vector<double> values);
+
 std::vector<Setting> measure_throughput(const Options& options);
 // Puts of JSON values to a table with two columns beside one with none.
 std::vector<Setting> measure_columns(const Options& options);

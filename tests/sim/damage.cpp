@@ -8,7 +8,7 @@
 namespace covey::sim {
 namespace {
 
-constexpr uint64_t look_each_us = 250'000;
+constexpr uint64_t look_at_damage_us = 250'000;
 constexpr uint64_t drain_look_us = 50'000;
 constexpr uint64_t drain_us = 5'000'000;
 constexpr uint64_t again_us = 1'000'000;  // most that opening a new directory takes
@@ -62,7 +62,7 @@ void World::meet_damage(Machine& machine) {
 
 void World::look_at_damage(Machine& machine) {
   const bool drains = machine.damage->drains_until_us.has_value();
-  queue_.after(drains ? drain_look_us : look_each_us, [this, &machine, run = machine.run] {
+  queue_.after(drains ? drain_look_us : look_at_damage_us, [this, &machine, run = machine.run] {
     if (machine.run != run || !machine.damage) return;
     auto& until = machine.damage->drains_until_us;
     if (!machine.paused && !until && held_elsewhere(machine, machine.damage->at_meeting)) {

@@ -8,7 +8,7 @@ namespace covey::sim {
 namespace {
 
 constexpr uint64_t farewell_us = 1'000'000;  // as the server: time for the others to hear that it is gone
-constexpr uint64_t look_each_us = 50'000;
+constexpr uint64_t look_at_members_us = 50'000;
 
 }  // namespace
 
@@ -165,7 +165,7 @@ bool World::sees_old_owners(const Machine& machine, const Request& request) {
 }
 
 void World::look_whether_settled() {
-  if (now_us() < settled_looked_us_ + look_each_us) return;
+  if (now_us() < settled_looked_us_ + look_at_members_us) return;
   settled_looked_us_ = now_us();
   for (uint32_t p = 0; p < setup_.partitions; ++p) {
     if (!oracle_.moves(PartitionId{p}) || !is_settled(PartitionId{p})) continue;
