@@ -26,13 +26,13 @@ as_root() {
   fi
 }
 
-# Compilers take up to 1 GiB each: no more of them at once than the memory holds.
+# Compilers take up to 1.3 GiB each: no more of them at once than the memory holds.
 build_jobs() {
-  local cores memory_gib
+  local cores compilers
   cores=$(nproc)
-  memory_gib=$(awk '/MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
-  if [ "$memory_gib" -lt 1 ]; then memory_gib=1; fi
-  if [ "$memory_gib" -lt "$cores" ]; then echo "$memory_gib"; else echo "$cores"; fi
+  compilers=$(awk '/MemAvailable/ {print int($2 / 1363149)}' /proc/meminfo)
+  if [ "$compilers" -lt 1 ]; then compilers=1; fi
+  if [ "$compilers" -lt "$cores" ]; then echo "$compilers"; else echo "$cores"; fi
 }
 
 # build PRESET [TARGET...]: configures and builds into build/PRESET; all targets unless some are named. Quiet when all is
