@@ -23,7 +23,7 @@ struct Pair {
   void say() { REQUIRE(write(ends[1], "x", 1) == 1); }
 };
 
-struct Listener : ReadySockets::Watcher {
+struct Listener final : ReadySockets::Watcher {
   int to_read = 0, ended = 0;
   bool last_to_write = false;
   std::function<void()> then;
