@@ -27,7 +27,8 @@ error_code last_error() { return {errno, boost::system::system_category()}; }
 }  // namespace
 
 // A non-blocking socket that waits with poll() until its deadline: Beast's synchronous stream concepts need
-// no more, and no event loop has to run for a synchronous client.
+// no more, and no event loop has to run for a synchronous client. Outside the unnamed namespace, as what a
+// class of the header holds.
 class TimedSocket {
  public:
   using executor_type = asio::system_executor;

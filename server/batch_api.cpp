@@ -100,15 +100,15 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
     connection_->shard().ask(std::move(request), shared_from_this(), first_);
   }
 
-  // false: there is no such table any more.
-  bool set_table(Request& request) const {
+  // Returns the table; nullptr: there is none any more.
+  const TableDefinition* set_table(Request& request) const {
     const TableDefinition* table = connection_->shard().table(table_);
     request.table = table_;
     request.level = request.operation == Operation::get ? options_.read : options_.write;
     request.sloppy = options_.sloppy;
     request.timeout_ms = options_.timeout_ms;
     if (table != nullptr) request.conflicts = table->conflicts;
-    return table != nullptr;
+    return table;
   }
 
   void resume() {
@@ -159,8 +159,8 @@ class Batch : public Requester, public std::enable_shared_from_this<Batch> {
   std::optional<ErrorAnswer> fill(Request& request, BatchLine& line, ReadRow& row) {
     ShardLoop& shard = connection_->shard();
     request.operation = line.operation;
-    if (!set_table(request)) return no_such_table(table_);
-    const TableDefinition* table = shard.table(table_);
+    const TableDefinition* table = set_table(request);
+    if (table == nullptr) return no_such_table(table_);
     if (line.context && line.operation != Operation::get) {
       request.context = open_context(shard.node().token, table_, line.key, *line.context);
       if (!request.context)

@@ -72,7 +72,7 @@ Changes named(ChangeKind kind, const dom::element& list, std::string_view member
   return out;
 }
 
-// {"name": value, ...}, or where member_names are no text [[name, value], ...].
+// {"name": value, ...}, or where names are no text [[name, value], ...].
 Changes fields_from(const dom::element& fields) {
   std::vector<Change> out;
   const ErrorAnswer wrong = bad_request(

@@ -2,9 +2,6 @@
 
 #include <netinet/tcp.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 namespace covey::server {
 
 namespace asio = boost::asio;
@@ -15,8 +12,8 @@ asio::awaitable<Resolved> resolve(asio::io_context* io, HostPort address) {
   auto numeric = asio::ip::make_address(address.host, not_numeric);
   if (!not_numeric) co_return Resolved{{}, {tcp::endpoint(numeric, address.port)}};
   tcp::resolver resolver(*io);
-  auto [error, results] = co_await resolver.async_resolve(address.host, std::to_string(address.port),
-                                                          asio::as_tuple(asio::use_awaitable));
+  auto [error, results] =
+      co_await resolver.async_resolve(address.host, std::to_string(address.port), as_awaitable);
   Resolved resolved{error, {}};
   for (const auto& result : results) resolved.endpoints.push_back(result.endpoint());
   co_return resolved;

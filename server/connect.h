@@ -1,14 +1,19 @@
 // Making sockets: shared by peers and the HTTP front end.
 #pragma once
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <string>
 #include <vector>
 
 #include "server/config.h"
 
 namespace covey::server {
+
+// Errors come as values: a lost connection is nothing exceptional.
+inline constexpr auto as_awaitable = boost::asio::as_tuple(boost::asio::use_awaitable);
 
 struct Resolved {
   boost::system::error_code error;

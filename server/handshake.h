@@ -3,6 +3,7 @@
 // node said.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ namespace covey::server {
 
 inline constexpr uint32_t peer_protocol_version = 1;
 inline constexpr size_t handshake_bytes_max = 16 * 1024;
+inline constexpr std::chrono::seconds handshake_time{5};  // that either side gives it at most
 
 struct Introduction {
   uint32_t protocol = peer_protocol_version;

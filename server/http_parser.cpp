@@ -36,7 +36,8 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-// Beast's callbacks, straight into an HttpRequest.
+// Beast's callbacks, straight into an HttpRequest. Outside the unnamed namespace, as what a class of the
+// header holds.
 class BeastParser final : public http::basic_parser<true> {
  public:
   BeastParser(HttpRequest& request, const HttpLimits& limits) : request_(request), limits_(limits) {

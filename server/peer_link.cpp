@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
 
@@ -20,9 +18,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-constexpr auto link_awaitable = asio::as_tuple(asio::use_awaitable);
 
-constexpr auto link_handshake_time = std::chrono::milliseconds(5000);
 constexpr auto back_off_least = std::chrono::milliseconds(50);
 constexpr auto back_off_most = std::chrono::milliseconds(2000);
 constexpr size_t small_message_bytes = 4096;
@@ -76,7 +72,7 @@ asio::awaitable<void> PeerLink::run(std::shared_ptr<PeerLink> self) {
     auto drawn = static_cast<uint64_t>(back_off.count()) / 2 +
                  random_bits() % (static_cast<uint64_t>(back_off.count()) / 2 + 1);
     self->pause_.expires_after(std::chrono::milliseconds(drawn));
-    co_await self->pause_.async_wait(link_awaitable);
+    co_await self->pause_.async_wait(as_awaitable);
     back_off = std::min(back_off * 2, back_off_most);
     if (removed && self->links_.forget_removed(self)) break;
   }
@@ -96,13 +92,13 @@ asio::awaitable<std::string> PeerLink::connect(std::shared_ptr<PeerLink> self) {
   if (!host_port) co_return "its address \"" + self->address_ + "\" is not one";
   Resolved resolved = co_await resolve(&self->shard_.io(), *host_port);
   if (resolved.error) co_return "its name is not found: " + resolved.error.message();
-  self->set_deadline(link_handshake_time);
+  self->set_deadline(handshake_time);
   self->refused_ = false;
   boost::system::error_code error = asio::error::host_not_found;
   for (const auto& endpoint : resolved.endpoints) {
     if (self->stopped_) co_return "";
     self->socket_ = Socket(self->shard_.io());
-    std::tie(error) = co_await self->socket_.async_connect(endpoint, link_awaitable);
+    std::tie(error) = co_await self->socket_.async_connect(endpoint, as_awaitable);
     if (!error) break;
   }
   self->refused_ = error == asio::error::connection_refused;
@@ -114,7 +110,7 @@ asio::awaitable<std::string> PeerLink::connect(std::shared_ptr<PeerLink> self) {
 
   // The acceptor says nothing more: a read only ends when the connection does.
   std::array<char, 64> nothing;
-  auto [ended, bytes] = co_await self->socket_.async_read_some(asio::buffer(nothing), link_awaitable);
+  auto [ended, bytes] = co_await self->socket_.async_read_some(asio::buffer(nothing), as_awaitable);
   co_return ended ? "the connection ended: " + ended.message()
                   : std::string("it sent something that was not asked for");
 }
@@ -124,14 +120,13 @@ asio::awaitable<std::string> PeerLink::shake_hands(std::shared_ptr<PeerLink> sel
   Introduction mine = node.introduction(self->shard_.index());
   std::string frame;
   append_frame(frame, encode_introduction(mine));
-  auto [write_error, written] =
-      co_await asio::async_write(self->socket_, asio::buffer(frame), link_awaitable);
+  auto [write_error, written] = co_await asio::async_write(self->socket_, asio::buffer(frame), as_awaitable);
   if (write_error) co_return "the handshake failed: " + write_error.message();
   FrameReader reader;
   std::array<char, 4096> bytes;
   std::optional<std::string_view> payload;
   while (!payload) {
-    auto [error, count] = co_await self->socket_.async_read_some(asio::buffer(bytes), link_awaitable);
+    auto [error, count] = co_await self->socket_.async_read_some(asio::buffer(bytes), as_awaitable);
     if (error) co_return "the handshake failed: " + error.message();
     reader.feed({bytes.data(), count});
     payload = reader.next();

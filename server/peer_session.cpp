@@ -2,9 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <vector>
 
@@ -18,9 +16,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-constexpr auto session_awaitable = asio::as_tuple(asio::use_awaitable);
 
-constexpr auto session_handshake_time = std::chrono::seconds(5);
 constexpr auto silence_max = std::chrono::seconds(60);  // digests come several times a second
 constexpr uint64_t presence_us = 3'000'000;             // a process that was heard this recently still lives
 
@@ -97,7 +93,7 @@ asio::awaitable<std::optional<Introduction>> read_introduction(std::shared_ptr<W
   FrameReader reader;
   std::vector<char> bytes(4096);
   while (true) {
-    auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), session_awaitable);
+    auto [error, count] = co_await connection->socket.async_read_some(asio::buffer(bytes), as_awaitable);
     if (error) co_return std::nullopt;
     reader.feed({bytes.data(), count});
     auto payload = reader.next();
@@ -109,7 +105,7 @@ asio::awaitable<std::optional<Introduction>> read_introduction(std::shared_ptr<W
 }
 
 asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connection, std::string address) {
-  connection->allow(session_handshake_time);
+  connection->allow(handshake_time);
   auto theirs = co_await read_introduction(connection);
   NodeContext& node = shard->node();
   Introduction mine = node.introduction(shard->index());
@@ -132,8 +128,7 @@ asio::awaitable<void> welcome(ShardLoop* shard, std::shared_ptr<Watchdog> connec
     log_refusal(*shard, (theirs ? theirs->member.node.name + "@" : std::string()) + address, refused);
     append_frame(reply, encode_refusal(refused));
   }
-  auto [error, written] =
-      co_await asio::async_write(connection->socket, asio::buffer(reply), session_awaitable);
+  auto [error, written] = co_await asio::async_write(connection->socket, asio::buffer(reply), as_awaitable);
   connection->done();
   if (error || !refused.empty() || theirs->member.node == node.self.node) co_return;
   shard->met(theirs->member);

@@ -98,8 +98,7 @@ bool RespCall::may_ask(const std::string& key) {
 void RespCall::read_key(Then then) {
   if (!may_ask(words[1])) return;
   then_ = then;
-  key_ = std::move(words[1]);
-  shard().ask(request(Operation::get, key_), shared_from_this(), 0);
+  shard().ask(request(Operation::get, words[1]), shared_from_this(), 0);
 }
 
 void RespCall::put_key(std::string value, uint64_t expires_ms, Then then) {
@@ -126,7 +125,7 @@ void RespCall::count_key(const Response& read) {
 
 void RespCall::read_again() {
   if (then_ == nullptr) return read(0);
-  shard().ask(request(Operation::get, key_), shared_from_this(), 0);
+  shard().ask(request(Operation::get, words[1]), shared_from_this(), 0);
 }
 
 void RespCall::take_one(const Response& response) {

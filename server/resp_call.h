@@ -129,8 +129,7 @@ class RespCall : public Requester, public std::enable_shared_from_this<RespCall>
   Conflicts conflicts_ = Conflicts::siblings;
   RespReply reply_;
   Then then_ = nullptr;  // nullptr: there is a plan
-  bool writes_ = false;  // where there is none
-  std::string key_;      // likewise, if it reads
+  bool writes_ = false;  // without a plan: words[1] is written, not read
   KeyPlan plan_;
   std::vector<Step> steps_;
   size_t next_ = 0;

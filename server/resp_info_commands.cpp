@@ -15,45 +15,25 @@
 namespace covey::server {
 namespace {
 
-// What the shards have counted, added up.
+// What the shards have counted, and how fast their Redis clients go.
 struct Counted {
-  uint64_t connections = 0, refused = 0, commands = 0, errors = 0, bytes_in = 0, bytes_out = 0;
-  uint64_t hits = 0, misses = 0, expired = 0, objects = 0, object_bytes = 0;
+  Metrics metrics;
   double commands_per_second = 0, bytes_in_per_second = 0, bytes_out_per_second = 0;
 };
 
 Counted counted_by(ShardLoop& shard) {
-  const Metrics& metrics = shard.metrics();
   const ClientRates& rates = shard.client_rates();
-  Counted out{.connections = metrics.connections_accepted,
-              .refused = metrics.connections_refused,
-              .commands = metrics.resp_commands,
-              .errors = metrics.resp_errors,
-              .bytes_in = metrics.resp_bytes_in,
-              .bytes_out = metrics.resp_bytes_out,
-              .hits = metrics.resp_hits,
-              .misses = metrics.resp_misses,
-              .expired = shard.core().stats().expired,
-              .commands_per_second = rates.commands.per_second(),
-              .bytes_in_per_second = rates.bytes_in.per_second(),
-              .bytes_out_per_second = rates.bytes_out.per_second()};
-  for (const PartitionView& view : shard.core().partitions(now())) {
-    out.objects += view.objects;
-    out.object_bytes += view.bytes;
-  }
-  return out;
+  return {shard.collect(), rates.commands.per_second(), rates.bytes_in.per_second(),
+          rates.bytes_out.per_second()};
 }
 
 Counted sum(const std::vector<Counted>& all) {
   Counted out;
   for (const Counted& one : all) {
-    for (auto member : {&Counted::connections, &Counted::refused, &Counted::commands, &Counted::errors,
-                        &Counted::bytes_in, &Counted::bytes_out, &Counted::hits, &Counted::misses,
-                        &Counted::expired, &Counted::objects, &Counted::object_bytes})
-      out.*member += one.*member;
-    for (auto member :
-         {&Counted::commands_per_second, &Counted::bytes_in_per_second, &Counted::bytes_out_per_second})
-      out.*member += one.*member;
+    out.metrics.add(one.metrics);
+    out.commands_per_second += one.commands_per_second;
+    out.bytes_in_per_second += one.bytes_in_per_second;
+    out.bytes_out_per_second += one.bytes_out_per_second;
   }
   return out;
 }
@@ -161,24 +141,25 @@ void write_persistence(Page& page, RespCall& call, const Counted&) {
 }
 
 void write_stats(Page& page, RespCall&, const Counted& counted) {
-  page.line("total_connections_received", counted.connections);
-  page.line("total_commands_processed", counted.commands);
+  const Metrics& metrics = counted.metrics;
+  page.line("total_connections_received", metrics.connections_accepted);
+  page.line("total_commands_processed", metrics.resp_commands);
   page.line("instantaneous_ops_per_sec", fixed(counted.commands_per_second, 0));
-  page.line("total_net_input_bytes", counted.bytes_in);
-  page.line("total_net_output_bytes", counted.bytes_out);
+  page.line("total_net_input_bytes", metrics.resp_bytes_in);
+  page.line("total_net_output_bytes", metrics.resp_bytes_out);
   page.line("instantaneous_input_kbps", fixed(counted.bytes_in_per_second / 1024, 2));
   page.line("instantaneous_output_kbps", fixed(counted.bytes_out_per_second / 1024, 2));
-  page.line("rejected_connections", counted.refused);
-  page.line("expired_keys", counted.expired);
+  page.line("rejected_connections", metrics.connections_refused);
+  page.line("expired_keys", metrics.core.expired);
   page.line("evicted_keys", 0);
   page.line("evicted_clients", 0);
-  page.line("keyspace_hits", counted.hits);
-  page.line("keyspace_misses", counted.misses);
+  page.line("keyspace_hits", metrics.resp_hits);
+  page.line("keyspace_misses", metrics.resp_misses);
   page.line("pubsub_channels", 0);
   page.line("pubsub_patterns", 0);
-  page.line("total_error_replies", counted.errors);
-  page.line("covey_objects", counted.objects);
-  page.line("covey_object_bytes", counted.object_bytes);
+  page.line("total_error_replies", metrics.resp_errors);
+  page.line("covey_objects", metrics.objects);
+  page.line("covey_object_bytes", metrics.object_bytes);
 }
 
 void write_replication(Page& page, RespCall&, const Counted&) {

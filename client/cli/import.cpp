@@ -82,8 +82,7 @@ class Sender {
       : client_(std::move(client)), session_(session), command_(command), repeats_(repeats) {}
 
   // The problems of single records; an Error when the batch as a whole could not be tried.
-  Result<std::vector<Problem>, Error> send(const Batch& batch) {
-    std::vector<ImportRecord> records = batch.records;
+  Result<std::vector<Problem>, Error> send(std::vector<ImportRecord> records) {
     std::vector<Problem> problems;
     for (int tries = 1;; ++tries) {
       auto met = try_once(records);
@@ -229,14 +228,15 @@ void work(Board& board, Sender sender) {
   for (;;) {
     board.changed.wait(lock, [&] { return !board.waiting.empty() || board.closed || board.stopped; });
     if (board.waiting.empty() || board.stopped) return;
-    const Batch batch = std::move(board.waiting.front());
+    Batch batch = std::move(board.waiting.front());
     board.waiting.pop_front();
+    const size_t count = batch.records.size();
     lock.unlock();
-    auto result = sender.send(batch);
+    auto result = sender.send(std::move(batch.records));
     lock.lock();
     if (result) {
       for (Problem& problem : *result) add_failure(board, std::move(problem));
-      board.imported += batch.records.size() - std::min(result->size(), batch.records.size());
+      board.imported += count - std::min(result->size(), count);
     } else {
       add_failure(board, {batch.first_line,
                           "and the lines up to " + std::to_string(batch.last_line) + ": " +
