@@ -10,6 +10,10 @@ namespace {
 
 constexpr size_t word_cost = 64;            // of memory, beside its bytes
 constexpr size_t reserved_max = 16 * 1024;  // what a client only announces takes no more memory
+constexpr size_t words_reserved_max = 16;   // likewise
+// What Redis refuses from anybody. Who has not authenticated is told the same here.
+constexpr int64_t redis_words_max = INT32_MAX;
+constexpr int64_t redis_word_bytes_max = 512 * 1024 * 1024;
 
 int hexadecimal(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -136,13 +140,15 @@ std::optional<RespParser::Event> RespParser::parse_length(std::string_view& in, 
   if (end == std::string_view::npos || end + 1 >= in.size()) return Event::need_more;
   const auto count = parse_integer(in.substr(1, end - 1));
   in.remove_prefix(end + 2);
-  if (!count || *count > static_cast<int64_t>(limits_.words)) return fail("invalid multibulk length");
+  const int64_t most = authenticated ? static_cast<int64_t>(limits_.words) : redis_words_max;
+  if (!count || *count > most) return fail("invalid multibulk length");
   if (!authenticated && *count > static_cast<int64_t>(limits_.words_before_authentication))
     return fail("unauthenticated multibulk length");
   words_.clear();
   word_bytes_.reset();
   command_bytes_ = 0;
   words_missing_ = *count > 0 ? static_cast<size_t>(*count) : 0;  // nothing is asked: no answer
+  words_.reserve(std::min(words_missing_, words_reserved_max));
   return std::nullopt;
 }
 
@@ -155,8 +161,8 @@ std::optional<RespParser::Event> RespParser::parse_word(std::string_view& in, bo
     if (in.front() != '$') return fail("expected '$', got '" + std::string(1, in.front()) + "'");
     const auto size = parse_integer(in.substr(1, end - 1));
     in.remove_prefix(end + 2);
-    if (!size || *size < 0 || *size > static_cast<int64_t>(limits_.word_bytes))
-      return fail("invalid bulk length");
+    const int64_t most = authenticated ? static_cast<int64_t>(limits_.word_bytes) : redis_word_bytes_max;
+    if (!size || *size < 0 || *size > most) return fail("invalid bulk length");
     if (!authenticated && *size > static_cast<int64_t>(limits_.word_bytes_before_authentication))
       return fail("unauthenticated bulk length");
     word_bytes_ = static_cast<size_t>(*size);

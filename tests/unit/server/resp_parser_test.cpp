@@ -86,6 +86,11 @@ TEST_CASE("before authentication a command is small", "[resp]") {
   CHECK(error_of("*2\r\n$4\r\nAUTH\r\n$16385\r\n", false) == "Protocol error: unauthenticated bulk length");
   CHECK(error_of("a b c d e f g h i j k\r\n", false) == "Protocol error: unauthenticated multibulk length");
   CHECK(error_of("*11\r\n").empty());
+  // As Redis: what is too much for it, whoever asks, is another error.
+  CHECK(error_of("*216385\r\n", false) == "Protocol error: unauthenticated multibulk length");
+  CHECK(error_of("*2147483648\r\n", false) == "Protocol error: invalid multibulk length");
+  CHECK(error_of("*1\r\n$536870912\r\n", false) == "Protocol error: unauthenticated bulk length");
+  CHECK(error_of("*1\r\n$536870913\r\n", false) == "Protocol error: invalid bulk length");
 }
 
 TEST_CASE("a stream that failed stays so", "[resp]") {
