@@ -14,7 +14,7 @@ MONTH = 30 * 24 * HOUR
 @unittest.skipUnless(preloaded.LIBRARY, "sanitizers refuse preloaded libraries")
 class Clocks(harness.ClusterTest):
     def make(self, **settings):
-        cluster = self.make_cluster(3, **settings)
+        cluster = self.make_cluster(3, **{**harness.PATIENT, **settings})
         preloaded.prepare(cluster)
         return cluster.start()
 

@@ -91,7 +91,7 @@ class Directory(harness.ClusterTest):
         self.check_damage(while_running=True)
 
     def test_tables_that_open_and_cannot_be_read_are_set_aside(self):
-        cluster = self.start_cluster(3)
+        cluster = self.start_cluster(3, **harness.PATIENT)
         for i in range(20):
             self.assert_answer(cluster["n1"].client.put(f"k{i}", f"v{i}", w=3), 200)
         cluster.wait_converged()
@@ -115,7 +115,7 @@ class Directory(harness.ClusterTest):
             self.assertEqual(self.get_surely(node, f"k{i}", r=1).body, f"v{i}".encode())
 
     def check_damage(self, while_running):
-        cluster = self.start_cluster(3, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4})
+        cluster = self.start_cluster(3, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4}, **harness.PATIENT)
         value = "x" * 1000
         for start in range(0, 8000, 1000):
             lines = [{"key": f"k{i}", "value": value + str(i)} for i in range(start, start + 1000)]
@@ -168,7 +168,7 @@ class FullDisk(harness.ClusterTest):
         """Tables, logs and compactions meet the full disk at once: room heals it, and nobody else notices."""
         folder = self.small_disk(48)
         cluster = self.make_cluster(3, threads=1, storage={"cache_mb": 8, "object_cache_mb": 0, "write_buffer_mb": 4, "free_space_mb": 16},
-                                    limits={"transfer_bytes_per_second": 0})
+                                    limits={"transfer_bytes_per_second": 0}, **harness.PATIENT)
         node = cluster["n3"]
         node.config["data_dir"] = f"{folder}/n3"
         node.config["storage"]["free_space_mb"] = 0
