@@ -27,21 +27,28 @@ uint8_t common_type(std::string_view type) {
 
 }  // namespace
 
+// Each number is appended once, not byte by byte: a put writes some twenty of them.
 void Writer::u32_big(uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) u8(static_cast<uint8_t>(value >> shift));
+  std::array<char, 4> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(value >> (24 - 8 * i));
+  out_.append(bytes.data(), bytes.size());
 }
 void Writer::u64(uint64_t value) {
-  for (int shift = 0; shift < 64; shift += 8) u8(static_cast<uint8_t>(value >> shift));
+  std::array<char, 8> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  out_.append(bytes.data(), bytes.size());
 }
 void Writer::u64_big(uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) u8(static_cast<uint8_t>(value >> shift));
+  std::array<char, 8> bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(value >> (56 - 8 * i));
+  out_.append(bytes.data(), bytes.size());
 }
 void Writer::varint(uint64_t value) {
-  while (value >= 0x80) {
-    u8(static_cast<uint8_t>(value) | 0x80);
-    value >>= 7;
-  }
-  u8(static_cast<uint8_t>(value));
+  std::array<char, 10> bytes;
+  size_t count = 0;
+  for (; value >= 0x80; value >>= 7) bytes[count++] = static_cast<char>(value | 0x80);
+  bytes[count++] = static_cast<char>(value);
+  out_.append(bytes.data(), count);
 }
 void Writer::bytes(std::string_view value) {
   varint(value.size());

@@ -38,17 +38,19 @@ void Coordinator::add_answer(OperationState& operation, ReadAnswer answer) {
   operation.read.add(std::move(answer));
 }
 
-void Coordinator::drop(Operations::iterator at) {
-  deadlines_.erase({at->second.deadline_us, at->first});
+void Coordinator::drop(Operations::iterator at) { drop(at, *at->second); }
+
+void Coordinator::drop(Operations::iterator at, const OperationState& operation) {
+  deadlines_.erase({operation.deadline_us, at->first});
   trailing_.erase(at->first);
-  read_bytes_ -= at->second.read_bytes;
+  read_bytes_ -= operation.read_bytes;
   operations_.erase(at);
 }
 
 void Coordinator::finish_if_done(uint64_t id) {
   auto at = operations_.find(id);
-  if (at == operations_.end() || !at->second.answered) return;
-  if (!at->second.reads() || at->second.waiting.empty()) {
+  if (at == operations_.end() || !at->second->answered) return;
+  if (!at->second->reads() || at->second->asked.awaited() == 0) {
     drop(at);
     return;
   }
@@ -59,7 +61,7 @@ void Coordinator::finish_if_done(uint64_t id) {
 void Coordinator::end_oldest_trailing() {
   auto at = operations_.find(*trailing_.begin());
   COVEY_ASSERT(at != operations_.end());
-  repair_readers(at->second);
+  repair_readers(*at->second);
   drop(at);
 }
 
@@ -73,22 +75,22 @@ void Coordinator::start_queued(Now now) {
     auto at = operations_.find(queued_.front());
     queued_.pop_front();
     if (at == operations_.end()) continue;  // its time is over
-    OperationState operation = std::move(at->second);
-    drop(at);
-    operation.queued = false;
+    OperationPointer operation = std::move(at->second);
+    drop(at, *operation);
+    operation->queued = false;
     start_read(now, std::move(operation));
   }
 }
 
 void Coordinator::told_busy(Now now, uint64_t id, const NodeId& from) {
   auto at = operations_.find(id);
-  if (at == operations_.end() || !at->second.waiting.contains(from)) return;
-  OperationState& operation = at->second;
+  if (at == operations_.end() || !at->second->asked.awaits(from)) return;
+  OperationState& operation = *at->second;
   ++shard_.stats.busy_replicas;
-  operation.outcomes[from] = text_of(Refusal::busy);
+  operation.asked.tell(from, text_of(Refusal::busy));
   if (operation.answered) {
-    operation.waiting.erase(from);
-    if (operation.waiting.empty()) repair_readers(operation);
+    operation.asked.stop_awaiting(from);
+    if (operation.asked.awaited() == 0) repair_readers(operation);
     finish_if_done(id);
     return;
   }
@@ -101,11 +103,11 @@ void Coordinator::ask_again(Now now) {
     auto [when, id, node] = *ask_again_.begin();
     ask_again_.erase(ask_again_.begin());
     auto at = operations_.find(id);
-    if (at == operations_.end() || !at->second.waiting.contains(node)) continue;
-    if (at->second.reads()) {
-      ask(id, at->second, node);
+    if (at == operations_.end() || !at->second->asked.awaits(node)) continue;
+    if (at->second->reads()) {
+      ask(id, *at->second, node);
     } else {
-      replicate_again(at->second, id, node);
+      replicate_again(*at->second, id, node);
     }
   }
 }
@@ -115,14 +117,14 @@ void Coordinator::give_up(Now now, const NodeId& node, const std::string& state)
   give_up_forwards(node, state);
   std::vector<uint64_t> concerned;
   for (const auto& [id, operation] : operations_) {
-    if (operation.waiting.contains(node)) concerned.push_back(id);
+    if (operation->asked.awaits(node)) concerned.push_back(id);
   }
   for (const uint64_t id : concerned) {
     auto at = operations_.find(id);
-    if (at == operations_.end() || at->second.waiting.erase(node) == 0) continue;
-    at->second.outcomes[node] = state;
+    if (at == operations_.end() || !at->second->asked.stop_awaiting(node)) continue;
+    at->second->asked.tell(node, state);
     ++shard_.stats.replicas_given_up;
-    if (at->second.reads()) {
+    if (at->second->reads()) {
       read_progress(now, id);
     } else {
       write_acknowledged(id);

@@ -7,7 +7,8 @@
 
 namespace covey {
 
-void Coordinator::start_read(Now now, OperationState operation) {
+void Coordinator::start_read(Now now, OperationPointer begun) {
+  OperationState& operation = *begun;
   bool scans = operation.request.operation == Operation::scan;
   operation.kind = scans ? OperationState::Kind::scan : OperationState::Kind::read;
   if (try_local_read(now, operation)) return;
@@ -21,24 +22,22 @@ void Coordinator::start_read(Now now, OperationState operation) {
   if (!room_for_reads()) {
     operation.queued = true;
     ++shard_.stats.reads_queued;
-    queued_.push_back(begin(std::move(operation)));
+    queued_.push_back(begin(std::move(begun)));
     return;
   }
   ++(scans ? shard_.stats.scans_coordinated : shard_.stats.reads_coordinated);
 
-  for (const OwnerOutcome& absent : who.absent) operation.outcomes[absent.node] = absent.state;
+  for (const OwnerOutcome& absent : who.absent) operation.asked.tell(absent.node, absent.state);
   std::vector<NodeId> asked = who.owners;
   if (operation.request.sloppy) asked.insert(asked.end(), who.stand_ins.begin(), who.stand_ins.end());
   asked.insert(asked.end(), who.holders.begin(), who.holders.end());
-  for (const NodeId& node : asked) {
-    operation.outcomes[node] = "no answer";
-    operation.waiting.insert(node);
-  }
-  uint64_t id = begin(std::move(operation));
-  OperationState& running = operations_.at(id);
+  for (const NodeId& node : asked) operation.asked.ask(node);
+  const uint64_t id = begin(std::move(begun));
   // This node's own answer comes first: what it has, the others need not send.
-  if (running.waiting.erase(shard_.members.self()) != 0) read_own(running);
-  for (const NodeId& node : running.waiting) ask(id, running, node);
+  if (operation.asked.stop_awaiting(shard_.members.self())) read_own(operation);
+  for (const Asked::Replica& replica : operation.asked) {
+    if (replica.awaited) ask(id, operation, replica.node);
+  }
   read_progress(now, id);
 }
 
@@ -91,9 +90,9 @@ void Coordinator::read_own(OperationState& operation) {
   const NodeId& self = shard_.members.self();
   ReadAnswer answer;
   Refusal refusal = read_here(shard_, operation.partition, operation.request, answer);
-  operation.outcomes[self] = text_of(refusal);
+  operation.asked.tell(self, text_of(refusal));
   if (refusal != Refusal::none) return;
-  if (!answer.counts_strictly && !operation.request.sloppy) operation.outcomes[self] = "filling";
+  if (!answer.counts_strictly && !operation.request.sloppy) operation.asked.tell(self, "filling");
   add_answer(operation, std::move(answer));
 }
 
@@ -124,7 +123,7 @@ void Coordinator::receive(Now, const NodeId& from, const peer::Fetch& message) {
 
 void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& message) {
   auto at = operations_.find(message.operation());
-  if (at == operations_.end() || at->second.kind != OperationState::Kind::read) return;
+  if (at == operations_.end() || at->second->kind != OperationState::Kind::read) return;
   auto object = decode_object(message.object());
   auto refusal = static_cast<Refusal>(message.refusal());
   if (!object && refusal == Refusal::none) {
@@ -132,14 +131,14 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::FetchReply& m
     return;
   }
   if (refusal == Refusal::busy) return told_busy(now, message.operation(), from);
-  if (at->second.waiting.erase(from) == 0) return;
-  at->second.outcomes[from] = text_of(refusal);
+  if (!at->second->asked.stop_awaiting(from)) return;
+  at->second->asked.tell(from, text_of(refusal));
   if (refusal == Refusal::none) {
-    bool strictly = message.ready() && shard_.members.owns(from, at->second.partition);
-    if (!strictly && !at->second.request.sloppy) at->second.outcomes[from] = "filling";
+    bool strictly = message.ready() && shard_.members.owns(from, at->second->partition);
+    if (!strictly && !at->second->request.sloppy) at->second->asked.tell(from, "filling");
     // Values that were not sent are in this node's own answer, which is the first and so the one that merging
     // takes them from.
-    add_answer(at->second, {from, strictly, std::move(*object), {}, std::nullopt});
+    add_answer(*at->second, {from, strictly, std::move(*object), {}, std::nullopt});
   }
   read_progress(now, message.operation());
   start_queued(now);
@@ -159,7 +158,7 @@ void Coordinator::receive(Now, const NodeId& from, const peer::Scan& message) {
 
 void Coordinator::receive(Now now, const NodeId& from, const peer::ScanReply& message) {
   auto at = operations_.find(message.operation());
-  if (at == operations_.end() || at->second.kind != OperationState::Kind::scan) return;
+  if (at == operations_.end() || at->second->kind != OperationState::Kind::scan) return;
   auto refusal = static_cast<Refusal>(message.refusal());
   std::optional<ReadAnswer> answer;
   if (refusal == Refusal::none) {
@@ -170,26 +169,27 @@ void Coordinator::receive(Now now, const NodeId& from, const peer::ScanReply& me
     }
   }
   if (refusal == Refusal::busy) return told_busy(now, message.operation(), from);
-  if (at->second.waiting.erase(from) == 0) return;
-  at->second.outcomes[from] = text_of(refusal);
+  if (!at->second->asked.stop_awaiting(from)) return;
+  at->second->asked.tell(from, text_of(refusal));
   if (answer) {
     answer->node = from;
-    answer->counts_strictly = message.ready() && shard_.members.owns(from, at->second.partition);
-    add_answer(at->second, std::move(*answer));
+    answer->counts_strictly = message.ready() && shard_.members.owns(from, at->second->partition);
+    add_answer(*at->second, std::move(*answer));
   }
   read_progress(now, message.operation());
   start_queued(now);
 }
 
 void Coordinator::read_progress(Now now, uint64_t id) {
-  OperationState& operation = operations_.at(id);
-  const bool awaits_more = !operation.waiting.empty();
+  OperationState& operation = *operations_.at(id);
+  const size_t awaited = operation.asked.awaited();
+  const bool awaits_more = awaited > 0;
   if (!operation.answered) {
     const bool sloppy = operation.request.sloppy;
     const uint32_t counted = operation.read.counted(sloppy);
     if (operation.read.enough(operation.response.needed, sloppy, awaits_more)) {
       answer_read(now, operation);
-    } else if (counted + operation.waiting.size() < operation.response.needed || !awaits_more) {
+    } else if (counted + awaited < operation.response.needed || !awaits_more) {
       // Too few hold everything, whatever the others say: known, and not a matter of time.
       operation.response.received = counted;
       fail(operation, Status::unavailable);
@@ -236,7 +236,7 @@ void Coordinator::repair_readers(OperationState& operation) {
       continue;
     ++shard_.stats.read_repairs;
     if (!shard_.members.is_self(answer.node)) {
-      replicate(answer.node, 0, operation.partition, key, encode(merged), {});
+      replicate({answer.node}, 0, operation.partition, key, encode(merged), {});
       continue;
     }
     if (shard_.writes_refused) continue;

@@ -51,7 +51,8 @@ void sort_by_dot(Object& object) {
 
 }  // namespace
 
-void Coordinator::start_write(Now now, OperationState&& operation) {
+void Coordinator::start_write(Now now, OperationPointer begun) {
+  OperationState& operation = *begun;
   operation.kind = OperationState::Kind::write;
   // More than an object may hold is not sent around either.
   const CoreOptions& options = shard_.options;
@@ -93,7 +94,7 @@ void Coordinator::start_write(Now now, OperationState&& operation) {
       return;
     }
     NodeId target = who.owners.front();
-    forward(now, std::move(operation), target);
+    forward(now, std::move(begun), target);
     return;
   }
   const uint64_t bytes = bytes_of(operation.request);
@@ -122,7 +123,7 @@ void Coordinator::start_write(Now now, OperationState&& operation) {
     return;
   }
   operation.request.changes = {};
-  staged_writes_.push_back({std::move(operation), std::move(who), std::move(filled)});
+  staged_writes_.push_back({std::move(begun), std::move(who), std::move(filled)});
   staged_one(bytes);
 }
 
@@ -146,7 +147,7 @@ void Coordinator::write_staged() {
     if (written) {
       write_others(std::move(staged));
     } else {
-      fail(staged.operation, status_of(written.error()));
+      fail(*staged.operation, status_of(written.error()));
     }
   }
   merges.clear();
@@ -176,16 +177,17 @@ bool Coordinator::is_alone(const Targets& who) const {
 
 // The write is stored here: now the other owners, or who stands in for them.
 void Coordinator::write_others(StagedWrite&& staged) {
-  OperationState& operation = staged.operation;
+  OperationState& operation = *staged.operation;
   if (operation.response.siblings > 1) ++shard_.stats.siblings_made;
   if (operation.alone && !shard_.outbox.waits_for_durable()) return answer_alone(operation);
   const PartitionId partition = operation.partition;
   const Lsn lsn = shard_.outbox.waits_for_durable() ? shard_.replica.at(partition).last_write : Lsn{0};
   if (operation.alone) {
-    own_writes_.emplace_back(lsn, begin(std::move(operation)));
+    own_writes_.emplace_back(lsn, begin(std::move(staged.operation)));
     return;
   }
   std::vector<NodeId> others;
+  others.reserve(staged.who.owners.size() + staged.who.stand_ins.size() + staged.who.filling.size());
   for (const auto* list : {&staged.who.owners, &staged.who.stand_ins}) {
     for (const NodeId& node : *list) {
       if (!shard_.members.is_self(node)) others.push_back(node);
@@ -197,18 +199,14 @@ void Coordinator::write_others(StagedWrite&& staged) {
   const std::string object = encode(staged.filled);
   const std::string settled = encode(operation.dots);
   if (answer_at_once(operation, others, staged.who.absent)) {
-    for (const NodeId& node : others) replicate(node, 0, partition, key, object, settled);
+    replicate(others, 0, partition, key, object, settled);
     return;
   }
-  for (const OwnerOutcome& absent : staged.who.absent) operation.outcomes[absent.node] = absent.state;
-  operation.outcomes[shard_.members.self()] = "not durable yet";
-  operation.waiting.insert(shard_.members.self());
-  for (const NodeId& node : others) {
-    operation.outcomes[node] = "no answer";
-    operation.waiting.insert(node);
-  }
-  const uint64_t id = begin(std::move(operation));
-  for (const NodeId& node : others) replicate(node, id, partition, key, object, settled);
+  for (const OwnerOutcome& absent : staged.who.absent) operation.asked.tell(absent.node, absent.state);
+  operation.asked.ask(shard_.members.self(), "not durable yet");
+  for (const NodeId& node : others) operation.asked.ask(node);
+  const uint64_t id = begin(std::move(staged.operation));
+  replicate(others, id, partition, key, object, settled);
   own_writes_.emplace_back(lsn, id);
 }
 
@@ -228,13 +226,9 @@ bool Coordinator::answer_at_once(OperationState& operation, const std::vector<No
   const size_t stored = counted(operation, own);
   if (stored < operation.response.needed) return false;
   operation.response.received = static_cast<uint32_t>(stored);
-  auto& outcomes = operation.response.outcomes;
-  outcomes.push_back({self, "answered"});
-  for (const NodeId& node : others) outcomes.push_back({node, "no answer"});
-  outcomes.insert(outcomes.end(), absent.begin(), absent.end());
-  std::sort(outcomes.begin(), outcomes.end(),
-            [](const OwnerOutcome& a, const OwnerOutcome& b) { return a.node < b.node; });
-  operation.response.asked = static_cast<uint32_t>(outcomes.size());
+  operation.asked.tell_stored(self);
+  for (const NodeId& node : others) operation.asked.tell(node, "no answer");
+  for (const OwnerOutcome& one : absent) operation.asked.tell(one.node, one.state);
   reply(operation);
   return true;
 }
@@ -269,12 +263,13 @@ Status Coordinator::put_value(Now now, OperationState& operation, Replica::Edit&
   const Request& request = operation.request;
   Hlc newest_seen;
   for (const Version& version : filled.versions) newest_seen = std::max(newest_seen, version.time);
-  Context covers = request.context.value_or(Context{});
-  if (request.conflicts == Conflicts::last_write_wins || request.overwrite) {
-    for (const Version& version : filled.versions) covers.add(version.dot);
+  if (!bug(Bug::write_ignores_context)) {
+    if (request.context) discard(filled, *request.context);
+    if (request.conflicts == Conflicts::last_write_wins || request.overwrite) {
+      for (const Version& version : filled.versions) filled.context.add(version.dot);
+      filled.versions.clear();
+    }
   }
-  if (bug(Bug::write_ignores_context)) covers.clear();
-  discard(filled, covers);
   uint64_t bytes = request.value.size() + value_bytes(filled);
   const auto values =
       std::count_if(filled.versions.begin(), filled.versions.end(),
@@ -334,9 +329,10 @@ Status Coordinator::change(Now now, OperationState& operation, Replica::Edit& ed
 }
 
 // object, settled: encoded; settled may be empty.
-void Coordinator::replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
-                            const std::string& object, const std::string& settled) {
-  auto& message = *shard_.outbox.to(to).mutable_replicate();
+void Coordinator::replicate(const std::vector<NodeId>& to, uint64_t operation, PartitionId id,
+                            const TableKey& key, const std::string& object, const std::string& settled) {
+  if (to.empty()) return;
+  auto& message = *shard_.outbox.to_each(to).mutable_replicate();
   message.set_operation(operation);
   message.set_takes_many(true);
   message.set_partition(id.value);
@@ -410,10 +406,14 @@ void Coordinator::receive(Now, const NodeId& from, const peer::ReplicateAck& mes
 
 void Coordinator::acknowledged(const NodeId& from, uint64_t id, Refusal refusal) {
   auto at = operations_.find(id);
-  if (at == operations_.end() || at->second.kind != OperationState::Kind::write) return;
-  if (at->second.waiting.erase(from) == 0) return;  // repeated, or not asked
-  at->second.outcomes[from] = text_of(refusal);
-  if (refusal == Refusal::none) at->second.stored.push_back(from);
+  if (at == operations_.end() || at->second->kind != OperationState::Kind::write) return;
+  Asked& asked = at->second->asked;
+  if (!asked.stop_awaiting(from)) return;  // repeated, or not asked
+  if (refusal == Refusal::none) {
+    asked.tell_stored(from);
+  } else {
+    asked.tell(from, text_of(refusal));
+  }
   write_acknowledged(id);
 }
 
@@ -422,7 +422,7 @@ void Coordinator::replicate_again(const OperationState& operation, uint64_t id, 
   TableKey key{operation.request.table, operation.request.key};
   auto object = shard_.replica.read(shard_.replica.at(operation.partition), key);
   if (!object) return shard_.store_failed(object.error());  // gossip brings it there
-  replicate(node, id, operation.partition, key, encode(*object), encode(operation.dots));
+  replicate({node}, id, operation.partition, key, encode(*object), encode(operation.dots));
 }
 
 void Coordinator::count(PartitionId id, const NodeId& node, Count& count) const {
@@ -449,26 +449,30 @@ size_t Coordinator::counted(const OperationState& operation, const Count& count)
 }
 
 void Coordinator::write_acknowledged(uint64_t id) {
-  OperationState& operation = operations_.at(id);
+  OperationState& operation = *operations_.at(id);
   uint32_t needed = operation.response.needed;
   if (bug(Bug::quorum_off_by_one) && needed > 1) --needed;
   Count count;
-  for (const NodeId& node : operation.stored) this->count(operation.partition, node, count);
+  for (const Asked::Replica& replica : operation.asked) {
+    if (replica.stored) this->count(operation.partition, replica.node, count);
+  }
   const size_t stored = counted(operation, count);
   operation.response.received = static_cast<uint32_t>(stored);
-  for (const NodeId& node : operation.waiting) this->count(operation.partition, node, count);
-  if (!operation.answered) {
-    if (stored >= needed) {
-      reply(operation);
-    } else if (counted(operation, count) < needed) {
-      fail(operation, Status::timeout);  // tried, and known not to get enough any more: no use in waiting
+  if (stored >= needed) {
+    reply(operation);
+  } else if (!operation.answered) {
+    for (const Asked::Replica& replica : operation.asked) {
+      if (replica.awaited) this->count(operation.partition, replica.node, count);
     }
+    // Tried, and known not to get enough any more: no use in waiting.
+    if (counted(operation, count) < needed) fail(operation, Status::timeout);
   }
   finish_if_done(id);
 }
 
 void Coordinator::erase_own(Now now, PartitionId id, const TableKey& key, const Context& context) {
-  OperationState operation;
+  auto begun = pool_.make();
+  OperationState& operation = *begun;
   operation.request.operation = Operation::erase;
   operation.request.table = key.table;
   operation.request.key = key.key;
@@ -478,7 +482,7 @@ void Coordinator::erase_own(Now now, PartitionId id, const TableKey& key, const 
   operation.deadline_us = now.tick_us + 1'000'000;
   operation.response.needed = 1;
   operation.response.owners = shard_.options.replicas;
-  start_write(now, std::move(operation));
+  start_write(now, std::move(begun));
   write_staged();  // the caller looks at the next key
 }
 

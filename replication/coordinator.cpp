@@ -1,5 +1,7 @@
 #include "replication/coordinator.h"
 
+#include <algorithm>
+
 #include "replication/bugs.h"
 #include "replication/codec.h"
 
@@ -8,7 +10,9 @@ namespace covey {
 Coordinator::Targets Coordinator::targets(Now now, PartitionId id, bool sloppy) const {
   Targets out;
   const Members& members = shard_.members;
-  for (const NodeId& node : members.owners(id)) {
+  const std::vector<NodeId>& owners = members.owners(id);
+  out.owners.reserve(owners.size());
+  for (const NodeId& node : owners) {
     if (members.alive(now, node)) {
       out.owners.push_back(node);
     } else {
@@ -55,7 +59,8 @@ void Coordinator::request(Now now, RequestId client, Request&& request) {
 }
 
 void Coordinator::start(Now now, Asker asker, Request&& request) {
-  OperationState operation;
+  auto begun = pool_.make();
+  OperationState& operation = *begun;
   operation.asker = std::move(asker);
   operation.partition = request.operation == Operation::scan
                             ? request.partition
@@ -73,20 +78,20 @@ void Coordinator::start(Now now, Asker asker, Request&& request) {
     case Operation::put:
     case Operation::erase:
     case Operation::change:
-      start_write(now, std::move(operation));
+      start_write(now, std::move(begun));
       break;
     case Operation::get:
     case Operation::scan:
       write_staged();
-      start_read(now, std::move(operation));
+      start_read(now, std::move(begun));
       break;
   }
 }
 
-uint64_t Coordinator::begin(OperationState operation) {
+uint64_t Coordinator::begin(OperationPointer operation) {
   // Ids tell the shard, so that answers find their way on a node of several.
   uint64_t id = ++next_operation_ * shard_.options.shards + shard_.options.shard;
-  deadlines_.insert({operation.deadline_us, id});
+  deadlines_.insert({operation->deadline_us, id});
   operations_.emplace(id, std::move(operation));
   return id;
 }
@@ -96,9 +101,13 @@ void Coordinator::reply(OperationState& operation) {
   if (operation.answered) return;
   operation.answered = true;
   Response& response = operation.response;
-  if (!operation.outcomes.empty()) {
-    for (const auto& [node, state] : operation.outcomes) response.outcomes.push_back({node, state});
-    response.asked = static_cast<uint32_t>(operation.outcomes.size());
+  if (!operation.asked.empty()) {
+    response.outcomes.reserve(response.outcomes.size() + operation.asked.size());
+    for (const Asked::Replica& replica : operation.asked)
+      response.outcomes.push_back({replica.node, replica.state});
+    std::sort(response.outcomes.begin(), response.outcomes.end(),
+              [](const OwnerOutcome& a, const OwnerOutcome& b) { return a.node < b.node; });
+    response.asked = static_cast<uint32_t>(operation.asked.size());
   }
   if (response.status == Status::timeout) ++shard_.stats.timeouts;
   if (response.status == Status::unavailable) ++shard_.stats.unavailable;
@@ -146,12 +155,12 @@ void Coordinator::tick(Now now) {
 void Coordinator::expire(Now now, uint64_t id) {
   auto at = operations_.find(id);
   COVEY_ASSERT(at != operations_.end());
-  OperationState& operation = at->second;
-  operation.waiting.clear();
-  if (operation.alone) operation.outcomes[shard_.members.self()] = "not durable yet";
+  OperationState& operation = *at->second;
+  operation.asked.stop_awaiting();
+  if (operation.alone) operation.asked.tell(shard_.members.self(), "not durable yet");
   bool no_room = operation.queued;
   if (operation.reads()) {
-    for (const auto& [node, state] : operation.outcomes) no_room |= state == text_of(Refusal::busy);
+    for (const Asked::Replica& replica : operation.asked) no_room |= replica.state == text_of(Refusal::busy);
     // Nobody is awaited any more: a sloppy read may take what there is.
     if (!operation.answered &&
         operation.read.enough(operation.response.needed, operation.request.sloppy, false)) {
@@ -171,14 +180,12 @@ void Coordinator::durable() {
     own_writes_.pop_front();
     auto at = operations_.find(id);
     if (at == operations_.end()) continue;
-    if (at->second.alone) {
-      answer_alone(at->second);
+    if (at->second->alone) {
+      answer_alone(*at->second);
       drop(at);
       continue;
     }
-    at->second.waiting.erase(shard_.members.self());
-    at->second.outcomes[shard_.members.self()] = "answered";
-    at->second.stored.push_back(shard_.members.self());
+    at->second->asked.tell_stored(shard_.members.self());
     write_acknowledged(id);
   }
 }

@@ -10,7 +10,9 @@
 #include <set>
 #include <tuple>
 
+#include "replication/asked.h"
 #include "replication/lives.h"
+#include "replication/pool.h"
 #include "replication/read_state.h"
 #include "replication/shard.h"
 
@@ -74,20 +76,20 @@ class Coordinator {
     PartitionId partition;
     uint64_t deadline_us = 0;
     bool answered = false;
-    std::map<NodeId, std::string> outcomes;  // of every replica asked; "no answer" until it gives one
-    std::set<NodeId> waiting;                // asked, neither answered nor refused
-    std::vector<NodeId> stored;              // Kind::write: nodes that have it durably
-    bool alone = false;                      // Kind::write: it concerns no other node; the three stay empty
-    size_t stand_ins = 0;                    // Kind::write: asked in place of absent owners
-    DotSet dots;                             // Kind::write: that it gave out
-    Response response;                       // filled in as things happen
-    ReadState read;                          // Kind::read, Kind::scan
-    uint64_t read_bytes = 0;                 // that its answers hold
-    bool queued = false;                     // a read that waits for its turn
-    uint32_t times_busy = 0;                 // answers to a read that said so
+    Asked asked;
+    bool alone = false;       // Kind::write: it concerns no other node; none is asked
+    size_t stand_ins = 0;     // Kind::write: asked in place of absent owners
+    DotSet dots;              // Kind::write: that it gave out
+    Response response;        // filled in as things happen
+    ReadState read;           // Kind::read, Kind::scan
+    uint64_t read_bytes = 0;  // that its answers hold
+    bool queued = false;      // a read that waits for its turn
+    uint32_t times_busy = 0;  // answers to a read that said so
     bool reads() const { return kind == Kind::read || kind == Kind::scan; }
   };
-  using Operations = std::map<uint64_t, OperationState>;
+  // Made once: it is too large to be moved from list to list.
+  using OperationPointer = Pool<OperationState>::Pointer;
+  using Operations = std::map<uint64_t, OperationPointer>;
   struct Targets {
     std::vector<NodeId> owners;     // that may be asked, self among them
     std::vector<NodeId> filling;    // that will own it and take its writes already
@@ -99,7 +101,7 @@ class Coordinator {
 
   // A write of a client, not stored yet.
   struct StagedWrite {
-    OperationState operation;
+    OperationPointer operation;
     Targets who;
     Object filled;
   };
@@ -121,12 +123,12 @@ class Coordinator {
   Targets targets(Now now, PartitionId id, bool sloppy) const;
   std::vector<NodeId> holders(Now now, const Partition& partition) const;
   void start(Now now, Asker asker, Request&& request);
-  void start_write(Now now, OperationState&& operation);
-  void forward(Now now, OperationState operation, const NodeId& target);
+  void start_write(Now now, OperationPointer begun);
+  void forward(Now now, OperationPointer begun, const NodeId& target);
   // Answers the requests that were sent on to the node: nobody knows what became of them.
   void give_up_forwards(const NodeId& node, const std::string& state);
   void forward_unsent(Now now, const NodeId& to, const peer::Forward& message);
-  void start_read(Now now, OperationState operation);
+  void start_read(Now now, OperationPointer begun);
   bool try_local_read(Now now, OperationState& operation);
   Result<Status, StoreError> stage(Now now, OperationState& operation, bool sends, Object& filled);
   Status put_value(Now now, OperationState& operation, Replica::Edit& edit, Object& filled);
@@ -139,10 +141,10 @@ class Coordinator {
                       const std::vector<OwnerOutcome>& absent);
   void acknowledge(const std::vector<StagedMerge>& merges, Refusal refusal);
   void staged_one(size_t bytes);
-  void replicate(const NodeId& to, uint64_t operation, PartitionId id, const TableKey& key,
+  void replicate(const std::vector<NodeId>& to, uint64_t operation, PartitionId id, const TableKey& key,
                  const std::string& object, const std::string& settled);
 
-  uint64_t begin(OperationState operation);
+  uint64_t begin(OperationPointer operation);
   void acknowledged(const NodeId& from, uint64_t id, Refusal refusal);
   void write_acknowledged(uint64_t id);
   // How many of the nodes count towards W.
@@ -165,6 +167,7 @@ class Coordinator {
 
   void add_answer(OperationState& operation, ReadAnswer answer);
   void drop(Operations::iterator at);
+  void drop(Operations::iterator at, const OperationState& operation);  // taken from there
   void end_oldest_trailing();
   bool room_for_reads();
   void start_queued(Now now);
@@ -184,6 +187,7 @@ class Coordinator {
 
   std::map<PeerShard, Forwarded> forwarded_;
   uint64_t next_operation_;
+  Pool<OperationState> pool_;
   Operations operations_;
   std::set<uint64_t> trailing_;  // of them: reads that are answered and still wait for some replica
   std::deque<uint64_t> queued_;  // of them: reads that wait for their turn

@@ -118,7 +118,7 @@ struct Table {
 struct Output {
   struct Send {
     NodeId to;
-    std::unique_ptr<peer::Envelope> message;
+    std::shared_ptr<peer::Envelope> message;  // one object for all to whom the same is sent
   };
   struct Answer {
     RequestId id;

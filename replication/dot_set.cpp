@@ -10,6 +10,7 @@ namespace covey {
 namespace {
 
 using Run = DotSet::Run;
+using Runs = DotSet::Runs;
 using Entry = DotSet::Entry;
 
 auto lower(std::vector<Entry>& entries, Actor actor) {
@@ -20,11 +21,11 @@ auto lower(std::vector<Entry>& entries, Actor actor) {
 // `next` begins inside `run` or right behind it. (Written so that no counter wraps around.)
 bool touches(const Run& run, const Run& next) { return next.first <= run.last || next.first - run.last == 1; }
 
-std::vector<Run> union_of(const std::vector<Run>& a, const std::vector<Run>& b) {
-  std::vector<Run> all;
+Runs union_of(const Runs& a, const Runs& b) {
+  Runs all;
   all.reserve(a.size() + b.size());
   std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(all));
-  std::vector<Run> out;
+  Runs out;
   for (const Run& run : all) {
     if (!out.empty() && touches(out.back(), run)) {
       out.back().last = std::max(out.back().last, run.last);
@@ -35,8 +36,8 @@ std::vector<Run> union_of(const std::vector<Run>& a, const std::vector<Run>& b) 
   return out;
 }
 
-std::vector<Run> difference_of(const std::vector<Run>& a, const std::vector<Run>& b) {
-  std::vector<Run> out;
+Runs difference_of(const Runs& a, const Runs& b) {
+  Runs out;
   size_t next = 0;
   for (Run run : a) {
     while (next < b.size() && b[next].last < run.first) ++next;
@@ -83,15 +84,15 @@ DotSet::Entry& DotSet::entry(Actor actor) {
   return *at;
 }
 
-std::vector<Run> DotSet::runs_of(const Entry& entry) {
-  std::vector<Run> out;
+Runs DotSet::runs_of(const Entry& entry) {
+  Runs out;
   out.reserve(entry.runs.size() + 1);
   if (entry.base > 0) out.push_back({1, entry.base});
   out.insert(out.end(), entry.runs.begin(), entry.runs.end());
   return out;
 }
 
-void DotSet::set_runs(Actor actor, std::vector<Run> runs) {
+void DotSet::set_runs(Actor actor, Runs runs) {
   if (runs.empty()) {
     erase(actor);
     return;
@@ -167,7 +168,12 @@ void DotSet::join(const DotSet& other) {
 void DotSet::subtract(const DotSet& other) {
   for (const Entry& theirs : other.entries_) {
     const Entry* mine = find(theirs.actor);
-    if (mine != nullptr) set_runs(theirs.actor, difference_of(runs_of(*mine), runs_of(theirs)));
+    if (mine == nullptr || mine->lowest() > theirs.highest()) continue;  // as with a new dot and a clock
+    if (mine->highest() <= theirs.base) {
+      erase(theirs.actor);
+    } else {
+      set_runs(theirs.actor, difference_of(runs_of(*mine), runs_of(theirs)));
+    }
   }
 }
 
@@ -192,17 +198,18 @@ void DotSet::join_bases(const DotSet& clock) {
 }
 
 void DotSet::subtract_bases(const DotSet& clock) {
-  std::vector<Entry> kept;
+  auto kept = entries_.begin();
   for (Entry& mine : entries_) {
-    uint64_t base = clock.base(mine.actor);
-    if (base == 0) {
-      kept.push_back(std::move(mine));
-    } else if (mine.highest() > base) {
-      std::vector<Run> runs = difference_of(runs_of(mine), {{1, base}});
-      kept.push_back({mine.actor, 0, std::move(runs)});
+    const uint64_t base = clock.base(mine.actor);
+    if (mine.highest() <= base) continue;
+    if (mine.lowest() <= base) {
+      mine.runs = difference_of(runs_of(mine), {{1, base}});
+      mine.base = 0;
     }
+    if (&*kept != &mine) *kept = std::move(mine);
+    ++kept;
   }
-  entries_ = std::move(kept);
+  entries_.erase(kept, entries_.end());
 }
 
 void DotSet::erase(Actor actor) {

@@ -4,6 +4,8 @@
 // bitmaps.)
 #pragma once
 
+#include <boost/container/small_vector.hpp>
+#include <compare>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -22,15 +24,19 @@ class DotSet {
     auto operator<=>(const Run&) const = default;
   };
 
+  // Nearly all sets have one run at most, and it has room in the set itself.
+  using Runs = boost::container::small_vector<Run, 1>;
+
   // Counters 1..base and those in runs. Normal form: runs ascending, disjoint, not adjacent, the first one
   // beginning at base + 2 or later; never empty.
   struct Entry {
     Actor actor;
     uint64_t base = 0;
-    std::vector<Run> runs;
+    Runs runs;
+    uint64_t lowest() const { return base > 0 || runs.empty() ? 1 : runs.front().first; }
     uint64_t highest() const { return runs.empty() ? base : runs.back().last; }
     uint64_t count() const;
-    auto operator<=>(const Entry&) const = default;
+    std::strong_ordering operator<=>(const Entry&) const = default;
   };
 
   DotSet() = default;
@@ -58,14 +64,14 @@ class DotSet {
   const Entry* find(Actor actor) const;
   const std::vector<Entry>& entries() const { return entries_; }  // ascending by actor
   // All counters of one actor as runs, the base (if any) the first.
-  static std::vector<Run> runs_of(const Entry& entry);
+  static Runs runs_of(const Entry& entry);
 
   uint64_t hash() const;  // equal sets have equal hashes, on every machine
   auto operator<=>(const DotSet&) const = default;
 
  private:
   Entry& entry(Actor actor);
-  void set_runs(Actor actor, std::vector<Run> runs);  // normalizes; erases the entry if there are none
+  void set_runs(Actor actor, Runs runs);  // normalizes; erases the entry if there are none
   std::vector<Entry> entries_;
 };
 

@@ -331,7 +331,7 @@ Edit& Replica::Group::edit(Partition& partition, Placing placing) {
 Result<Done, StoreError> Replica::Group::commit() {
   replica_.grouping_ = false;
   auto edits = std::exchange(edits_, {});
-  StoreBatch batch;
+  StoreBatch batch = std::exchange(batch_, {});
   std::vector<Edit*> changed;
   for (auto& [id, edit] : edits) {
     if (edit.prepare(batch)) changed.push_back(&edit);
@@ -346,6 +346,8 @@ Result<Done, StoreError> Replica::Group::commit() {
   if (!written) return written.error();
   for (Edit* edit : changed) edit->apply(*written);
   if (feed != nullptr) feed->applied();
+  batch.clear();
+  batch_ = std::move(batch);
   return Done{};
 }
 

@@ -47,14 +47,14 @@ std::optional<Request> request_of(const peer::Forward& message) {
 
 }  // namespace
 
-void Coordinator::forward(Now, OperationState operation, const NodeId& target) {
+void Coordinator::forward(Now, OperationPointer begun, const NodeId& target) {
+  OperationState& operation = *begun;
   operation.kind = OperationState::Kind::forward;
-  operation.outcomes[target] = "no answer";
-  operation.waiting.insert(target);
+  operation.asked.ask(target);
   ++shard_.stats.forwarded;
   Request request = std::move(operation.request);
   operation.request.operation = request.operation;
-  uint64_t id = begin(std::move(operation));
+  const uint64_t id = begin(std::move(begun));
   auto& message = *shard_.outbox.to(target).mutable_forward();
   message.set_operation(id);
   message.set_kind(static_cast<uint32_t>(request.operation));
@@ -112,19 +112,19 @@ void Coordinator::receive(Now now, const PeerShard& from, const peer::Forward& m
 
 void Coordinator::forward_unsent(Now now, const NodeId& to, const peer::Forward& message) {
   auto at = operations_.find(message.operation());
-  if (at == operations_.end() || at->second.waiting.erase(to) == 0) return;
+  if (at == operations_.end() || !at->second->asked.stop_awaiting(to)) return;
   if (shard_.members.linked(to)) {
-    at->second.outcomes[to] = text_of(Refusal::busy);
-    fail(at->second, Status::overloaded);
+    at->second->asked.tell(to, text_of(Refusal::busy));
+    fail(*at->second, Status::overloaded);
     finish_if_done(message.operation());
     return;
   }
   auto request = request_of(message);
   COVEY_ASSERT(request);
-  OperationState operation = std::move(at->second);
-  drop(at);
-  operation.request = std::move(*request);
-  operation.outcomes.clear();
+  OperationPointer operation = std::move(at->second);
+  drop(at, *operation);
+  operation->request = std::move(*request);
+  operation->asked.clear();
   ++shard_.stats.forwards_moved;
   start_write(now, std::move(operation));
 }
@@ -140,13 +140,13 @@ void Coordinator::link_lost(Now now, const NodeId& peer, std::vector<Output::Sen
 void Coordinator::give_up_forwards(const NodeId& node, const std::string& state) {
   std::vector<uint64_t> concerned;
   for (const auto& [id, operation] : operations_) {
-    if (operation.kind == OperationState::Kind::forward && operation.waiting.contains(node))
+    if (operation->kind == OperationState::Kind::forward && operation->asked.awaits(node))
       concerned.push_back(id);
   }
   for (const uint64_t id : concerned) {
-    OperationState& operation = operations_.at(id);
-    operation.waiting.clear();
-    operation.outcomes[node] = state;
+    OperationState& operation = *operations_.at(id);
+    operation.asked.stop_awaiting();
+    operation.asked.tell(node, state);
     ++shard_.stats.forwards_lost;
     fail(operation, bug(Bug::lost_forward_is_refused) ? Status::unavailable : Status::timeout);
     finish_if_done(id);
@@ -155,15 +155,15 @@ void Coordinator::give_up_forwards(const NodeId& node, const std::string& state)
 
 void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& message) {
   auto at = operations_.find(message.operation());
-  if (at == operations_.end() || at->second.kind != OperationState::Kind::forward) return;
+  if (at == operations_.end() || at->second->kind != OperationState::Kind::forward) return;
   auto context = decode_dot_set(message.context());
   bool sound = context && message.status() < static_cast<uint32_t>(Status::count) &&
                message.outcome_nodes_size() == message.outcome_states_size();
-  if (!sound || at->second.waiting.erase(from) == 0) {
+  if (!sound || !at->second->asked.stop_awaiting(from)) {
     ++shard_.stats.malformed_messages_dropped;
     return;
   }
-  OperationState& operation = at->second;
+  OperationState& operation = *at->second;
   Response& response = operation.response;
   response.status = static_cast<Status>(message.status());
   response.context = std::move(*context);
@@ -174,9 +174,9 @@ void Coordinator::receive(Now, const NodeId& from, const peer::ForwardReply& mes
   response.owners = message.owners();
   response.received = message.received();
   response.reachable = message.reachable();
-  operation.outcomes.clear();
+  operation.asked.clear();
   for (int i = 0; i < message.outcome_nodes_size(); ++i) {
-    operation.outcomes[NodeId{message.outcome_nodes(i)}] = message.outcome_states(i);
+    operation.asked.tell(NodeId{message.outcome_nodes(i)}, message.outcome_states(i));
   }
   reply(operation);
   finish_if_done(message.operation());

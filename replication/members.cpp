@@ -136,7 +136,11 @@ MemberState Members::state(Now now, const NodeId& node) const {
 
 bool Members::alive(Now now, const NodeId& node) const {
   if (node == self_) return true;
-  return linked(node) && heard_lately(now, node) && verdict(node).health != Health::dead;
+  const auto reach = reach_.find(node);
+  if (reach == reach_.end() || !reach->second.linked || !reach->second.ever_heard) return false;
+  if (now.tick_us > reach->second.heard_us + suspect_after_us_) return false;
+  const auto verdict = verdicts_.find(node);
+  return verdict == verdicts_.end() || verdict->second.health != Health::dead;
 }
 
 const Members::Place& Members::place(PartitionId id) const {

@@ -25,17 +25,26 @@ class Outbox {
     return *output_.sends.back().message;
   }
 
-  // The same, sent once `lsn` is durable (at once in the modes that do not wait).
+  // One for several. REQUIRES: not empty
+  peer::Envelope& to_each(const std::vector<NodeId>& nodes) {
+    const std::shared_ptr<peer::Envelope> message = make();
+    for (const NodeId& node : nodes) output_.sends.push_back({node, message});
+    return *message;
+  }
+
+  // The same as to(), sent once `lsn` is durable (at once in the modes that do not wait).
   peer::Envelope& to_after(const NodeId& node, Lsn lsn, Lsn durable) {
     if (!wait_for_durable_ || lsn <= durable) return to(node);
     held_.push_back({lsn, {node, make()}});
     return *held_.back().send.message;
   }
 
-  void answer(RequestId id, Response response) {
+  void answer(RequestId id, Response&& response) {
     answer_bytes_ += value_bytes(response.object);
     for (const auto& [key, row] : response.rows) answer_bytes_ += key.size() + value_bytes(row);
-    output_.answers.push_back({id, std::move(response)});
+    Output::Answer& answer = output_.answers.emplace_back();
+    answer.id = id;
+    answer.response = std::move(response);
   }
   uint64_t answer_bytes() const { return answer_bytes_; }
   void alarm(std::string text) {
@@ -79,15 +88,15 @@ class Outbox {
   }
 
  private:
-  static constexpr size_t reserved_max = 256;
+  static constexpr size_t reserved_max = 1'024;
   static constexpr size_t alarms_max = 100;    // a drain; what is beyond is in the metrics alone
   static constexpr size_t addresses_max = 16;  // likewise; others will be told again
   struct Held {
     Lsn lsn;
     Output::Send send;
   };
-  std::unique_ptr<peer::Envelope> make() const {
-    auto message = std::make_unique<peer::Envelope>();
+  std::shared_ptr<peer::Envelope> make() const {
+    auto message = std::make_shared<peer::Envelope>();
     message->set_incarnation(incarnation_);
     message->set_shard(shard_);
     return message;

@@ -156,6 +156,7 @@ class Replica {
    private:
     Replica& replica_;
     std::map<PartitionId, Edit> edits_;
+    StoreBatch batch_;  // empty: its memory is kept for the next
   };
 
   // Merges an object that a peer sent (filled) into the edit. False: all of it was known here.

@@ -41,13 +41,16 @@ struct StoreError {
 class StoreBatch {
  public:
   struct Operation {
-    Column column;
+    Column column = Column::objects;
     std::string key;
     std::optional<std::string> value;  // nullopt: erase
     std::string range_end;             // not empty (and no value): erase all of [key, range_end)
   };
   void put(Column column, std::string key, std::string value) {
-    operations_.push_back({column, std::move(key), std::move(value), {}});
+    Operation& added = operations_.emplace_back();  // in its place: most of a write's batch is made here
+    added.column = column;
+    added.key = std::move(key);
+    added.value = std::move(value);
   }
   void erase(Column column, std::string key) {
     operations_.push_back({column, std::move(key), std::nullopt, {}});

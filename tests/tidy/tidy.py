@@ -30,7 +30,7 @@ VALUE_TYPES = [f"replication/{name}.h"
                for name in ("types", "result", "level", "dot_set", "object", "hash", "codec", "context_token",
                             "base64")]
 MAY_INCLUDE = {
-    "replication": ["replication/", "google/protobuf/", "xxhash.h", "xxh_x86dispatch.h"],
+    "replication": ["replication/", "google/protobuf/", "xxhash.h", "xxh_x86dispatch.h", "boost/container/"],
     "gpu": ["gpu/", "immintrin.h"],
     "storage": ["storage/", "replication/", "rocksdb/", *POSIX],
     "client": ["client/", *VALUE_TYPES, "boost/", "nlohmann/", "CLI/", "readline/", *POSIX],
@@ -55,7 +55,7 @@ ALLOWED_SYMBOLS = re.compile(
     r"__\w*[dt]i[234]|DW\.ref\.\w+)$")
 IMPURE_DEMANGLED = re.compile(
     r"std::chrono::|std::this_thread|std::thread|std::random_device|std::(?:__1::)?basic_(?:[io]?fstream|filebuf)|"
-    r"std::filesystem|std::condition_variable|std::__basic_future|boost::|rocksdb::")
+    r"std::filesystem|std::condition_variable|std::__basic_future|boost::(?!container::)|rocksdb::")
 
 # Put together so that this file does not find itself.
 UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "WI" + "P"]) + r")\b")

@@ -177,7 +177,7 @@ TEST_CASE("the highest counters do not wrap around", "[dot_set]") {
   DotSet set;
   set.add(actor, {top, top});
   set.add(actor, {top - 1, top});
-  CHECK(set.entries()[0].runs == std::vector<DotSet::Run>{{top - 1, top}});
+  CHECK(set.entries()[0].runs == DotSet::Runs{{top - 1, top}});
   set.add(actor, {1, top - 2});
   CHECK(set.base(actor) == top);
   CHECK_FALSE(set.has_gaps());
