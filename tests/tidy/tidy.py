@@ -47,10 +47,11 @@ IMPURE_WORDS = re.compile(
     r"std::(?:chrono|this_thread|j?thread|mutex|random_device|mt19937\w*|[io]?fstream|filesystem|getenv|time|clock|rand)\b"
     r"|(?<![\w.>])(?:rand|srand|getenv|getpid|usleep|nanosleep|fopen|socket|gettimeofday|clock_gettime)\s*\("
     r"|(?<![\w.>])time\s*\(\s*(?:0|NULL|nullptr|&\w+)\s*\)")
-# Undefined symbols of the core's archive that are C's: these and no others. fprintf and abort serve assertions.
+# Undefined symbols of the core's archive that are C's: these and no others. fprintf and abort serve assertions,
+# strcmp and __libc_single_threaded std::shared_ptr.
 ALLOWED_SYMBOLS = re.compile(
-    r"^(?:memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|malloc|free|realloc|abort|fprintf|fwrite|fputs|fputc|stderr|"
-    r"__fprintf_chk|__memcpy_chk|__stack_chk_fail|__assert_fail|snprintf|__snprintf_chk|"
+    r"^(?:memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|strcmp|malloc|free|realloc|abort|fprintf|fwrite|fputs|fputc|stderr|"
+    r"__libc_single_threaded|__fprintf_chk|__memcpy_chk|__stack_chk_fail|__assert_fail|snprintf|__snprintf_chk|"
     r"XXH\w+|__cxa_\w+|__gxx_personality_v0|__dso_handle|_Unwind_\w+|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
     r"__\w*[dt]i[234]|DW\.ref\.\w+)$")
 IMPURE_DEMANGLED = re.compile(
