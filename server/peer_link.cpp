@@ -17,7 +17,6 @@ namespace covey::server {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 
 constexpr auto back_off_least = std::chrono::milliseconds(50);
 constexpr auto back_off_most = std::chrono::milliseconds(2000);
@@ -39,7 +38,7 @@ PeerLink::PeerLink(ShardLoop& shard, PeerLinks& links, std::string address, std:
       dialing_(dialing) {}
 
 void PeerLink::start() {
-  asio::co_spawn(shard_.io(), run(shared_from_this()), [](std::exception_ptr failed) {
+  asio::co_spawn(shard_.io(), run(shared_from_this()), [](const std::exception_ptr& failed) {
     if (failed) std::rethrow_exception(failed);  // nothing in run() throws but for lack of memory
   });
 }

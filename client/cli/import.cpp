@@ -180,6 +180,7 @@ class Sender {
   Result<std::vector<Problem>, Error> read_contexts(std::vector<BatchOperation>& puts,
                                                     std::vector<uint64_t>& lines) {
     std::vector<BatchOperation> gets;
+    gets.reserve(puts.size());
     for (const BatchOperation& put : puts)
       gets.push_back({.kind = BatchOperation::Kind::get, .key = put.key});
     // A write that asks for one replica reads from one too, so that it succeeds wherever it can.
