@@ -38,13 +38,15 @@ void Coordinator::add_answer(OperationState& operation, ReadAnswer answer) {
   operation.read.add(std::move(answer));
 }
 
-void Coordinator::drop(Operations::iterator at) { drop(at, *at->second); }
+void Coordinator::drop(Operations::iterator at) { take(at); }
 
-void Coordinator::drop(Operations::iterator at, const OperationState& operation) {
-  deadlines_.erase({operation.deadline_us, at->first});
+Coordinator::OperationPointer Coordinator::take(Operations::iterator at) {
+  OperationPointer operation = std::move(at->second);
+  deadlines_.erase({operation->deadline_us, at->first});
   trailing_.erase(at->first);
-  read_bytes_ -= operation.read_bytes;
+  read_bytes_ -= operation->read_bytes;
   operations_.erase(at);
+  return operation;
 }
 
 void Coordinator::finish_if_done(uint64_t id) {
@@ -75,8 +77,7 @@ void Coordinator::start_queued(Now now) {
     auto at = operations_.find(queued_.front());
     queued_.pop_front();
     if (at == operations_.end()) continue;  // its time is over
-    OperationPointer operation = std::move(at->second);
-    drop(at, *operation);
+    OperationPointer operation = take(at);
     operation->queued = false;
     start_read(now, std::move(operation));
   }

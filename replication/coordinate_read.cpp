@@ -28,10 +28,11 @@ void Coordinator::start_read(Now now, OperationPointer begun) {
   ++(scans ? shard_.stats.scans_coordinated : shard_.stats.reads_coordinated);
 
   for (const OwnerOutcome& absent : who.absent) operation.asked.tell(absent.node, absent.state);
-  std::vector<NodeId> asked = who.owners;
-  if (operation.request.sloppy) asked.insert(asked.end(), who.stand_ins.begin(), who.stand_ins.end());
-  asked.insert(asked.end(), who.holders.begin(), who.holders.end());
-  for (const NodeId& node : asked) operation.asked.ask(node);
+  for (const NodeId& node : who.owners) operation.asked.ask(node);
+  if (operation.request.sloppy) {
+    for (const NodeId& node : who.stand_ins) operation.asked.ask(node);
+  }
+  for (const NodeId& node : who.holders) operation.asked.ask(node);
   const uint64_t id = begin(std::move(begun));
   // This node's own answer comes first: what it has, the others need not send.
   if (operation.asked.stop_awaiting(shard_.members.self())) read_own(operation);

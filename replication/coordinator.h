@@ -167,7 +167,7 @@ class Coordinator {
 
   void add_answer(OperationState& operation, ReadAnswer answer);
   void drop(Operations::iterator at);
-  void drop(Operations::iterator at, const OperationState& operation);  // taken from there
+  OperationPointer take(Operations::iterator at);  // to be begun anew
   void end_oldest_trailing();
   bool room_for_reads();
   void start_queued(Now now);

@@ -24,7 +24,7 @@ class DotSet {
     auto operator<=>(const Run&) const = default;
   };
 
-  // Nearly all sets have one run at most, and it has room in the set itself.
+  // Nearly all sets have one run at most, and it has room in the entry itself.
   using Runs = boost::container::small_vector<Run, 1>;
 
   // Counters 1..base and those in runs. Normal form: runs ascending, disjoint, not adjacent, the first one

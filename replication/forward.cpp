@@ -121,8 +121,7 @@ void Coordinator::forward_unsent(Now now, const NodeId& to, const peer::Forward&
   }
   auto request = request_of(message);
   COVEY_ASSERT(request);
-  OperationPointer operation = std::move(at->second);
-  drop(at, *operation);
+  OperationPointer operation = take(at);
   operation->request = std::move(*request);
   operation->asked.clear();
   ++shard_.stats.forwards_moved;

@@ -125,9 +125,14 @@ Verdict Members::verdict(const NodeId& node) const {
   return at == verdicts_.end() ? Verdict{.node = node} : at->second;
 }
 
+Health Members::health(const NodeId& node) const {
+  const auto at = verdicts_.find(node);
+  return at == verdicts_.end() ? Health::alive : at->second.health;
+}
+
 MemberState Members::state(Now now, const NodeId& node) const {
   if (node == self_) return MemberState::self;
-  const Health health = verdict(node).health;
+  const Health health = this->health(node);
   if (health == Health::dead) return MemberState::dead;
   if (!linked(node)) return MemberState::unreachable;
   const bool suspected = health == Health::suspected || !heard_lately(now, node);
@@ -136,11 +141,7 @@ MemberState Members::state(Now now, const NodeId& node) const {
 
 bool Members::alive(Now now, const NodeId& node) const {
   if (node == self_) return true;
-  const auto reach = reach_.find(node);
-  if (reach == reach_.end() || !reach->second.linked || !reach->second.ever_heard) return false;
-  if (now.tick_us > reach->second.heard_us + suspect_after_us_) return false;
-  const auto verdict = verdicts_.find(node);
-  return verdict == verdicts_.end() || verdict->second.health != Health::dead;
+  return linked(node) && heard_lately(now, node) && health(node) != Health::dead;
 }
 
 const Members::Place& Members::place(PartitionId id) const {

@@ -115,6 +115,7 @@ class Members {
   const Place& place(PartitionId id) const;
   Place compute(PartitionId id) const;
   bool heard_lately(Now now, const NodeId& node) const;
+  Health health(const NodeId& node) const;  // of its verdict
 
   NodeId self_;
   uint32_t partitions_;

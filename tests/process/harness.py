@@ -28,7 +28,7 @@ SLOWNESS = 5 if os.environ.get("COVEY_SANITIZE") else 1  # sanitizers slow progr
 
 # Settings of clusters in which nobody may be held for suspect while nothing is wrong: a machine that others share stands
 # still for a second now and then.
-PATIENT = {"gossip": {"interval_ms": 100, "suspect_ms": 10_000}, "detector": {"probe_ms": 2000, "timeout_ms": 1900}}
+PATIENT = {"gossip": {"suspect_ms": 10_000}, "detector": {"probe_ms": 2000, "timeout_ms": 1900}}
 
 _ports_given = set()
 _ports_file = None
