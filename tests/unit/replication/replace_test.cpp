@@ -112,8 +112,9 @@ TEST_CASE("an object that replaces what is there is stored as if it had been mer
     }
   };
   REQUIRE(rc::check(property));
-  CHECK(replaced > 20);
-  CHECK(merged > 20);
+  // Else one of the two ways was not tried; how often is up to chance, and to how many cases are asked for.
+  CHECK(replaced > 0);
+  CHECK(merged > 0);
 }
 
 TEST_CASE("a plain overwrite by a peer is not merged", "[replica]") {
