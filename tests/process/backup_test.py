@@ -11,7 +11,7 @@ import time
 import unittest
 
 import harness
-from load import Load
+from load import ENOUGH, Load
 
 MIB = 1024 * 1024
 
@@ -188,7 +188,7 @@ class OneNode(BackupTest):
 
 class Restore(BackupTest):
     def assert_nothing_lost(self, cluster, load):
-        self.assertGreater(load.acknowledged(), 100)
+        self.assertGreater(load.acknowledged(), ENOUGH)
         self.assertEqual(load.faults(), [])
         cluster.wait_met()
         cluster.wait_converged(60)

@@ -7,7 +7,7 @@ import threading
 import time
 
 import harness
-from load import Load
+from load import ENOUGH, Load
 
 KILLS = 12
 RESTART_LIMIT_S = 10.0
@@ -15,7 +15,7 @@ RESTART_LIMIT_S = 10.0
 
 class Crash(harness.ClusterTest):
     def assert_nothing_lost(self, cluster, load):
-        self.assertGreater(load.acknowledged(), 100, "the load wrote something")
+        self.assertGreater(load.acknowledged(), ENOUGH, "the load wrote something")
         self.assertEqual(load.faults(), [], "a read during the run lacked an acknowledged write")
         cluster.wait_met()
         cluster.wait_converged(60)
@@ -54,6 +54,7 @@ class Crash(harness.ClusterTest):
         for _ in range(3):
             with Load(cluster) as load:
                 time.sleep(1.5)
+                load.wait_written()
                 for node in cluster:
                     node.process.kill()
             for node in cluster:

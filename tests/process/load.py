@@ -8,6 +8,7 @@ import time
 
 LOADS = itertools.count()   # of this process
 NUMBERS_OF_A_LOAD = 10 ** 9
+ENOUGH = 100  # acknowledged writes of a load that something is concluded from
 
 
 class Writer(threading.Thread):
@@ -98,8 +99,16 @@ class Load:
             writer.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, problem, *_):
+        if not problem:
+            self.wait_written()
         self.stop()
+
+    def wait_written(self):
+        """Until there is something to be lost: a slow machine takes longer. Not for ever: the verdict tells."""
+        end = time.monotonic() + 20
+        while self.acknowledged() <= ENOUGH and time.monotonic() < end and any(writer.is_alive() for writer in self.writers):
+            time.sleep(0.05)
 
     def stop(self):
         for writer in self.writers:
@@ -141,7 +150,7 @@ def verdict(case, cluster, load, nodes=None):
     nodes = list(nodes or cluster)
     cluster.wait_met(nodes)
     seconds = cluster.wait_converged(90, nodes)
-    case.assertGreater(load.acknowledged(), 100, "the load wrote something")
+    case.assertGreater(load.acknowledged(), ENOUGH, "the load wrote something")
     case.assertEqual(load.faults(), [], "a read during the run was wrong")
     for node in nodes:
         case.assertEqual(load.lost(node.client, 2), [], f"lost or returned, seen from {node.name}")

@@ -5,12 +5,12 @@ import time
 
 import harness
 from harness import covey, wait_until
-from load import Load
+from load import ENOUGH, Load
 
 
 class Members(harness.ClusterTest):
     def assert_nothing_lost(self, load, running):
-        self.assertGreater(load.acknowledged(), 100, "the load wrote something")
+        self.assertGreater(load.acknowledged(), ENOUGH, "the load wrote something")
         self.assertEqual(load.faults(), [], "a read during the run lacked an acknowledged write")
         for node in running:
             self.assertEqual(load.lost(node.client, 2), [], f"acknowledged writes are seen from {node.name}")
