@@ -28,6 +28,7 @@ struct Options {
   std::string output = "text";
   std::string bug_name;
   bool measure = false;
+  bool find = false;
   bool print_scenario = false;
   bool trace = false;
   bool demand_coverage = false;
@@ -178,6 +179,8 @@ int run(int argc, char** argv) {
 #ifdef COVEY_BUGS
   app.add_option("--bug", options.bug_name, "the deliberate bug to activate (replication/bugs.h)");
   app.add_flag("--measure", options.measure, "how many seeds each deliberate bug needs to be found");
+  app.add_flag("--find", options.find,
+               "whether each deliberate bug is found, with seeds that are known first");
 #endif
   try {
     app.parse(argc, argv);
@@ -187,6 +190,7 @@ int run(int argc, char** argv) {
   }
 #ifdef COVEY_BUGS
   if (options.measure) return measure_bugs(options.jobs, options.bug_name);
+  if (options.find) return find_bugs(options.jobs);
   if (!options.bug_name.empty() && !activate_bug(options.bug_name)) {
     std::fprintf(stderr, "covey-sim-bugs: there is no bug '%s'\n", options.bug_name.c_str());
     return 2;
