@@ -33,6 +33,12 @@ if(COVEY_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize=function)
   endif()
 endif()
+# For what calls others and computes little itself. With checks of addresses in it, to optimize it takes longer than it
+# ever saves.
+set(COVEY_LITTLE_COMPUTED "")
+if(COVEY_SANITIZE MATCHES "address" AND NOT COVEY_FUZZ)
+  set(COVEY_LITTLE_COMPUTED -O0)
+endif()
 if(COVEY_SANITIZE MATCHES "thread")
   # Packages are not instrumented. Without this they would call our instrumented copies of the standard library's
   # templates, and ThreadSanitizer, which does not see their own synchronization, would report them.

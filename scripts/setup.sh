@@ -18,11 +18,12 @@ build_packages=(
 test_packages=(
   catch2 librapidcheck-dev
   python3 clang-format    # tests/tidy
+  clang libclang-rt-14-dev # the build that checks addresses: half of g++'s time
   curl jq procps iproute2 # real-process tests, the demonstration
   redis-server            # answers of the Redis protocol are compared with its own
   redis-tools python3-redis ruby-redis # clients of Redis that must find a node like any other
 )
-lint_packages=(clang libclang-rt-14-dev clang-tidy)
+lint_packages=(clang-tidy) # with clang of the tests
 bench_packages=(wrk redis-server redis-tools etcd-server)
 
 wanted=()

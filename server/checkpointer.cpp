@@ -84,7 +84,7 @@ void Checkpointer::step(ColumnSet& columns, double now_us) {
 }
 
 void Checkpointer::begin(ColumnSet& columns) {
-  round_.emplace();
+  round_.emplace(Round{});
   round_->changes_before = files_.next_changes();
   for (uint32_t shard = 0; shard < options_.shards; ++shard) {
     const uint64_t number = columns.next_number();

@@ -98,12 +98,13 @@ bool World::give_up_damaged() {
     for (const auto& of_shard : machine.damage->at_meeting) {
       for (const auto& [partition, clock] : of_shard) {
         must_end &= oracle_.held_by_others(machine.index, partition, clock);
-        must_end &= std::any_of(machines_.begin(), machines_.end(), [&](const Machine& other) {
-          if (other.index == machine.index || !other.up || other.rotten) return false;
-          const ShardState& shard = other.shards[partition.value % other.shards.size()];
-          const PartitionView view = shard.core->partition(now(other), partition);
-          return view.owned && view.ready;
-        });
+        must_end &=
+            std::any_of(machines_.begin(), machines_.end(), [&, partition = partition](const Machine& other) {
+              if (other.index == machine.index || !other.up || other.rotten) return false;
+              const ShardState& shard = other.shards[partition.value % other.shards.size()];
+              const PartitionView view = shard.core->partition(now(other), partition);
+              return view.owned && view.ready;
+            });
       }
     }
     require(!must_end, machine.id.name + " keeps a damaged disk though others have all that is on it");

@@ -206,7 +206,7 @@ void Oracle::judge_scan(const ClientOperation& operation, uint64_t wall_ms, Tota
     if (partition_of(key.table, key.key, setup_.partitions) != request.partition) continue;
     if (response.next_key && key.key >= *response.next_key) continue;
     auto row = std::find_if(response.rows.begin(), response.rows.end(),
-                            [&](const auto& r) { return r.first == key.key; });
+                            [&key = key](const auto& r) { return r.first == key.key; });
     static const Object nothing;
     const Object& object = row == response.rows.end() ? nothing : row->second;
     judge_read(operation, key, object, object.context, wall_ms, totals);

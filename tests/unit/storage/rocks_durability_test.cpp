@@ -287,7 +287,7 @@ TEST_CASE("a load is written beside the shard, which is told once it is ready", 
   test::TemporaryDirectory directory;
   auto opened = Database::open({.path = directory.sub("db"),
                                 .durability = Durability::none,
-                                .load_memory_bytes = GENERATE(0, 1'000'000'000)});
+                                .load_memory_bytes = GENERATE(uint64_t{0}, uint64_t{1'000'000'000})});
   REQUIRE(opened);
   std::atomic<bool> told{false};
   auto store = (*opened)->shard([&told] { told = true; });
