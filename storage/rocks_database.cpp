@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "storage/disk_space.h"
 #include "storage/durable_mark.h"
 #include "storage/group_commit.h"
 #include "storage/log_check.h"
@@ -27,6 +28,8 @@ namespace covey {
 namespace {
 
 constexpr std::chrono::seconds resume_time_max{30};
+// Beside the tables that memory becomes: the manifest, room ahead in the new log, a block that is not full.
+constexpr uint64_t resume_margin_bytes = 4 << 20;
 
 }  // namespace
 
@@ -279,6 +282,7 @@ void Database::manifest_synced(const std::string& path) {
 // RocksDB makes tables of what is in memory and goes on in a new log. With nothing in memory it would go on
 // in the torn log, or in one before it, and that ends in an assertion of its own.
 bool Database::recover() {
+  if (!has_room_to_resume()) return false;
   const bool resumed = resume();
   await_deletions();
   if (!resumed) return false;
@@ -288,6 +292,21 @@ bool Database::recover() {
     fail("the disk was full at the first write to a log, which can only be mended by a new start");
   torn_log_ = 0;
   return true;
+}
+
+// An attempt that fails leaves work for other threads of RocksDB, which may sync the torn log once the
+// attempt is over: an assertion of 7.8 ends the process then. So none is made that has to fail.
+bool Database::has_room_to_resume() const {
+  uint64_t in_memory = 0, free = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &in_memory);
+  if (options_.env != nullptr) {
+    if (!env_->GetFreeSpace(options_.path, &free).ok()) return true;
+  } else if (const auto told = free_disk_bytes(options_.path)) {
+    free = *told;  // what an ordinary user may use: RocksDB counts what is kept for root, too
+  } else {
+    return true;
+  }
+  return free >= in_memory + resume_margin_bytes;
 }
 
 // RocksDB 7.8 waits for those tables for ever if a compaction meets the full disk meanwhile.

@@ -86,8 +86,8 @@ class Database {
   [[nodiscard]] Result<Done, StoreError> close();
   // Writes the memtables out as tables and waits for it. For tests, and for the simulator's repeatable runs.
   [[nodiscard]] Result<Done, StoreError> flush();
-  // After a full disk: tries to take writes again. False: there is still no space. The sync thread does this
-  // by itself.
+  // After a full disk: tries to take writes again. False: there is still no space for what is in memory,
+  // which becomes tables first (and 4 MiB). The sync thread does this by itself.
   bool recover();
 
   // Makes a backup of the present state, of which `label` is kept with it; `id` becomes its number. Writes go
@@ -109,6 +109,7 @@ class Database {
   std::optional<StoreError> check_files();
   std::optional<StoreError> open_files();
   bool sync_logs();
+  bool has_room_to_resume() const;
   bool resume();
   void await_deletions();
   void fail(const std::string& reason);

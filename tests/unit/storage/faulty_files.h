@@ -14,6 +14,7 @@ namespace covey::test {
 
 struct Faults {
   std::atomic<int64_t> bytes_left{INT64_MAX};  // what may still be appended, to all files together
+  std::atomic<bool> free_space_untold{false};  // who asks how much is free is not answered
   std::atomic<bool> syncs_fail{false};
   std::atomic<int> log_syncs{0};
   std::atomic<bool> logs_stay{false};  // as if the process died before it deletes them
@@ -129,9 +130,10 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     if (faults_.logs_stay && name.ends_with(".log")) return rocksdb::IOStatus::OK();
     return target()->DeleteFile(name, options, debug);
   }
-  // What is free is what the budget says: RocksDB asks before it goes on after a full disk.
+  // What is free is what the budget says: the database asks before it goes on after a full disk.
   rocksdb::IOStatus GetFreeSpace(const std::string&, const rocksdb::IOOptions&, uint64_t* free_bytes,
                                  rocksdb::IODebugContext*) override {
+    if (faults_.free_space_untold) return rocksdb::IOStatus::NotSupported();
     *free_bytes = static_cast<uint64_t>(std::max<int64_t>(faults_.bytes_left.load(), 0));
     return rocksdb::IOStatus::OK();
   }

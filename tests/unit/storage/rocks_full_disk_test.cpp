@@ -68,7 +68,7 @@ struct FullDisk {
     REQUIRE_FALSE(put(*store, "refused", record));
   }
   // RocksDB's first attempt to go on, which gets as far as a new log and leaves the torn one among those that
-  // it keeps.
+  // it keeps. It is made where nobody tells that there is no space.
   void wait_for_failed_attempt() {
     for (int i = 0; i < 3000 && files_with(test::child_path(), ".log").size() < 2; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -103,6 +103,7 @@ TEST_CASE("child: full within a large record", "[.child]") {
 
 TEST_CASE("child: full and still full", "[.child]") {
   FullDisk full;
+  full.disk.faults.free_space_untold = true;
   full.put_durable(20);
   full.fill(small, 300);
   full.wait_for_failed_attempt();
@@ -111,6 +112,7 @@ TEST_CASE("child: full and still full", "[.child]") {
 
 TEST_CASE("child: full and free for one write", "[.child]") {
   FullDisk full;
+  full.disk.faults.free_space_untold = true;
   full.put_durable(20);
   full.fill(small, 300);
   full.wait_for_failed_attempt();
@@ -121,6 +123,7 @@ TEST_CASE("child: full and free for one write", "[.child]") {
 
 TEST_CASE("child: full and free and closed", "[.child]") {
   FullDisk full;
+  full.disk.faults.free_space_untold = true;
   full.put_durable(20);
   full.fill(large, large - 100'000);
   full.wait_for_failed_attempt();
@@ -175,6 +178,31 @@ TEST_CASE("damage before the torn end of a log that a full disk ended is reporte
     REQUIRE_FALSE(opened.ok());
     CHECK(opened.error().kind == StoreError::Kind::corruption);
   }
+}
+
+TEST_CASE("after a full disk nothing is tried before there is room for what is in memory", "[storage]") {
+  test::TemporaryDirectory directory;
+  const std::string path = directory.sub("db");
+  test::FaultyEnv disk;
+  auto database = open_or_fail({.path = path, .env = disk.env.get()});
+  auto store = database->shard();
+  REQUIRE(put(*store, "before", 8 << 20));
+  disk.faults.bytes_left = 300;
+  REQUIRE_FALSE(put(*store, "refused", small));
+  for (const int64_t room : {int64_t{0}, int64_t{10 << 20}}) {
+    disk.faults.bytes_left = room;
+    CHECK_FALSE(database->recover());
+    CHECK(files_with(path, ".log").size() == 1);  // an attempt would have begun another
+  }
+  disk.faults.bytes_left = INT64_MAX / 2;
+  bool again = false;
+  for (int i = 0; i < 3000 && !again; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    again = put(*store, "after", small);
+  }
+  CHECK(again);
+  CHECK(has(*store, "before"));
+  CHECK_FALSE(has(*store, "refused"));
 }
 
 TEST_CASE("a disk that is full at the first write after a start ends the database, not its data",
