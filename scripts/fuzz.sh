@@ -16,7 +16,7 @@ if [ ${#targets[@]} -eq 0 ]; then
   done
 fi
 
-scripts/setup.sh build test lint
+scripts/setup.sh build test
 mkdir -p build
 say "fuzz: building"
 cmake -S . -B build/fuzz -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DCOVEY_FUZZ=ON \

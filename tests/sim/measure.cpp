@@ -2,7 +2,9 @@
 
 #ifdef COVEY_BUGS
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,9 @@ constexpr Stated stated[] = {{Bug::reuse_dot_after_crash, 20, 2},
                              {Bug::token_counted_twice, 50, 2},
                              {Bug::lost_forward_is_refused, 50, 2},
                              {Bug::filled_over_newer, 300, 44}};
+
+static_assert(std::all_of(std::begin(stated), std::end(stated),
+                          [](const Stated& bug) { return bug.known <= bug.seeds; }));
 
 Stated stated_of(Bug which) {
   for (const Stated& bug : stated) {
